@@ -1,0 +1,196 @@
+"""Turn a checkpoint into a model folder: python -m export --out DIR."""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from export.calibrate import calibrate
+from export.checkpoint import DEFAULT_MODEL, Checkpoint, find_checkpoint
+from export.forward import weights_from_tensors
+from export.gate import check_same, measure
+from export.graph import build_fp32, build_int8
+from export.reference import SentenceTransformersReference, export_standard
+from export.tokenizer import build_tokenizer
+from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx.artifact import FORMAT, GRAPH, MANIFEST, TOKENIZER, Manifest, sha256_of
+from minilm_onnx.cli import report_errors
+
+TEXTS = Path(__file__).parent / "texts"
+LIBRARIES = (
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "optimum",
+    "optimum-onnx",
+    "safetensors",
+    "scipy",
+    "sentence-transformers",
+    "tokenizers",
+    "torch",
+    "transformers",
+)
+
+
+def say(line: str) -> None:
+    """Tell the operator how far it is."""
+    print(f"export: {line}", file=sys.stderr, flush=True)
+
+
+def export(checkpoint: Checkpoint, out: Path, precision: str) -> Manifest:
+    """Write a model folder, whole or not at all.
+
+    Args:
+        checkpoint: a verified checkpoint.
+        out: the folder to make, or an earlier export to replace.
+        precision: "fp32" or "int8".
+
+    Raises:
+        InputError: `out` cannot be written or holds something else.
+        ParityError: the graph does not say the same as its references.
+    """
+    calibration, held_out = (
+        (TEXTS / name).read_text("utf-8").splitlines()
+        for name in ("calibration.txt", "held_out.txt")
+    )
+    with staging(out) as folder, tempfile.TemporaryDirectory() as scratch:
+        tokenizer = build_tokenizer(checkpoint.folder / "vocab.txt")
+        (folder / TOKENIZER).write_text(tokenizer.to_str(), "utf-8")
+        weights = weights_from_tensors(
+            checkpoint.tensors(),
+            heads=checkpoint.config["num_attention_heads"],
+            epsilon=checkpoint.config["layer_norm_eps"],
+        )
+        say("standard graph, by optimum")
+        standard = Path(scratch) / "standard"
+        export_standard(checkpoint.folder, standard)
+        lean = build_fp32(weights)
+        if precision == "int8":
+            say("the lean fp32 graph against optimum's")
+            write_folder(
+                checkpoint, Path(scratch) / "fp32", folder, "fp32", lean.SerializeToString()
+            )
+            check_same(
+                "the lean fp32 graph",
+                SentenceEncoder(Path(scratch) / "fp32").encode(held_out),
+                SentenceEncoder(standard).encode(held_out),
+            )
+            ids = []
+            for encoding in tokenizer.encode_batch(calibration):
+                cut = encoding.ids[: checkpoint.max_seq_length - 1]
+                ids.append(np.array([*cut, encoding.ids[-1]][: len(encoding.ids)]))
+            count = len(weights.layers)
+            with tqdm(total=count, desc="export: calibrating", unit="layer") as bar:
+                lean = build_int8(weights, calibrate(weights, ids, lambda _: bar.update()))
+        manifest = write_folder(
+            checkpoint, folder, folder, precision, lean.SerializeToString(deterministic=True)
+        )
+        say("parity with sentence-transformers on held-out texts")
+        parity = measure(
+            folder, precision, SentenceTransformersReference(checkpoint.folder), standard, held_out
+        )
+        manifest = replace(manifest, parity=parity)
+        (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
+    return manifest
+
+
+def write_folder(
+    checkpoint: Checkpoint, folder: Path, tokenizer_from: Path, precision: str, graph: bytes
+) -> Manifest:
+    """Write graph, tokenizer and a manifest without parity figures."""
+    folder.mkdir(exist_ok=True)
+    tokenizer = (tokenizer_from / TOKENIZER).read_bytes()
+    (folder / TOKENIZER).write_bytes(tokenizer)
+    (folder / GRAPH).write_bytes(graph)
+    manifest = Manifest(
+        format=FORMAT,
+        model_id=checkpoint.model_id,
+        revision=checkpoint.pin.revision,
+        license=checkpoint.pin.license,
+        precision=precision,
+        dimension=checkpoint.config["hidden_size"],
+        max_seq_length=checkpoint.max_seq_length,
+        pooling="mean",
+        normalize=True,
+        weights_sha256=checkpoint.pin.sha256["model.safetensors"],
+        vocab_sha256=checkpoint.pin.sha256["vocab.txt"],
+        files={GRAPH: sha256_of(graph), TOKENIZER: sha256_of(tokenizer)},
+        versions={name: version(name) for name in LIBRARIES},
+        parity={},
+    )
+    (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
+    return manifest
+
+
+@contextmanager
+def staging(out: Path) -> Iterator[Path]:
+    """Give a folder beside `out` that takes its place when the block ends well.
+
+    Raises:
+        InputError: `out` is something other than an earlier export, or cannot be written.
+    """
+    if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(
+            f"--out {out}: expected a new folder or an earlier export, got something else there; "
+            "choose another"
+        )
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise InputError(
+            f"--out {out}: expected a writable place, got {error.strerror}; choose another"
+        ) from error
+    try:
+        yield folder
+        folder.chmod(0o755)
+        earlier = folder.with_suffix(".earlier")
+        if out.exists():
+            out.rename(earlier)
+        folder.rename(out)
+        shutil.rmtree(earlier, ignore_errors=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m export",
+        description="Turn a checkpoint into a model folder: model.onnx, tokenizer.json, "
+        "manifest.json.",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="ID_OR_FOLDER",
+        help="checkpoint: a folder, or a hub name (looked for in its data package, then on the "
+        "hub); default %(default)s",
+    )
+    parser.add_argument(
+        "--precision", choices=("int8", "fp32"), default="int8", help="default %(default)s"
+    )
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the steps in order."""
+    options = parse(arguments)
+    checkpoint = find_checkpoint(options.model)
+    say(f"{checkpoint.model_id}, verified, from {checkpoint.origin}")
+    manifest = export(checkpoint, options.out, options.precision)
+    say(f"{options.out}: {manifest.precision}, parity {manifest.parity}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(report_errors(main, sys.argv[1:]))

@@ -1,0 +1,100 @@
+"""Parity with the references, measured through the runtime itself; what falls short is refused."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from export.reference import SentenceTransformersReference
+from minilm_onnx import MiniLMError, SentenceEncoder
+
+# fp32: largest difference of any component, to sentence-transformers and to optimum's graph.
+MAX_DIFFERENCE = 1e-5
+# int8: cosine to sentence-transformers fp32 over the held-out texts.
+MIN_MEAN_COSINE = 0.999
+MIN_COSINE = 0.99
+
+
+class ParityError(MiniLMError):
+    """An export that does not say the same as its reference."""
+
+
+def check_ids(encoder: SentenceEncoder, reference: list[list[int]], texts: Sequence[str]) -> None:
+    """Raise ParityError at the first text whose token ids are not the reference's."""
+    for index, (found, expected) in enumerate(
+        zip(encoder.tokenize_texts(texts).ids, reference, strict=True)
+    ):
+        if found.tolist() != expected:
+            raise ParityError(
+                f"held-out text {index}: expected token ids {expected[:12]}..., "
+                f"got {found[:12].tolist()}...; the tokenizer differs from sentence-transformers'"
+            )
+
+
+def check_same(
+    name: str, found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]
+) -> float:
+    """Give the largest difference of two sets of vectors; raise ParityError above the limit."""
+    difference = float(np.abs(found - expected).max())
+    if not difference <= MAX_DIFFERENCE:
+        raise ParityError(
+            f"{name}: expected no component to differ by more than {MAX_DIFFERENCE:g}, "
+            f"got {difference:.3g}; nothing was written"
+        )
+    return difference
+
+
+def check_close(
+    name: str, found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]
+) -> tuple[float, float]:
+    """Give mean and minimum cosine; raise ParityError below the limits."""
+    cosines = (found * expected).sum(axis=1)
+    mean, least = float(cosines.mean()), float(cosines.min())
+    for label, value, limit in (
+        ("mean", mean, MIN_MEAN_COSINE),
+        ("minimum", least, MIN_COSINE),
+    ):
+        if not value >= limit:
+            raise ParityError(
+                f"{name}: expected a {label} cosine of at least {limit}, got {value:.5f} "
+                f"over {len(found)} held-out texts; nothing was written"
+            )
+    return mean, least
+
+
+def measure(
+    folder: Path,
+    precision: str,
+    reference: SentenceTransformersReference,
+    standard: Path,
+    texts: Sequence[str],
+) -> dict[str, float]:
+    """Compare a model folder with both references.
+
+    Args:
+        folder: the folder to judge, complete but for its parity figures.
+        precision: "fp32" or "int8".
+        reference: sentence-transformers.
+        standard: optimum's folder.
+        texts: held-out texts, none of which calibration has seen.
+
+    Returns:
+        The manifest's parity figures, rounded to what is the same from run to run.
+
+    Raises:
+        ParityError: a limit is missed.
+    """
+    expected = reference.vectors(texts)
+    encoder = SentenceEncoder(folder)
+    check_ids(encoder, reference.ids(texts), texts)
+    check_same("optimum's graph", SentenceEncoder(standard).encode(texts), expected)
+    vectors = encoder.encode(texts)
+    if precision == "fp32":
+        check_same("the lean fp32 graph", vectors, expected)
+    mean, least = check_close(f"the {precision} graph", vectors, expected)
+    return {
+        "texts": len(texts),
+        "mean_cosine": round(mean, 5),
+        "min_cosine": round(least, 5),
+    }

@@ -1,0 +1,208 @@
+"""The lean graph: one input, no mask, no padding, fp32 or static int8.
+
+It stays within opset 17 and onnxruntime's long-standing contrib operators, so that it loads on
+onnxruntime 1.23 as well as on the newest.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from export.calibrate import QuantizedDense, QuantizedLayer, Range
+from export.forward import Array, Dense, Norm, Weights
+
+OPSET = 17
+IR_VERSION = 8
+CONTRIB = "com.microsoft"
+
+
+class GraphBuilder:
+    """Nodes and constants of a graph in the making; each method returns its output's name."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+
+    def constant(self, name: str, value: npt.NDArray[np.generic]) -> str:
+        """Add an initializer."""
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def float(self, name: str, value: Array) -> str:
+        """Add a float32 initializer."""
+        return self.constant(name, value.astype(np.float32))
+
+    def node(
+        self, kind: str, name: str, inputs: list[str], domain: str = "", **attributes: Any
+    ) -> str:
+        """Add a node with one output of the same name."""
+        self.nodes.append(
+            helper.make_node(kind, inputs, [name], name=name, domain=domain, **attributes)
+        )
+        return name
+
+    def norm(self, name: str, rows: str, norm: Norm) -> str:
+        """Add a layer normalisation."""
+        return self.node(
+            "LayerNormalization",
+            name,
+            [rows, self.float(f"{name}.gain", norm.gain), self.float(f"{name}.shift", norm.shift)],
+            epsilon=norm.epsilon,
+            axis=-1,
+        )
+
+    def dense(self, name: str, rows: str, dense: Dense) -> str:
+        """Add a float32 linear map."""
+        product = self.node(
+            "MatMul", f"{name}.product", [rows, self.float(f"{name}.weight", dense.weight)]
+        )
+        return self.node("Add", name, [product, self.float(f"{name}.bias", dense.bias)])
+
+    def quantize(self, name: str, rows: str, limits: Range) -> tuple[str, str, str]:
+        """Add a uint8 quantisation; give the names of codes, scale and zero point."""
+        scale = self.float(f"{name}.scale", np.array(limits.scale))
+        zero = self.constant(f"{name}.zero", np.array(limits.zero, dtype=np.uint8))
+        return self.node("QuantizeLinear", name, [rows, scale, zero]), scale, zero
+
+    def quantized_dense(self, name: str, codes: tuple[str, str, str], dense: QuantizedDense) -> str:
+        """Add a linear map on quantised rows, int8 weights, float32 out."""
+        rows, scale, zero = codes
+        return self.node(
+            "MatMulIntegerToFloat",
+            name,
+            [
+                rows,
+                self.constant(f"{name}.weight", dense.codes),
+                scale,
+                self.float(f"{name}.scales", dense.scales),
+                zero,
+                "",
+                self.float(f"{name}.bias", dense.bias),
+            ],
+            domain=CONTRIB,
+        )
+
+    def attention(self, name: str, query: str, key: str, value: str, heads: int) -> str:
+        """Add multi-head attention without a mask."""
+        return self.node(
+            "MultiHeadAttention", name, [query, key, value], domain=CONTRIB, num_heads=heads
+        )
+
+
+def build_fp32(weights: Weights) -> onnx.ModelProto:
+    """Build the float32 lean graph."""
+    graph = GraphBuilder()
+    words = graph.node("Gather", "words", [graph.float("words.table", weights.words), "input_ids"])
+    rows = _embeddings(graph, words, weights)
+    for index, layer in enumerate(weights.layers):
+        at = f"layer{index}"
+        mixed = graph.attention(
+            f"{at}.attention",
+            graph.dense(f"{at}.query", rows, layer.query),
+            graph.dense(f"{at}.key", rows, layer.key),
+            graph.dense(f"{at}.value", rows, layer.value),
+            weights.heads,
+        )
+        out = graph.dense(f"{at}.attention_output", mixed, layer.attention_output)
+        rows = graph.node("Add", f"{at}.attention_sum", [out, rows])
+        rows = graph.norm(f"{at}.attention_norm", rows, layer.attention_norm)
+        wide = graph.dense(f"{at}.intermediate", rows, layer.intermediate)
+        active = graph.node("Gelu", f"{at}.gelu", [wide], domain=CONTRIB)
+        out = graph.dense(f"{at}.output", active, layer.output)
+        rows = graph.node("Add", f"{at}.output_sum", [out, rows])
+        name = _last_name(index, weights) or f"{at}.output_norm"
+        rows = graph.norm(name, rows, layer.output_norm)
+    return _model(graph, weights)
+
+
+def build_int8(weights: Weights, layers: list[QuantizedLayer]) -> onnx.ModelProto:
+    """Build the static int8 lean graph; word embeddings are int8 with a scale a row."""
+    graph = GraphBuilder()
+    peaks = np.maximum(np.abs(weights.words).max(axis=1, keepdims=True), 1e-9)
+    scales = np.asarray(np.float32(peaks / 127.0), dtype=np.float64)
+    table = np.rint(weights.words / scales).astype(np.int8)
+    codes = graph.node("Gather", "words.codes", [graph.constant("words.table", table), "input_ids"])
+    scale = graph.node("Gather", "words.scale", [graph.float("words.scales", scales), "input_ids"])
+    cast = graph.node("Cast", "words.cast", [codes], to=TensorProto.FLOAT)
+    rows = _embeddings(graph, graph.node("Mul", "words", [cast, scale]), weights)
+    for index, (layer, exact) in enumerate(zip(layers, weights.layers, strict=True)):
+        at = f"layer{index}"
+        smooth = graph.node(
+            "Mul", f"{at}.smooth", [rows, graph.float(f"{at}.smoothing", layer.qkv_smoothing)]
+        )
+        shared = graph.quantize(f"{at}.codes", smooth, layer.qkv_range)
+        mixed = graph.attention(
+            f"{at}.attention",
+            graph.quantized_dense(f"{at}.query", shared, layer.query),
+            graph.quantized_dense(f"{at}.key", shared, layer.key),
+            graph.quantized_dense(f"{at}.value", shared, layer.value),
+            weights.heads,
+        )
+        narrow = graph.quantize(f"{at}.attention_codes", mixed, layer.attention_range)
+        out = graph.quantized_dense(f"{at}.attention_output", narrow, layer.attention_output)
+        rows = graph.node("Add", f"{at}.attention_sum", [out, rows])
+        rows = graph.norm(f"{at}.attention_norm", rows, exact.attention_norm)
+        smooth = graph.node(
+            "Mul",
+            f"{at}.ffn_smooth",
+            [rows, graph.float(f"{at}.ffn_smoothing", layer.ffn_smoothing)],
+        )
+        codes_in = graph.quantize(f"{at}.ffn_codes", smooth, layer.ffn_range)
+        wide = graph.quantized_dense(f"{at}.intermediate", codes_in, layer.intermediate)
+        active = graph.node("Gelu", f"{at}.gelu", [wide], domain=CONTRIB)
+        few = graph.node(
+            "Gather",
+            f"{at}.outliers",
+            [active, graph.constant(f"{at}.outlier_neurons", layer.outliers)],
+            axis=-1,
+        )
+        part = graph.node(
+            "MatMul",
+            f"{at}.outlier_product",
+            [few, graph.float(f"{at}.outlier_weight", layer.outlier_weights)],
+        )
+        many = graph.quantize(f"{at}.output_codes", active, layer.output_range)
+        out = graph.quantized_dense(f"{at}.output", many, layer.output)
+        rows = graph.node("Add", f"{at}.outlier_sum", [part, rows])
+        rows = graph.node("Add", f"{at}.output_sum", [out, rows])
+        name = _last_name(index, weights) or f"{at}.output_norm"
+        rows = graph.norm(name, rows, exact.output_norm)
+    return _model(graph, weights)
+
+
+def _embeddings(graph: GraphBuilder, words: str, weights: Weights) -> str:
+    """Add the positions of the first T tokens to the word rows, and normalise."""
+    graph.constant("zero", np.array([0], dtype=np.int64))
+    shape = graph.node("Shape", "length", ["input_ids"], start=1, end=2)
+    table = graph.float("positions.table", weights.positions)
+    places = graph.node("Slice", "positions", [table, "zero", shape, "zero"])
+    summed = graph.node("Add", "embeddings.sum", [words, places])
+    return graph.norm("embeddings", summed, weights.embedding_norm)
+
+
+def _last_name(index: int, weights: Weights) -> str | None:
+    return "last_hidden_state" if index == len(weights.layers) - 1 else None
+
+
+def _model(graph: GraphBuilder, weights: Weights) -> onnx.ModelProto:
+    """Wrap the nodes; nothing in it depends on the time or the machine."""
+    width = weights.words.shape[1]
+    proto = helper.make_graph(
+        graph.nodes,
+        "minilm",
+        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["B", "T"])],
+        [helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["B", "T", width])],
+        graph.constants,
+    )
+    model = helper.make_model(
+        proto,
+        producer_name="minilm-onnx",
+        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)],
+        ir_version=IR_VERSION,
+    )
+    onnx.checker.check_model(model)
+    return model

@@ -1,0 +1,59 @@
+"""The two references: optimum's standard graph, and sentence-transformers itself."""
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+# What optimum is asked for; the lean graph declares the same.
+OPSET = 17
+
+
+def export_standard(checkpoint: Path, out: Path) -> None:
+    """Let optimum write its standard fp32 folder: model.onnx with three inputs, and tokenizer.
+
+    Args:
+        checkpoint: the checkpoint's folder.
+        out: the folder to write.
+    """
+    from optimum.exporters.onnx import main_export
+
+    logging.getLogger("optimum").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracer warnings about constants: checked by the gate
+        main_export(
+            str(checkpoint),
+            output=str(out),
+            task="feature-extraction",
+            library_name="transformers",
+            framework="pt",
+            opset=OPSET,
+            do_validation=False,
+        )
+
+
+class SentenceTransformersReference:
+    """sentence-transformers on torch, in float32."""
+
+    def __init__(self, checkpoint: Path) -> None:
+        """Load a checkpoint folder."""
+        from sentence_transformers import SentenceTransformer
+
+        self._model = SentenceTransformer(str(checkpoint), device="cpu")
+
+    def vectors(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Embed texts, (N, H) float32 unit rows.
+
+        One at a time: padding moves the last bits, and the reference should have none.
+        """
+        rows = [self._model.encode([text], show_progress_bar=False)[0] for text in texts]
+        return np.stack(rows).astype(np.float32)
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Give the token ids that it feeds to the model."""
+        return [
+            [int(token) for token in self._model.tokenize([text])["input_ids"][0]] for text in texts
+        ]

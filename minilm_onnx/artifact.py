@@ -1,0 +1,190 @@
+"""A model folder: model.onnx, tokenizer.json and the manifest.json that vouches for both."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from minilm_onnx.errors import ArtifactError
+
+BUNDLED = Path(__file__).parent / "model"
+GRAPH = "model.onnx"
+TOKENIZER = "tokenizer.json"
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a model folder is.
+
+    Attributes:
+        format: version of this layout.
+        model_id: the model's name on the hub.
+        revision: the hub commit that holds these weights.
+        license: SPDX identifier of the model's licence.
+        precision: "fp32" or "int8".
+        dimension: components of a vector.
+        max_seq_length: tokens the model reads of a text, special tokens included.
+        pooling: how token vectors become one; "mean".
+        normalize: whether vectors are scaled to length 1.
+        weights_sha256: sha256 of the checkpoint's model.safetensors.
+        vocab_sha256: sha256 of the checkpoint's vocab.txt.
+        files: sha256 of every other file in the folder, by name.
+        versions: version of each library that took part in the export.
+        parity: agreement with sentence-transformers fp32, as measured by the export.
+    """
+
+    format: int
+    model_id: str
+    revision: str
+    license: str
+    precision: str
+    dimension: int
+    max_seq_length: int
+    pooling: str
+    normalize: bool
+    weights_sha256: str
+    vocab_sha256: str
+    files: dict[str, str]
+    versions: dict[str, str]
+    parity: dict[str, float]
+
+    def to_json(self) -> str:
+        """Give the text of manifest.json."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A verified model folder.
+
+    Attributes:
+        folder: where it lies.
+        manifest: what it is; None for a folder written by optimum, which has none.
+        graph: the bytes of model.onnx, exactly those that were verified.
+        tokenizer: likewise of tokenizer.json.
+        max_seq_length: tokens the model reads of a text.
+    """
+
+    folder: Path
+    manifest: Manifest | None
+    graph: bytes
+    tokenizer: bytes
+    max_seq_length: int
+
+
+def sha256_of(data: bytes) -> str:
+    """Give the hexadecimal sha256 of some bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def load_artifact(folder: Path) -> Artifact:
+    """Read and verify a model folder.
+
+    A folder with a manifest.json must match it to the byte. A folder that optimum wrote has
+    a config.json instead; it is taken as it is, read as mean pooling over 256 tokens.
+
+    Raises:
+        ArtifactError: a file is missing, unreadable or altered, or the manifest is unfamiliar.
+    """
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"{folder}: expected a model folder, got "
+            f"{'a file' if folder.exists() else 'nothing there'}; "
+            "give a folder written by `python -m export`, or leave it out for the bundled model"
+        )
+    if not (folder / MANIFEST).exists() and (folder / "config.json").exists():
+        return Artifact(
+            folder, None, read(folder, GRAPH), read(folder, TOKENIZER), _max_seq_length(folder)
+        )
+    manifest = parse_manifest(folder)
+    graph, tokenizer = (
+        _read_verified(folder, name, manifest.files.get(name)) for name in (GRAPH, TOKENIZER)
+    )
+    return Artifact(folder, manifest, graph, tokenizer, manifest.max_seq_length)
+
+
+def _read_verified(folder: Path, name: str, expected: str | None) -> bytes:
+    data = read(folder, name)
+    found = sha256_of(data)
+    if found != expected:
+        raise ArtifactError(
+            f"{folder / name}: expected sha256 {expected}, got {found} ({len(data)} bytes); "
+            "the file was altered or cut short: export the folder again, or reinstall "
+            "minilm-onnx if it is the bundled one"
+        )
+    return data
+
+
+def read(folder: Path, name: str) -> bytes:
+    """Read one file of a model folder.
+
+    Raises:
+        ArtifactError: it is missing or unreadable.
+    """
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise ArtifactError(
+            f"{folder / name}: expected a readable file, got {error.strerror}; "
+            "export the model folder again"
+        ) from error
+
+
+def parse_manifest(folder: Path) -> Manifest:
+    """Read manifest.json.
+
+    Raises:
+        ArtifactError: it is missing, not JSON, or not of the form this version knows.
+    """
+    path = folder / MANIFEST
+    try:
+        fields: Any = json.loads(read(folder, MANIFEST))
+    except ValueError as error:
+        raise ArtifactError(
+            f"{path}: expected JSON, got {error}; export the model folder again"
+        ) from error
+    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
+        found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__
+        raise ArtifactError(
+            f"{path}: expected format {FORMAT}, got {found!r}; "
+            "export the model folder with this version of minilm-onnx"
+        )
+    types = dict(Manifest.__annotations__)
+    wrong = [
+        name for name, hint in types.items() if not isinstance(fields.get(name), _container(hint))
+    ]
+    if wrong or set(fields) != set(types):
+        raise ArtifactError(
+            f"{path}: expected the fields {', '.join(types)} with their types, "
+            f"got {', '.join(wrong) or 'others: ' + ', '.join(sorted(set(fields) - set(types)))}; "
+            "export the model folder again"
+        )
+    manifest = Manifest(**fields)
+    if manifest.pooling != "mean" or not manifest.normalize or manifest.max_seq_length < 3:
+        raise ArtifactError(
+            f"{path}: expected mean pooling, normalised, of at least 3 tokens, got "
+            f"pooling={manifest.pooling!r}, normalize={manifest.normalize}, "
+            f"max_seq_length={manifest.max_seq_length}; this version runs no other"
+        )
+    return manifest
+
+
+def _container(hint: Any) -> type:
+    origin: type = getattr(hint, "__origin__", hint)
+    return origin
+
+
+def _max_seq_length(folder: Path) -> int:
+    """Read sentence_bert_config.json where there is one; else the model's own 256."""
+    path = folder / "sentence_bert_config.json"
+    if not path.exists():
+        return 256
+    try:
+        return int(json.loads(path.read_text("utf-8"))["max_seq_length"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{path}: expected a max_seq_length, got {error!r}; copy it from the checkpoint"
+        ) from error

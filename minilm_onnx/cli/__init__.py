@@ -1,0 +1,50 @@
+"""The command `minilm-onnx`: one file a subcommand."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from minilm_onnx import __version__
+from minilm_onnx.cli import embed, info, similarity
+from minilm_onnx.errors import InputError, MiniLMError
+
+COMMANDS = (embed, similarity, info)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand and give its exit code: 0, 1 for a failure, 2 for wrong input."""
+    return report_errors(_run, sys.argv[1:] if arguments is None else arguments)
+
+
+def _run(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="minilm-onnx",
+        description="Sentence embeddings of all-MiniLM-L6-v2 on a CPU: no torch, no download.",
+    )
+    parser.add_argument("--version", action="version", version=f"minilm-onnx {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add_parser(subparsers)
+    options = parser.parse_args(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    return run(options)
+
+
+def report_errors(run: Callable[[list[str]], int], arguments: list[str]) -> int:
+    """Run a command; print what went wrong as one line on stderr."""
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+        return code
+    except MiniLMError as error:
+        message = " ".join(str(error).split())
+        print(f"error: {message}", file=sys.stderr)
+        return 2 if isinstance(error, InputError) else 1
+    except BrokenPipeError:
+        # Whoever read our output has gone: nothing is wrong. Keep Python from flushing again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("error: interrupted; nothing half-written was left", file=sys.stderr)
+        return 130

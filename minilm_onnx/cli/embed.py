@@ -1,0 +1,121 @@
+"""minilm-onnx embed: a file of texts to a file of vectors, in constant memory."""
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
+from minilm_onnx.cli.reading import TextFile, read_texts
+from minilm_onnx.cli.writing import FORMATS, open_output
+from minilm_onnx.errors import InputError
+
+# Texts tokenised and sorted by length at a time: enough for full batches, a few MiB.
+CHUNK = 2048
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "embed",
+        help="texts to vectors",
+        description="Embed one text a line, in order. A line that is empty is an empty text.",
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        default="-",
+        metavar="FILE",
+        help="UTF-8 text, one a line, or JSON lines with --field; .gz is unpacked; - is stdin",
+    )
+    parser.add_argument(
+        "--field", metavar="NAME", help="the lines are JSON objects: embed this field of each"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="file to write, whole or not at all; default stdout",
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, help="default: by the suffix of --out, jsonl on stdout"
+    )
+    add_encoder_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Stream the texts through the encoder, a chunk at a time."""
+    kind = _format(options.format, options.out)
+    encoder = load_encoder(options)
+    count = cut = 0
+    with (
+        TextFile(options.file) as source,
+        open_output(options.out, kind, encoder.dimension) as output,
+        _progress(source.size) as show,
+    ):
+        for chunk in _chunks(read_texts(source, options.field)):
+            tokens = encoder.tokenize_texts(chunk)
+            output.write(chunk, encoder.embed_tokens(tokens))
+            count += len(chunk)
+            cut += tokens.cut
+            show(source.position(), count)
+    where = options.out or "stdout"
+    summary = f"{count} texts to {where}: {count} x {encoder.dimension} float32"
+    if cut:
+        summary += f"; {cut} were cut at {encoder.max_seq_length} tokens"
+    print(summary, file=sys.stderr)
+    return 0
+
+
+def _format(given: str | None, out: Path | None) -> str:
+    """Decide the output format, from the option or the file's suffix."""
+    if given is not None:
+        kind = given
+    elif out is None:
+        kind = "jsonl"
+    else:
+        kind = out.suffix.removeprefix(".")
+        if kind not in FORMATS:
+            raise InputError(
+                f"--out {out}: expected a suffix .npy, .jsonl or .csv, got {out.suffix!r}; "
+                "rename it or give --format"
+            )
+    if kind == "npy" and out is None:
+        raise InputError(
+            "--format npy: expected --out FILE, got stdout; the header of an .npy file is "
+            "written last, which a pipe cannot do"
+        )
+    return kind
+
+
+def _chunks(texts: Iterator[str]) -> Iterator[list[str]]:
+    while chunk := list(islice(texts, CHUNK)):
+        yield chunk
+
+
+@contextmanager
+def _progress(size: int | None) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar over the input's bytes, on a terminal only.
+
+    Yields:
+        A function to call with the bytes read and the texts done so far.
+    """
+    if not sys.stderr.isatty():
+        yield lambda position, texts: None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        print("no progress bar: pip install 'minilm-onnx[progress]'", file=sys.stderr)
+        yield lambda position, texts: None
+        return
+    with tqdm(total=size, unit="B", unit_scale=True, desc="embed", leave=False) as bar:
+
+        def show(position: int, texts: int) -> None:
+            bar.set_postfix_str(f"{texts} texts", refresh=False)
+            bar.update(position - bar.n)
+
+        yield show

@@ -1,0 +1,71 @@
+"""minilm-onnx info: which model, which versions, which CPU."""
+
+import argparse
+import json
+import platform
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
+from minilm_onnx.session import available_cpus
+
+DISTRIBUTIONS = ("minilm-onnx", "onnxruntime", "tokenizers", "numpy")
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "info",
+        help="which model, which versions, which CPU",
+        description="Verify the model folder's sha256 sums and say what runs here.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_encoder_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the facts, as text or as JSON."""
+    encoder = load_encoder(options)
+    manifest = asdict(encoder.manifest) if encoder.manifest else None
+    facts: dict[str, Any] = {
+        "folder": str(encoder.folder),
+        "model": manifest,
+        "max_seq_length": encoder.max_seq_length,
+        "dimension": encoder.dimension,
+        "threads": encoder.threads,
+        "cpus": available_cpus(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in DISTRIBUTIONS},
+    }
+    if options.json:
+        print(json.dumps(facts, indent=2))
+        return 0
+    if manifest:
+        parity = manifest["parity"]
+        rows = [
+            ("model", f"{manifest['model_id']} ({manifest['license']})"),
+            ("precision", manifest["precision"]),
+            (
+                "parity",
+                f"cosine to sentence-transformers fp32: mean {parity['mean_cosine']}, "
+                f"minimum {parity['min_cosine']} over {parity['texts']} texts",
+            ),
+            ("verified", "sha256 of graph and tokenizer match the manifest"),
+        ]
+    else:
+        rows = [("model", "a graph without a manifest: not verified")]
+    rows += [
+        ("folder", facts["folder"]),
+        ("reads", f"{facts['max_seq_length']} tokens a text"),
+        ("gives", f"{facts['dimension']} components, unit length"),
+        ("threads", f"{facts['threads']} of {facts['cpus']} CPUs"),
+        ("machine", f"{facts['machine']}, {facts['system']}, Python {facts['python']}"),
+        ("versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())),
+    ]
+    for name, value in rows:
+        print(f"{name:<10} {value}")
+    return 0

@@ -1,0 +1,116 @@
+"""The product: texts in, unit vectors out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from minilm_onnx.arrays import FloatArray
+from minilm_onnx.artifact import BUNDLED, TOKENIZER, Artifact, Manifest, load_artifact
+from minilm_onnx.batches import equal_length_batches
+from minilm_onnx.errors import InputError
+from minilm_onnx.pooling import l2_normalize, mean_pool
+from minilm_onnx.session import Session
+from minilm_onnx.tokens import TokenizedTexts, describe, load_tokenizer, tokenize
+from minilm_onnx.vectors import similarity
+
+DIMENSION = 384
+
+
+class SentenceEncoder:
+    """Sentence embeddings of all-MiniLM-L6-v2, without torch and without a network.
+
+    A text's vector does not depend on the texts beside it: nothing is padded, and every
+    quantisation scale is fixed when the graph is made.
+
+    Attributes:
+        folder: the model folder in use.
+        manifest: what that folder says it is; None for a graph that optimum wrote.
+        dimension: components of a vector.
+        max_seq_length: tokens read of a text, special tokens included; the rest is cut.
+        threads: threads one run of the graph uses.
+    """
+
+    def __init__(self, model: str | Path | None = None, *, threads: int | None = None) -> None:
+        """Load a model folder.
+
+        Args:
+            model: folder with model.onnx and tokenizer.json; None for the bundled int8 model.
+            threads: threads a run; None for all CPUs this process may use.
+
+        Raises:
+            ArtifactError: the folder is missing, altered or unfamiliar.
+            SessionError: onnxruntime cannot load the graph.
+            InputError: threads is not a positive integer.
+        """
+        if model is not None and not isinstance(model, str | Path):
+            raise InputError(f"model: expected a folder's path or None, got {describe(model)}")
+        artifact: Artifact = load_artifact(BUNDLED if model is None else Path(model))
+        self.folder: Path = artifact.folder
+        self.manifest: Manifest | None = artifact.manifest
+        self.max_seq_length: int = artifact.max_seq_length
+        self.dimension: int = artifact.manifest.dimension if artifact.manifest else DIMENSION
+        self._tokenizer = load_tokenizer(artifact.tokenizer, artifact.folder / TOKENIZER)
+        self._session = Session(artifact.graph, threads=threads)
+        self.threads: int = self._session.threads
+
+    def encode(
+        self, sentences: str | Sequence[str], *, batch_size: int | None = None
+    ) -> FloatArray:
+        """Embed texts.
+
+        Args:
+            sentences: one text, or a sequence of N texts.
+            batch_size: texts a run may hold at most; None for as many as is fastest.
+                The vectors are the same bits whatever it is.
+
+        Returns:
+            Unit vectors, (384,) float32 for a str and (N, 384) for a sequence, in its order.
+
+        Raises:
+            InputError: a text is not a str or not valid Unicode, or batch_size is not positive.
+            SessionError: onnxruntime failed.
+        """
+        if isinstance(sentences, str):
+            vector: FloatArray = self.encode([sentences], batch_size=batch_size)[0]
+            return vector
+        return self.embed_tokens(self.tokenize_texts(sentences), batch_size=batch_size)
+
+    def tokenize_texts(self, texts: Sequence[str]) -> TokenizedTexts:
+        """Turn texts into what the model will read of them.
+
+        Raises:
+            InputError: `texts` is not a sequence of str of valid Unicode.
+        """
+        if isinstance(texts, str | bytes | dict | set) or not hasattr(texts, "__len__"):
+            raise InputError(
+                f"texts: expected a sequence of str, got {describe(texts)}; "
+                "give a list, for one text too"
+            )
+        return tokenize(self._tokenizer, texts, self.max_seq_length)
+
+    def embed_tokens(self, tokens: TokenizedTexts, *, batch_size: int | None = None) -> FloatArray:
+        """Run the graph on tokenised texts: equal lengths together, then pool, normalise, reorder.
+
+        Returns:
+            (N, 384) float32 unit rows.
+
+        Raises:
+            InputError: batch_size is not a positive integer.
+            SessionError: onnxruntime failed.
+        """
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+            raise InputError(f"batch_size: expected a positive int or None, got {batch_size!r}")
+        vectors: FloatArray = np.empty((len(tokens.ids), self.dimension), dtype=np.float32)
+        lengths = [len(ids) for ids in tokens.ids]
+        for batch in equal_length_batches(lengths, max_texts=batch_size):
+            hidden = self._session.run(np.stack([tokens.ids[i] for i in batch]))
+            vectors[batch] = l2_normalize(mean_pool(hidden))
+        return vectors
+
+    def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:
+        """Compute the cosine similarity of every row of `a` with every row of `b`.
+
+        See minilm_onnx.similarity.
+        """
+        return similarity(a, b)
