@@ -55,5 +55,6 @@ class SentenceTransformersReference:
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the token ids that it feeds to the model."""
         return [
-            [int(token) for token in self._model.tokenize([text])["input_ids"][0]] for text in texts
+            [int(token) for token in self._model.preprocess([text])["input_ids"][0]]
+            for text in texts
         ]

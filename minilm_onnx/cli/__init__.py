@@ -41,10 +41,14 @@ def report_errors(run: Callable[[list[str]], int], arguments: list[str]) -> int:
         message = " ".join(str(error).split())
         print(f"error: {message}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
-    except BrokenPipeError:
-        # Whoever read our output has gone: nothing is wrong. Keep Python from flushing again.
+    except OSError as error:
+        # Files are dealt with where they are opened, so this is stdout. Keep Python from
+        # flushing what is left into it again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        if isinstance(error, BrokenPipeError):
+            return 0  # whoever read the output has seen enough
+        print(f"error: stdout: expected to write on, got {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("error: interrupted; nothing half-written was left", file=sys.stderr)
         return 130

@@ -1,0 +1,79 @@
+"""What several test files share."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minilm_onnx import SentenceEncoder
+from minilm_onnx.arrays import FloatArray, IdArray
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@dataclass(frozen=True)
+class Golden:
+    """Texts, and what sentence-transformers fp32 makes of them; see golden/PROVENANCE.md."""
+
+    kinds: list[str]
+    texts: list[str]
+    ids: list[list[int]]
+    vectors: FloatArray
+
+
+@pytest.fixture(scope="session")
+def golden() -> Golden:
+    rows = [json.loads(line) for line in (GOLDEN / "texts.jsonl").read_text("utf-8").splitlines()]
+    ids = [json.loads(line) for line in (GOLDEN / "ids.jsonl").read_text("utf-8").splitlines()]
+    return Golden(
+        [row["kind"] for row in rows],
+        [row["text"] for row in rows],
+        ids,
+        np.load(GOLDEN / "vectors.npy"),
+    )
+
+
+@pytest.fixture(scope="session")
+def encoder() -> SentenceEncoder:
+    """The bundled model, shared: an encoder holds no state between calls."""
+    return SentenceEncoder()
+
+
+class FakeSession:
+    """Stands in for the graph: token t of a text becomes the vector (id, place, T, 1)."""
+
+    def __init__(self) -> None:
+        self.threads = 1
+        self.shapes: list[tuple[int, ...]] = []
+
+    def run(self, ids: IdArray) -> FloatArray:
+        self.shapes.append(ids.shape)
+        places = np.broadcast_to(np.arange(ids.shape[1]), ids.shape)
+        lengths = np.full(ids.shape, ids.shape[1])
+        return np.stack([ids, places, lengths, np.ones(ids.shape)], axis=-1).astype(np.float32)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> tuple[SentenceEncoder, FakeSession]:
+    """An encoder of four components whose vectors can be worked out by hand."""
+    session = FakeSession()
+    encoder = SentenceEncoder()
+    monkeypatch.setattr(encoder, "_session", session)
+    monkeypatch.setattr(encoder, "dimension", 4)
+    return encoder, session
+
+
+def cosines(found: FloatArray, expected: FloatArray) -> FloatArray:
+    """Row by row, of unit rows."""
+    result: FloatArray = (found * expected).sum(axis=1)
+    return result
+
+
+def by_hand(ids: Sequence[int]) -> FloatArray:
+    """What the fake session's text must become."""
+    mean = np.array([np.mean(ids), (len(ids) - 1) / 2, len(ids), 1.0], dtype=np.float64)
+    unit: FloatArray = (mean / np.linalg.norm(mean)).astype(np.float32)
+    return unit

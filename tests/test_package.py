@@ -1,0 +1,64 @@
+"""What the package is as a whole: its imports, its documents, its files."""
+
+import re
+import subprocess
+import sys
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+import minilm_onnx
+from minilm_onnx.artifact import BUNDLED
+
+ROOT = Path(__file__).parent.parent
+HEAVY = ("torch", "transformers", "huggingface_hub", "optimum", "sentence_transformers", "onnx")
+
+
+def test_embedding_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, minilm_onnx, minilm_onnx.cli\n"
+        "minilm_onnx.SentenceEncoder().encode(['a text'])\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "[]\n"
+
+
+def test_the_runtime_depends_on_three_packages() -> None:
+    core = [line for line in requires("minilm-onnx") or [] if "extra ==" not in line]
+    names = sorted(re.split(r"[<>=!~ ;\[]", line)[0] for line in core)
+    assert names == ["numpy", "onnxruntime", "tokenizers"]
+
+
+def test_exports_are_sorted_and_documented() -> None:
+    assert sorted(minilm_onnx.__all__) == minilm_onnx.__all__
+    for name in minilm_onnx.__all__:
+        assert name == "__version__" or getattr(minilm_onnx, name).__doc__
+
+
+def test_embedding_needs_no_network() -> None:
+    code = (
+        "import socket\n"
+        "def refuse(*_, **__): raise AssertionError('network')\n"
+        "socket.socket.connect = socket.getaddrinfo = refuse\n"
+        "import minilm_onnx\n"
+        "print(minilm_onnx.SentenceEncoder().encode('a text').shape)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "(384,)\n"
+
+
+def test_the_bundled_files_fit_the_wheel() -> None:
+    assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 25 * 2**20
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "NOTICE"])
+def test_documents_name_the_model(name: str) -> None:
+    if not (ROOT / name).exists():
+        pytest.skip("not a checkout")
+    assert "all-MiniLM-L6-v2" in (ROOT / name).read_text("utf-8")

@@ -1,0 +1,91 @@
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from minilm_onnx import InputError, SentenceEncoder
+from tests.conftest import Golden
+
+CLS, SEP = 101, 102
+
+
+def test_ids_are_exactly_those_of_sentence_transformers(
+    encoder: SentenceEncoder, golden: Golden
+) -> None:
+    assert len(golden.texts) >= 300
+    found = [ids.tolist() for ids in encoder.tokenize_texts(golden.texts).ids]
+    assert found == golden.ids
+
+
+def test_ids_ignore_the_limit_of_128_in_the_checkpoint_file(encoder: SentenceEncoder) -> None:
+    (ids,) = encoder.tokenize_texts(["river " * 200]).ids
+    assert len(ids) == 202
+
+
+@pytest.mark.parametrize(("words", "kept"), [(253, 255), (254, 256), (255, 256), (400, 256)])
+def test_ids_are_cut_at_256_with_the_closing_token_kept(
+    encoder: SentenceEncoder, words: int, kept: int
+) -> None:
+    tokens = encoder.tokenize_texts(["river " * words])
+    (ids,) = tokens.ids
+    assert len(ids) == kept
+    assert (ids[0], ids[-1]) == (CLS, SEP)
+    assert tokens.lengths == [words + 2]
+    assert tokens.cut == (words + 2 > 256)
+
+
+@given(st.text())
+def test_ids_of_any_unicode_are_framed_and_within_the_limit(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return
+    (ids,) = shared_encoder().tokenize_texts([text]).ids
+    assert (ids[0], ids[-1]) == (CLS, SEP)
+    assert 2 <= len(ids) <= 256
+
+
+@pytest.mark.parametrize(
+    ("texts", "named"),
+    [
+        (["a", None], r"texts\[1\]: expected a str, got None"),
+        ([1], r"texts\[0\]: expected a str, got int 1"),
+        ([True], r"texts\[0\]: expected a str, got bool True"),
+        (["a", "b", 2.5], r"texts\[2\]: expected a str, got float 2.5"),
+        ([b"bytes"], r"texts\[0\]: expected a str, got bytes"),
+        ([["nested"]], r"texts\[0\]: expected a str, got list"),
+        (["é\ud800"], r"texts\[0\]: .* lone surrogate U\+D800 at character 1"),
+        (None, "expected a sequence of str, got None"),
+        (7, "expected a sequence of str, got int 7"),
+        (b"bytes", "expected a sequence of str, got bytes"),
+        ({"a": 1}, "expected a sequence of str, got dict"),
+        (iter(["a"]), "expected a sequence of str, got list_iterator"),
+    ],
+)
+def test_wrong_texts_are_refused_and_named(
+    encoder: SentenceEncoder, texts: Any, named: str
+) -> None:
+    with pytest.raises(InputError, match=named):
+        encoder.encode(texts)
+
+
+def test_a_lone_surrogate_in_a_single_text_is_refused(encoder: SentenceEncoder) -> None:
+    with pytest.raises(InputError, match=r"U\+DC80 at character 2"):
+        encoder.encode("ab\udc80")
+
+
+def test_any_sequence_of_str_is_taken(encoder: SentenceEncoder) -> None:
+    texts: Sequence[str] = ("a cat", "a dog")
+    assert encoder.encode(texts).shape == (2, 384)
+
+
+_SHARED: list[SentenceEncoder] = []
+
+
+def shared_encoder() -> SentenceEncoder:
+    """Hypothesis refuses function-scoped fixtures; one encoder serves every example."""
+    if not _SHARED:
+        _SHARED.append(SentenceEncoder())
+    return _SHARED[0]
