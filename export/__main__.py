@@ -20,8 +20,16 @@ from export.gate import check_same, measure
 from export.graph import build_fp32, build_int8
 from export.reference import SentenceTransformersReference, export_standard
 from export.tokenizer import build_tokenizer
-from minilm_onnx import InputError, SentenceEncoder
-from minilm_onnx.artifact import FORMAT, GRAPH, MANIFEST, TOKENIZER, Manifest, sha256_of
+from minilm_onnx import ArtifactError, InputError, SentenceEncoder
+from minilm_onnx.artifact import (
+    FORMAT,
+    GRAPH,
+    MANIFEST,
+    TOKENIZER,
+    Manifest,
+    parse_manifest,
+    sha256_of,
+)
 from minilm_onnx.cli import report_errors
 
 TEXTS = Path(__file__).parent / "texts"
@@ -73,16 +81,14 @@ def export(checkpoint: Checkpoint, out: Path, precision: str) -> Manifest:
         standard = Path(scratch) / "standard"
         export_standard(checkpoint.folder, standard)
         lean = build_fp32(weights)
+        say("the lean fp32 graph against optimum's")
+        write_folder(checkpoint, Path(scratch) / "fp32", folder, "fp32", lean.SerializeToString())
+        check_same(
+            "the lean fp32 graph against optimum's",
+            SentenceEncoder(Path(scratch) / "fp32").encode(held_out),
+            SentenceEncoder(standard).encode(held_out),
+        )
         if precision == "int8":
-            say("the lean fp32 graph against optimum's")
-            write_folder(
-                checkpoint, Path(scratch) / "fp32", folder, "fp32", lean.SerializeToString()
-            )
-            check_same(
-                "the lean fp32 graph",
-                SentenceEncoder(Path(scratch) / "fp32").encode(held_out),
-                SentenceEncoder(standard).encode(held_out),
-            )
             ids = []
             for encoding in tokenizer.encode_batch(calibration):
                 cut = encoding.ids[: checkpoint.max_seq_length - 1]
@@ -123,7 +129,7 @@ def write_folder(
         weights_sha256=checkpoint.pin.sha256["model.safetensors"],
         vocab_sha256=checkpoint.pin.sha256["vocab.txt"],
         files={GRAPH: sha256_of(graph), TOKENIZER: sha256_of(tokenizer)},
-        versions={name: version(name) for name in LIBRARIES},
+        versions={name: version(name).split("+")[0] for name in LIBRARIES},
         parity={},
     )
     (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
@@ -137,28 +143,47 @@ def staging(out: Path) -> Iterator[Path]:
     Raises:
         InputError: `out` is something other than an earlier export, or cannot be written.
     """
-    if out.exists() and not (out / MANIFEST).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(
-            f"--out {out}: expected a new folder or an earlier export, got something else there; "
-            "choose another"
-        )
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        target = out.resolve()
+        if target.exists() and not _is_export(target):
+            raise InputError(
+                f"--out {out}: expected a new folder or an earlier export, got something else "
+                "there; choose another"
+            )
+        target.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
         raise InputError(
             f"--out {out}: expected a writable place, got {error.strerror}; choose another"
         ) from error
     try:
+        folder, earlier = scratch / "new", scratch / "earlier"
+        folder.mkdir()
         yield folder
-        folder.chmod(0o755)
-        earlier = folder.with_suffix(".earlier")
-        if out.exists():
-            out.rename(earlier)
-        folder.rename(out)
-        shutil.rmtree(earlier, ignore_errors=True)
+        if target.exists():
+            target.rename(earlier)
+        try:
+            folder.rename(target)
+        except OSError:
+            if earlier.exists():
+                earlier.rename(target)
+            raise
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _is_export(folder: Path) -> bool:
+    """Whether a folder is empty or holds an export and nothing else."""
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir()}
+    if not names:
+        return True
+    try:
+        parse_manifest(folder)
+    except ArtifactError:
+        return False
+    return names <= {GRAPH, TOKENIZER, MANIFEST}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

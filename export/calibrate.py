@@ -9,7 +9,7 @@ unquantised model instead of that of the same input.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -18,15 +18,19 @@ from export.forward import Array, Dense, Layer, Weights, attend, embed, gelu
 
 Int8Array = npt.NDArray[np.int8]
 
-# Candidates tried for each matmul; what gives the least squared output error stays.
-SMOOTHING = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
-CLIPPING = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3)
-# Rows that the search for smoothing and clipping looks at, evenly spread over the texts.
-SEARCH_ROWS = 6000
+# Candidates tried for each input; what gives the least squared output error stays.
+SMOOTHING = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+CLIPPING = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
+# Rows that the search looks at, evenly spread over the texts.
+SEARCH_ROWS = 4000
+# What _round leaves of the error of rounding weights to the nearest code, as measured.
+ROUNDING_SHARE = 0.5
 # Neurons of the feed-forward layer kept in float. Cost is a small Gemm whatever their number.
 OUTLIER_NEURONS = 16
 # Share of the mean diagonal added to a Hessian: keeps rounding from fitting noise.
 DAMPING = 0.01
+# A text counts as its length to this power: short texts have few tokens to average errors over.
+LENGTH_POWER = 0.5
 
 
 @dataclass(frozen=True)
@@ -64,40 +68,86 @@ class QuantizedDense:
 
 
 @dataclass(frozen=True)
+class Fold:
+    """How a layer input is put into the uint8 range: (rows - middle) / scale, quantised.
+
+    The norm or the linear map that produces the rows does this at no cost.
+
+    Attributes:
+        middle: (H,).
+        scale: (H,).
+        range: of the result.
+    """
+
+    middle: Array
+    scale: Array
+    range: Range
+
+    def __call__(self, rows: Array) -> Array:
+        """Give the folded rows, not yet quantised."""
+        folded: Array = (rows - self.middle) / self.scale
+        return folded
+
+    def dense(self, dense: Dense) -> Dense:
+        """Give the map that does to folded rows what `dense` does to the rows."""
+        return Dense(dense.weight * self.scale[:, None], dense.bias + self.middle @ dense.weight)
+
+
+@dataclass(frozen=True)
 class QuantizedLayer:
     """One transformer layer, int8.
 
     Attributes:
-        qkv_smoothing: the input is multiplied by this, (H,), before quantising.
-        qkv_range: of that product.
-        query: reads the quantised product; so do key and value.
+        qkv_fold: of the layer's input.
+        query: reads it, quantised; so do key and value.
         key: as query.
-        value: as query; the smoothing of attention_output is folded into it.
+        value: as query; gives values already folded for attention_output.
         attention_range: of the attention's output.
-        attention_output: reads it.
-        ffn_smoothing: as qkv_smoothing.
-        ffn_range: of that product.
+        attention_output: reads it; its bias holds the middle that the residual lacks.
+        ffn_fold: of the feed-forward part's input.
         intermediate: reads it.
         outliers: neurons kept in float, (K,), ascending.
         outlier_weights: their rows of the output weights, (K, H).
         output_range: of the other neurons.
-        output: reads them; rows of outliers are zero.
+        output: reads them; rows of outliers are zero; its bias is as attention_output's.
     """
 
-    qkv_smoothing: Array
-    qkv_range: Range
+    qkv_fold: Fold
     query: QuantizedDense
     key: QuantizedDense
     value: QuantizedDense
     attention_range: Range
     attention_output: QuantizedDense
-    ffn_smoothing: Array
-    ffn_range: Range
+    ffn_fold: Fold
     intermediate: QuantizedDense
     outliers: npt.NDArray[np.int64]
     outlier_weights: Array
     output_range: Range
     output: QuantizedDense
+
+
+@dataclass(frozen=True)
+class Texts:
+    """The calibration texts' shape.
+
+    Attributes:
+        lengths: tokens of each.
+        shares: what each token row counts, (N, 1).
+    """
+
+    lengths: list[int]
+    shares: Array
+
+
+def quantize_words(words: Array) -> tuple[Int8Array, Array]:
+    """Round word embeddings to int8 with a scale a row.
+
+    Returns:
+        Codes (V, H) and scales (V, 1).
+    """
+    peaks = np.maximum(np.abs(words).max(axis=1, keepdims=True), 1e-9)
+    scales = np.asarray(np.float32(peaks / 127.0), dtype=np.float64)
+    return np.rint(words / scales).astype(np.int8), scales
 
 
 def calibrate(
@@ -113,17 +163,21 @@ def calibrate(
         progress: called with the number of layers done.
     """
     lengths = [len(ids) for ids in texts]
-    exact = seen = embed(weights, texts)
+    shares = np.concatenate([np.full(length, length**-LENGTH_POWER) for length in lengths])
+    shape = Texts(lengths, (shares / shares.mean())[:, None])
+    codes, scales = quantize_words(weights.words)
+    exact = embed(weights, texts)
+    seen = embed(replace(weights, words=codes * scales), texts)
     layers = []
     for layer in weights.layers:
-        quantized, exact, seen = _calibrate_layer(layer, exact, seen, lengths, weights.heads)
+        quantized, exact, seen = _calibrate_layer(layer, exact, seen, shape, weights.heads)
         layers.append(quantized)
         progress(len(layers))
     return layers
 
 
 def _calibrate_layer(
-    layer: Layer, exact: Array, seen: Array, lengths: Sequence[int], heads: int
+    layer: Layer, exact: Array, seen: Array, texts: Texts, heads: int
 ) -> tuple[QuantizedLayer, Array, Array]:
     """Quantise one layer.
 
@@ -131,82 +185,76 @@ def _calibrate_layer(
         layer: its fp32 weights.
         exact: its input in the fp32 model, (N, H).
         seen: its input in the quantised model so far, (N, H).
-        lengths: tokens of each text.
+        texts: whose rows these are.
         heads: attention heads.
 
     Returns:
         The layer, and its output in both models.
     """
     # Queries, keys and values share one quantised input.
-    joint = Dense(
-        np.hstack([layer.query.weight, layer.key.weight, layer.value.weight]),
-        np.concatenate([layer.query.bias, layer.key.bias, layer.value.bias]),
+    joint = np.hstack([layer.query.weight, layer.key.weight, layer.value.weight])
+    qkv_fold = _fold(seen, joint, texts.shares)
+    folded = qkv_fold(seen)
+    codes = qkv_fold.range(folded)
+    exact_query, exact_key, exact_value = (
+        dense(exact) for dense in (layer.query, layer.key, layer.value)
     )
-    exact_qkv = joint(exact)
-    qkv_smooth, qkv_range = _smooth_and_clip(seen, joint.weight)
-    codes = qkv_range(seen / qkv_smooth)
-    exact_parts = np.split(exact_qkv, 3, axis=1)
-    exact_context = attend(exact_parts[0], exact_parts[1], exact_parts[2], lengths, heads)
-
+    exact_context = attend(exact_query, exact_key, exact_value, texts.lengths, heads)
     query, key = (
-        _round(codes, Dense(dense.weight * qkv_smooth[:, None], dense.bias), target)
-        for dense, target in zip((layer.query, layer.key), exact_parts[:2], strict=True)
+        _round(codes, qkv_fold.dense(dense), target, texts.shares)
+        for dense, target in ((layer.query, exact_query), (layer.key, exact_key))
     )
-    # The output's smoothing must be known before the value weights are rounded.
-    value = Dense(layer.value.weight * qkv_smooth[:, None], layer.value.bias)
-    context = attend(query(codes), key(codes), value(codes), lengths, heads)
-    out_smooth, _ = _smooth_and_clip(context, layer.attention_output.weight)
+    # Attention averages values, so what is done to every value is done to the average: the
+    # fold of the attention's output goes into the value map.
+    value = qkv_fold.dense(layer.value)
+    context = attend(query(codes), key(codes), value(codes), texts.lengths, heads)
+    out_fold = _fold(context, layer.attention_output.weight, texts.shares)
     value_q = _round(
         codes,
-        Dense(value.weight / out_smooth, value.bias / out_smooth),
-        exact_parts[2] / out_smooth,
+        Dense(value.weight / out_fold.scale, out_fold(value.bias)),
+        out_fold(exact_value),
+        texts.shares,
     )
-    context = attend(query(codes), key(codes), value_q(codes), lengths, heads)
-    out_weight = layer.attention_output.weight * out_smooth[:, None]
-    attention_range = _clip(context, out_weight)
-    context_codes = attention_range(context)
+    context = attend(query(codes), key(codes), value_q(codes), texts.lengths, heads)
+    codes = out_fold.range(context)
     # Residual and matmul are rounded towards their exact sum, so that what the residual
     # lost on its way here is made good as far as a matmul can.
     exact_sum = layer.attention_output(exact_context) + exact
+    residual = folded * qkv_fold.scale
     attention_output = _round(
-        context_codes, Dense(out_weight, layer.attention_output.bias), exact_sum - seen
+        codes, out_fold.dense(layer.attention_output), exact_sum - residual, texts.shares
     )
     exact = layer.attention_norm(exact_sum)
-    seen = layer.attention_norm(attention_output(context_codes) + seen)
+    seen = layer.attention_norm(attention_output(codes) + residual)
 
-    ffn_smooth, ffn_range = _smooth_and_clip(seen, layer.intermediate.weight)
-    codes = ffn_range(seen / ffn_smooth)
+    ffn_fold = _fold(seen, layer.intermediate.weight, texts.shares)
+    folded = ffn_fold(seen)
+    codes = ffn_fold.range(folded)
     exact_wide = layer.intermediate(exact)
-    intermediate = _round(
-        codes,
-        Dense(layer.intermediate.weight * ffn_smooth[:, None], layer.intermediate.bias),
-        exact_wide,
-    )
+    intermediate = _round(codes, ffn_fold.dense(layer.intermediate), exact_wide, texts.shares)
     exact_active, active = gelu(exact_wide), gelu(intermediate(codes))
+    exact_sum = layer.output(exact_active) + exact
     outliers = np.sort(np.argsort(-np.abs(active).max(axis=0), kind="stable")[:OUTLIER_NEURONS])
     outlier_weights = layer.output.weight[outliers]
-    exact_sum = layer.output(exact_active) + exact
     rest = layer.output.weight.copy()
     rest[outliers] = 0.0
     others = active.copy()
     others[:, outliers] = 0.0
-    output_range = _clip(others, rest)
+    output_range = _clip(others, rest, texts.shares)
     codes = output_range(others)
-    floats = active[:, outliers] @ outlier_weights + seen
-    output = _round(codes, Dense(rest, layer.output.bias), exact_sum - floats)
+    floats = active[:, outliers] @ outlier_weights + folded * ffn_fold.scale
+    output = _round(codes, Dense(rest, layer.output.bias), exact_sum - floats, texts.shares)
     exact = layer.output_norm(exact_sum)
     seen = layer.output_norm(output(codes) + floats)
     return (
         QuantizedLayer(
-            qkv_smoothing=1.0 / qkv_smooth,
-            qkv_range=qkv_range,
+            qkv_fold=qkv_fold,
             query=query,
             key=key,
             value=value_q,
-            attention_range=attention_range,
+            attention_range=out_fold.range,
             attention_output=attention_output,
-            ffn_smoothing=1.0 / ffn_smooth,
-            ffn_range=ffn_range,
+            ffn_fold=ffn_fold,
             intermediate=intermediate,
             outliers=outliers,
             outlier_weights=outlier_weights,
@@ -218,33 +266,59 @@ def _calibrate_layer(
     )
 
 
-def _smooth_and_clip(rows: Array, weight: Array) -> tuple[Array, Range]:
-    """Choose the smoothing and the range whose quantised product is nearest to the exact one.
+def _fold(rows: Array, weight: Array, shares: Array) -> Fold:
+    """Choose the fold whose quantised product with int8 weights is nearest to the exact one.
 
-    Returns:
-        What to divide each input channel by, (in,), and the range of the quotient.
+    Small scales spare the activations, large ones the weights; both errors are counted.
     """
-    peaks = np.maximum(np.abs(rows).max(axis=0), 1e-6)
-    sample = _sample(rows)
-    weight_peaks = np.maximum(np.abs(weight).max(axis=1), 1e-6)
-    best: tuple[float, Array, Range] | None = None
+    low, high = rows.min(axis=0), rows.max(axis=0)
+    middle = (low + high) / 2.0
+    reach = np.maximum((high - low) / 2.0, 1e-6)
+    weight_reach = np.maximum(np.abs(weight).max(axis=1), 1e-6)
+    sample, counts = _sample(rows), _sample(shares)
+    best: tuple[float, Fold] | None = None
     for share in SMOOTHING:
-        smooth = peaks**share / weight_peaks ** (1.0 - share)
-        scaled, scaled_weight = sample / smooth, weight * smooth[:, None]
-        gram = scaled_weight @ scaled_weight.T
-        for limits in _candidates(rows / smooth):
-            error = _error(limits(scaled) - scaled, gram)
+        scale = reach**share / weight_reach ** (1.0 - share)
+        folded, scaled = (sample - middle) / scale, weight * scale[:, None]
+        centred = folded - folded.mean(axis=0)
+        lost = scaled - _nearest(scaled)
+        weight_error = _error(centred, counts, lost @ lost.T) * ROUNDING_SHARE
+        gram = scaled @ scaled.T
+        for clip in CLIPPING:
+            step = float(np.float32(2.0 * clip * (reach / scale).max() / 255.0))
+            limits = Range(step, 128)
+            error = weight_error + _error(limits(folded) - folded, counts, gram)
             if best is None or error < best[0]:
-                best = error, smooth, limits
+                best = error, Fold(middle, scale, limits)
     assert best is not None
-    return best[1], best[2]
+    return best[1]
 
 
-def _clip(rows: Array, weight: Array) -> Range:
-    """Choose the range whose quantised product with `weight` is nearest to the exact one."""
-    gram = weight @ weight.T
-    sample = _sample(rows)
-    return min(_candidates(rows), key=lambda limits: _error(limits(sample) - sample, gram))
+def _nearest(weight: Array) -> Array:
+    """Give weights as rounding each to the nearest int8 code of its column leaves them."""
+    scales = np.maximum(np.abs(weight).max(axis=0), 1e-9) / 127.0
+    out: Array = np.rint(weight / scales) * scales
+    return out
+
+
+def _clip(rows: Array, weight: Array, shares: Array) -> Range:
+    """Choose the range whose quantised product with `weight` is nearest to the exact one.
+
+    Both ends are held to the same magnitude, so a short tail (GELU's -0.17) stays whole.
+    """
+    low, high = min(float(rows.min()), 0.0), max(float(rows.max()), 0.0)
+    sample, counts, gram = _sample(rows), _sample(shares), weight @ weight.T
+
+    def limits(clip: float) -> Range:
+        limit = clip * max(-low, high)
+        bottom, top = max(low, -limit), min(high, limit)
+        scale = float(np.float32((top - bottom) / 255.0))
+        return Range(scale, int(np.rint(-bottom / scale)))
+
+    return min(
+        map(limits, CLIPPING),
+        key=lambda candidate: _error(candidate(sample) - sample, counts, gram),
+    )
 
 
 def _sample(rows: Array) -> Array:
@@ -252,40 +326,27 @@ def _sample(rows: Array) -> Array:
     return rows[:: max(1, len(rows) // SEARCH_ROWS)]
 
 
-def _error(difference: Array, gram: Array) -> float:
-    """Give the squared norm of difference @ weight, from weight @ weight.T."""
-    return float(np.sum((difference.T @ difference) * gram))
+def _error(difference: Array, counts: Array, gram: Array) -> float:
+    """Give the squared norm of difference @ weight, rows weighted, from weight @ weight.T."""
+    return float(np.sum((difference.T @ (difference * counts)) * gram))
 
 
-def _candidates(rows: Array) -> list[Range]:
-    """Give uint8 ranges from the full span of the rows down to the tightest clip.
-
-    Both ends are held to the same magnitude, so a short tail (GELU's -0.17) stays whole.
-    """
-    low, high = min(float(rows.min()), 0.0), max(float(rows.max()), 0.0)
-    ranges = []
-    for share in CLIPPING:
-        limit = share * max(-low, high)
-        bottom, top = max(low, -limit), min(high, limit)
-        scale = float(np.float32((top - bottom) / 255.0))
-        ranges.append(Range(scale, int(np.rint(-bottom / scale))))
-    return ranges
-
-
-def _round(codes: Array, dense: Dense, target: Array) -> QuantizedDense:
+def _round(codes: Array, dense: Dense, target: Array, shares: Array) -> QuantizedDense:
     """Round weights to int8 so that codes @ weights + bias is nearest to target.
 
     Args:
         codes: the input as the quantised model sees it, (N, in).
         dense: the exact weights (in, out) and bias.
         target: what the unquantised model gives, (N, out).
+        shares: what each row counts, (N, 1); their mean is 1.
     """
-    mean = codes.mean(axis=0)
+    mean, target_mean = (shares * codes).mean(axis=0), (shares * target).mean(axis=0)
     centred = codes - mean
-    hessian = centred.T @ centred
+    weighted = centred * shares
+    hessian = weighted.T @ centred
     hessian[np.diag_indices_from(hessian)] += DAMPING * np.trace(hessian) / len(hessian)
-    missing = target - target.mean(axis=0) - centred @ dense.weight
-    weight = dense.weight + np.linalg.solve(hessian, centred.T @ missing)
+    missing = target - target_mean - centred @ dense.weight
+    weight = dense.weight + np.linalg.solve(hessian, weighted.T @ missing)
     scales = _column_scales(weight, np.diag(hessian))
 
     # Inputs with the largest energy first: what they cannot represent, the others make up for.
@@ -301,7 +362,7 @@ def _round(codes: Array, dense: Dense, target: Array) -> QuantizedDense:
     result = np.empty_like(rounded)
     result[order] = rounded
     int8 = result.astype(np.int8)
-    bias = target.mean(axis=0) - mean @ (int8 * scales)
+    bias = target_mean - mean @ (int8 * scales)
     return QuantizedDense(int8, scales, bias)
 
 

@@ -91,7 +91,7 @@ def find_checkpoint(model: str) -> Checkpoint:
         ArtifactError: a file is missing, is not the official one, or cannot be had.
     """
     folder = Path(model)
-    if folder.is_dir():
+    if model and folder.is_dir():
         return _verify(DEFAULT_MODEL, folder, f"folder {folder}")
     if model not in PINS:
         raise InputError(
@@ -153,6 +153,12 @@ def _verify(model: str, folder: Path, origin: str) -> Checkpoint:
                 f"{folder / 'config.json'}: expected {key} {wanted!r}, got {config.get(key)!r}; "
                 "the lean graph knows no other"
             )
+    for key in ("num_attention_heads", "layer_norm_eps", "hidden_size"):
+        if not isinstance(config.get(key), int | float):
+            raise ArtifactError(
+                f"{folder / 'config.json'}: expected a number {key}, got {config.get(key)!r}; "
+                "get the official file"
+            )
     pooling = _read_json(folder / "1_Pooling" / "config.json")
     modes = sorted(key for key, on in pooling.items() if key.startswith("pooling_mode") and on)
     if modes != ["pooling_mode_mean_tokens"]:
@@ -163,7 +169,8 @@ def _verify(model: str, folder: Path, origin: str) -> Checkpoint:
     limit = _read_json(folder / "sentence_bert_config.json").get("max_seq_length")
     if not isinstance(limit, int):
         raise ArtifactError(
-            f"{folder / 'sentence_bert_config.json'}: expected an int max_seq_length, got {limit!r}"
+            f"{folder / 'sentence_bert_config.json'}: expected an int max_seq_length, "
+            f"got {limit!r}; get the official file"
         )
     return Checkpoint(model, pin, folder, origin, config, limit)
 
@@ -174,5 +181,7 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path}: expected JSON, got {error}; complete the folder") from error
     if not isinstance(fields, dict):
-        raise ArtifactError(f"{path}: expected a JSON object, got {type(fields).__name__}")
+        raise ArtifactError(
+            f"{path}: expected a JSON object, got {type(fields).__name__}; complete the folder"
+        )
     return fields

@@ -1,7 +1,7 @@
 """The encoder in float64 numpy: what calibration runs, a piece at a time.
 
-Double precision makes what calibration chooses the same on every machine, whatever the order
-in which its BLAS adds. Source of the architecture: Devlin et al., BERT (2018); the names are
+Double precision makes what calibration chooses depend as little as can be on the order in
+which a machine's BLAS adds. Source of the architecture: Devlin et al., BERT (2018); the names are
 those of the checkpoint.
 """
 

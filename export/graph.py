@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.calibrate import QuantizedDense, QuantizedLayer, Range
+from export.calibrate import Fold, QuantizedDense, QuantizedLayer, Range, quantize_words
 from export.forward import Array, Dense, Norm, Weights
 
 OPSET = 17
@@ -86,6 +86,11 @@ class GraphBuilder:
             domain=CONTRIB,
         )
 
+    def unfold(self, at: str, rows: str, fold: Fold) -> str:
+        """Add the residual: the rows at their own scale again, still without their middle."""
+        scale = self.float(f"{at}.residual_scale", fold.scale)
+        return self.node("Mul", f"{at}.residual", [rows, scale])
+
     def attention(self, name: str, query: str, key: str, value: str, heads: int) -> str:
         """Add multi-head attention without a mask."""
         return self.node(
@@ -114,7 +119,8 @@ def build_fp32(weights: Weights) -> onnx.ModelProto:
         active = graph.node("Gelu", f"{at}.gelu", [wide], domain=CONTRIB)
         out = graph.dense(f"{at}.output", active, layer.output)
         rows = graph.node("Add", f"{at}.output_sum", [out, rows])
-        name = _last_name(index, weights) or f"{at}.output_norm"
+        last = index + 1 == len(weights.layers)
+        name = "last_hidden_state" if last else f"{at}.output_norm"
         rows = graph.norm(name, rows, layer.output_norm)
     return _model(graph, weights)
 
@@ -122,19 +128,16 @@ def build_fp32(weights: Weights) -> onnx.ModelProto:
 def build_int8(weights: Weights, layers: list[QuantizedLayer]) -> onnx.ModelProto:
     """Build the static int8 lean graph; word embeddings are int8 with a scale a row."""
     graph = GraphBuilder()
-    peaks = np.maximum(np.abs(weights.words).max(axis=1, keepdims=True), 1e-9)
-    scales = np.asarray(np.float32(peaks / 127.0), dtype=np.float64)
-    table = np.rint(weights.words / scales).astype(np.int8)
+    table, scales = quantize_words(weights.words)
     codes = graph.node("Gather", "words.codes", [graph.constant("words.table", table), "input_ids"])
     scale = graph.node("Gather", "words.scale", [graph.float("words.scales", scales), "input_ids"])
     cast = graph.node("Cast", "words.cast", [codes], to=TensorProto.FLOAT)
-    rows = _embeddings(graph, graph.node("Mul", "words", [cast, scale]), weights)
+    words = graph.node("Mul", "words", [cast, scale])
+    folds = [layer.qkv_fold for layer in layers]
+    rows = _embeddings(graph, words, weights, folds[0])
     for index, (layer, exact) in enumerate(zip(layers, weights.layers, strict=True)):
         at = f"layer{index}"
-        smooth = graph.node(
-            "Mul", f"{at}.smooth", [rows, graph.float(f"{at}.smoothing", layer.qkv_smoothing)]
-        )
-        shared = graph.quantize(f"{at}.codes", smooth, layer.qkv_range)
+        shared = graph.quantize(f"{at}.codes", rows, layer.qkv_fold.range)
         mixed = graph.attention(
             f"{at}.attention",
             graph.quantized_dense(f"{at}.query", shared, layer.query),
@@ -144,14 +147,13 @@ def build_int8(weights: Weights, layers: list[QuantizedLayer]) -> onnx.ModelProt
         )
         narrow = graph.quantize(f"{at}.attention_codes", mixed, layer.attention_range)
         out = graph.quantized_dense(f"{at}.attention_output", narrow, layer.attention_output)
-        rows = graph.node("Add", f"{at}.attention_sum", [out, rows])
-        rows = graph.norm(f"{at}.attention_norm", rows, exact.attention_norm)
-        smooth = graph.node(
-            "Mul",
-            f"{at}.ffn_smooth",
-            [rows, graph.float(f"{at}.ffn_smoothing", layer.ffn_smoothing)],
+        rows = graph.node(
+            "Add", f"{at}.attention_sum", [out, graph.unfold(at, rows, layer.qkv_fold)]
         )
-        codes_in = graph.quantize(f"{at}.ffn_codes", smooth, layer.ffn_range)
+        rows = graph.norm(
+            f"{at}.attention_norm", rows, folded_norm(exact.attention_norm, layer.ffn_fold)
+        )
+        codes_in = graph.quantize(f"{at}.ffn_codes", rows, layer.ffn_fold.range)
         wide = graph.quantized_dense(f"{at}.intermediate", codes_in, layer.intermediate)
         active = graph.node("Gelu", f"{at}.gelu", [wide], domain=CONTRIB)
         few = graph.node(
@@ -167,25 +169,32 @@ def build_int8(weights: Weights, layers: list[QuantizedLayer]) -> onnx.ModelProt
         )
         many = graph.quantize(f"{at}.output_codes", active, layer.output_range)
         out = graph.quantized_dense(f"{at}.output", many, layer.output)
-        rows = graph.node("Add", f"{at}.outlier_sum", [part, rows])
+        rows = graph.node(
+            "Add", f"{at}.outlier_sum", [part, graph.unfold(f"{at}.ffn", rows, layer.ffn_fold)]
+        )
         rows = graph.node("Add", f"{at}.output_sum", [out, rows])
-        name = _last_name(index, weights) or f"{at}.output_norm"
-        rows = graph.norm(name, rows, exact.output_norm)
+        if index + 1 < len(layers):
+            norm = folded_norm(exact.output_norm, folds[index + 1])
+            rows = graph.norm(f"{at}.output_norm", rows, norm)
+        else:
+            rows = graph.norm("last_hidden_state", rows, exact.output_norm)
     return _model(graph, weights)
 
 
-def _embeddings(graph: GraphBuilder, words: str, weights: Weights) -> str:
+def folded_norm(norm: Norm, fold: Fold) -> Norm:
+    """Give the norm whose output is already folded."""
+    return Norm(norm.gain / fold.scale, fold(norm.shift), norm.epsilon)
+
+
+def _embeddings(graph: GraphBuilder, words: str, weights: Weights, fold: Fold | None = None) -> str:
     """Add the positions of the first T tokens to the word rows, and normalise."""
     graph.constant("zero", np.array([0], dtype=np.int64))
     shape = graph.node("Shape", "length", ["input_ids"], start=1, end=2)
     table = graph.float("positions.table", weights.positions)
     places = graph.node("Slice", "positions", [table, "zero", shape, "zero"])
     summed = graph.node("Add", "embeddings.sum", [words, places])
-    return graph.norm("embeddings", summed, weights.embedding_norm)
-
-
-def _last_name(index: int, weights: Weights) -> str | None:
-    return "last_hidden_state" if index == len(weights.layers) - 1 else None
+    norm = weights.embedding_norm
+    return graph.norm("embeddings", summed, norm if fold is None else folded_norm(norm, fold))
 
 
 def _model(graph: GraphBuilder, weights: Weights) -> onnx.ModelProto:

@@ -13,6 +13,8 @@ GRAPH = "model.onnx"
 TOKENIZER = "tokenizer.json"
 MANIFEST = "manifest.json"
 FORMAT = 1
+# [CLS], one token, [SEP]; and the positions that the model has.
+MIN_TOKENS, MAX_TOKENS = 3, 512
 
 
 @dataclass(frozen=True)
@@ -89,13 +91,14 @@ def load_artifact(folder: Path) -> Artifact:
     Raises:
         ArtifactError: a file is missing, unreadable or altered, or the manifest is unfamiliar.
     """
-    if not folder.is_dir():
+    try:
+        names = {path.name for path in folder.iterdir()}
+    except OSError as error:
         raise ArtifactError(
-            f"{folder}: expected a model folder, got "
-            f"{'a file' if folder.exists() else 'nothing there'}; "
+            f"{folder}: expected a model folder, got {error.strerror}; "
             "give a folder written by `python -m export`, or leave it out for the bundled model"
-        )
-    if not (folder / MANIFEST).exists() and (folder / "config.json").exists():
+        ) from error
+    if MANIFEST not in names and "config.json" in names:
         return Artifact(
             folder, None, read(folder, GRAPH), read(folder, TOKENIZER), _max_seq_length(folder)
         )
@@ -142,20 +145,18 @@ def parse_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         fields: Any = json.loads(read(folder, MANIFEST))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtifactError(
             f"{path}: expected JSON, got {error}; export the model folder again"
         ) from error
-    if not isinstance(fields, dict) or fields.get("format") != FORMAT:
-        found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__
+    found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__
+    if type(found) is not int or found != FORMAT:
         raise ArtifactError(
             f"{path}: expected format {FORMAT}, got {found!r}; "
             "export the model folder with this version of minilm-onnx"
         )
     types = dict(Manifest.__annotations__)
-    wrong = [
-        name for name, hint in types.items() if not isinstance(fields.get(name), _container(hint))
-    ]
+    wrong = [name for name, hint in types.items() if type(fields.get(name)) is not _container(hint)]
     if wrong or set(fields) != set(types):
         raise ArtifactError(
             f"{path}: expected the fields {', '.join(types)} with their types, "
@@ -163,10 +164,11 @@ def parse_manifest(folder: Path) -> Manifest:
             "export the model folder again"
         )
     manifest = Manifest(**fields)
-    if manifest.pooling != "mean" or not manifest.normalize or manifest.max_seq_length < 3:
+    in_range = MIN_TOKENS <= manifest.max_seq_length <= MAX_TOKENS
+    if manifest.pooling != "mean" or not manifest.normalize or not in_range:
         raise ArtifactError(
-            f"{path}: expected mean pooling, normalised, of at least 3 tokens, got "
-            f"pooling={manifest.pooling!r}, normalize={manifest.normalize}, "
+            f"{path}: expected mean pooling, normalised, of {MIN_TOKENS} to {MAX_TOKENS} tokens, "
+            f"got pooling={manifest.pooling!r}, normalize={manifest.normalize}, "
             f"max_seq_length={manifest.max_seq_length}; this version runs no other"
         )
     return manifest
@@ -183,8 +185,14 @@ def _max_seq_length(folder: Path) -> int:
     if not path.exists():
         return 256
     try:
-        return int(json.loads(path.read_text("utf-8"))["max_seq_length"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        limit = json.loads(path.read_text("utf-8"))["max_seq_length"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
         raise ArtifactError(
             f"{path}: expected a max_seq_length, got {error!r}; copy it from the checkpoint"
         ) from error
+    if type(limit) is not int or not MIN_TOKENS <= limit <= MAX_TOKENS:
+        raise ArtifactError(
+            f"{path}: expected a max_seq_length of {MIN_TOKENS} to {MAX_TOKENS}, got {limit!r}; "
+            "copy it from the checkpoint"
+        )
+    return limit

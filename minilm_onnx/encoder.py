@@ -8,13 +8,11 @@ import numpy as np
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.artifact import BUNDLED, TOKENIZER, Artifact, Manifest, load_artifact
 from minilm_onnx.batches import equal_length_batches
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import ArtifactError, InputError
 from minilm_onnx.pooling import l2_normalize, mean_pool
-from minilm_onnx.session import Session
+from minilm_onnx.session import Session, check_positive
 from minilm_onnx.tokens import TokenizedTexts, describe, load_tokenizer, tokenize
 from minilm_onnx.vectors import similarity
-
-DIMENSION = 384
 
 
 class SentenceEncoder:
@@ -49,10 +47,15 @@ class SentenceEncoder:
         self.folder: Path = artifact.folder
         self.manifest: Manifest | None = artifact.manifest
         self.max_seq_length: int = artifact.max_seq_length
-        self.dimension: int = artifact.manifest.dimension if artifact.manifest else DIMENSION
         self._tokenizer = load_tokenizer(artifact.tokenizer, artifact.folder / TOKENIZER)
         self._session = Session(artifact.graph, threads=threads)
         self.threads: int = self._session.threads
+        self.dimension: int = self._session.dimension
+        if artifact.manifest is not None and artifact.manifest.dimension != self.dimension:
+            raise ArtifactError(
+                f"{artifact.folder}: expected {artifact.manifest.dimension} components as its "
+                f"manifest says, got a graph of {self.dimension}; export the folder again"
+            )
 
     def encode(
         self, sentences: str | Sequence[str], *, batch_size: int | None = None
@@ -82,7 +85,9 @@ class SentenceEncoder:
         Raises:
             InputError: `texts` is not a sequence of str of valid Unicode.
         """
-        if isinstance(texts, str | bytes | dict | set) or not hasattr(texts, "__len__"):
+        if isinstance(texts, np.ndarray) and texts.ndim == 1:
+            texts = texts.tolist()
+        if isinstance(texts, str | bytes | bytearray) or not isinstance(texts, Sequence):
             raise InputError(
                 f"texts: expected a sequence of str, got {describe(texts)}; "
                 "give a list, for one text too"
@@ -99,8 +104,8 @@ class SentenceEncoder:
             InputError: batch_size is not a positive integer.
             SessionError: onnxruntime failed.
         """
-        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
-            raise InputError(f"batch_size: expected a positive int or None, got {batch_size!r}")
+        if batch_size is not None:
+            check_positive("batch_size", batch_size)
         vectors: FloatArray = np.empty((len(tokens.ids), self.dimension), dtype=np.float32)
         lengths = [len(ids) for ids in tokens.ids]
         for batch in equal_length_batches(lengths, max_texts=batch_size):

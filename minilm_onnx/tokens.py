@@ -10,6 +10,9 @@ from tokenizers import Tokenizer
 from minilm_onnx.arrays import IdArray
 from minilm_onnx.errors import ArtifactError, InputError
 
+# Texts given to the tokenizer at a time: its encodings weigh far more than the ids kept of them.
+SLICE = 256
+
 
 @dataclass(frozen=True)
 class TokenizedTexts:
@@ -66,12 +69,13 @@ def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_seq_length: int) ->
     check_texts(texts)
     ids: list[IdArray] = []
     lengths: list[int] = []
-    for encoding in tokenizer.encode_batch_fast(list(texts)):
-        full = encoding.ids
-        lengths.append(len(full))
-        if len(full) > max_seq_length:
-            full = [*full[: max_seq_length - 1], full[-1]]
-        ids.append(np.array(full, dtype=np.int64))
+    for first in range(0, len(texts), SLICE):
+        for encoding in tokenizer.encode_batch_fast(list(texts[first : first + SLICE])):
+            full = encoding.ids
+            lengths.append(len(full))
+            if len(full) > max_seq_length:
+                full = [*full[: max_seq_length - 1], full[-1]]
+            ids.append(np.array(full, dtype=np.int64))
     return TokenizedTexts(ids, lengths)
 
 

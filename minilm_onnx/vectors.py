@@ -20,7 +20,12 @@ def similarity(a: FloatArray, b: FloatArray) -> FloatArray:
     Raises:
         InputError: the two are not one- or two-dimensional with the same H.
     """
-    left, right = (np.atleast_2d(np.asarray(vectors, dtype=np.float32)) for vectors in (a, b))
+    try:
+        left, right = (np.atleast_2d(np.asarray(vectors, dtype=np.float32)) for vectors in (a, b))
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"similarity: expected vectors of numbers, got {error}; encode texts first"
+        ) from error
     if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1]:
         raise InputError(
             f"similarity: expected (N, H) and (M, H), got {np.shape(a)} and {np.shape(b)}; "

@@ -58,14 +58,17 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="nowhere: expected a model folder, got nothing there"):
+    with pytest.raises(ArtifactError, match="nowhere: expected a model folder, got No such file"):
         SentenceEncoder(tmp_path / "nowhere")
     (tmp_path / "file").touch()
-    with pytest.raises(ArtifactError, match="file: expected a model folder, got a file"):
+    with pytest.raises(ArtifactError, match="file: expected a model folder, got Not a directory"):
         SentenceEncoder(tmp_path / "file")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"x"', "\udcff", "{}", '{"format": 99}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", '"x"', "\udcff", "[" * 100_000, "{}", '{"format": true}', '{"format": 99}'],
+)
 def test_a_manifest_of_another_form_is_refused(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ArtifactError, match=r"manifest\.json: expected (JSON|format 1)"):
@@ -74,7 +77,13 @@ def test_a_manifest_of_another_form_is_refused(folder: Path, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("files", "x"), ("max_seq_length", "256"), ("parity", None), ("normalize", 1)],
+    [
+        ("files", "x"),
+        ("max_seq_length", "256"),
+        ("parity", None),
+        ("normalize", 1),
+        ("dimension", True),
+    ],
 )
 def test_a_manifest_field_of_another_type_is_named(folder: Path, name: str, value: object) -> None:
     edit_manifest(folder, lambda fields: fields.update({name: value}))
@@ -106,8 +115,16 @@ def test_a_folder_of_optimum_needs_no_manifest(folder: Path) -> None:
     assert SentenceEncoder(folder).max_seq_length == 256
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 64}')
     assert SentenceEncoder(folder).max_seq_length == 64
-    (folder / "sentence_bert_config.json").write_text("{}")
-    with pytest.raises(ArtifactError, match="expected a max_seq_length"):
+    for text in ("{}", "x", *(f'{{"max_seq_length": {n}}}' for n in (0, -5, 2, 513, 3.7, "true"))):
+        (folder / "sentence_bert_config.json").write_text(text)
+        with pytest.raises(ArtifactError, match="expected a max_seq_length"):
+            SentenceEncoder(folder)
+
+
+@pytest.mark.parametrize("dimension", [100, -1])
+def test_a_manifest_of_another_dimension_is_refused(folder: Path, dimension: int) -> None:
+    edit_manifest(folder, lambda fields: fields.update(dimension=dimension))
+    with pytest.raises(ArtifactError, match=f"expected {dimension} components"):
         SentenceEncoder(folder)
 
 

@@ -2,6 +2,7 @@ import csv
 import gzip
 import io
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -191,8 +192,70 @@ def test_a_full_disk_is_an_error_and_not_a_short_file(lines: Path) -> None:
             check=False,
         )
     assert result.returncode == 1
-    assert b"No space left on device" in result.stderr
+    assert b"stdout: expected to write on, got No space left on device" in result.stderr
     assert b"Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_closed_standard_stream_is_one_line(closed: str) -> None:
+    result = subprocess.run(
+        f"{shlex.quote(sys.executable)} -m minilm_onnx embed {closed}",
+        shell=True,
+        input=b"a text\n" if closed == ">&-" else None,
+        capture_output=True,
+        check=False,
+    )
+    assert result.returncode in (1, 2)
+    assert result.stderr.startswith(b"error: std")
+    assert result.stderr.count(b"\n") == 1
+
+
+def test_embed_holds_long_lines_a_few_at_a_time(
+    tmp_path: Path, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "CHUNK_CHARACTERS", 5000)
+    texts = ["river " * 900] * 7 + ["short"] * 3
+    (tmp_path / "in").write_text("\n".join(texts), "utf-8")
+    sizes: list[int] = []
+    tokenize = SentenceEncoder.tokenize_texts
+
+    def spy(self: SentenceEncoder, chunk: list[str]) -> object:
+        sizes.append(len(chunk))
+        return tokenize(self, chunk)
+
+    monkeypatch.setattr(SentenceEncoder, "tokenize_texts", spy)
+    assert main(["embed", str(tmp_path / "in"), "--out", str(tmp_path / "v.npy")]) == 0
+    assert sizes == [1] * 7 + [3]
+    monkeypatch.undo()
+    assert np.array_equal(np.load(tmp_path / "v.npy"), encoder.encode(texts))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX permissions")
+def test_a_folder_without_permission_is_named_and_exits_with_2(lines: Path, tmp_path: Path) -> None:
+    """As an ordinary user: root may read and write everywhere."""
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o000)
+    code = (
+        "import os, sys\n"
+        "from minilm_onnx.cli import main\n"
+        "os.geteuid() or os.seteuid(65534)\n"
+        "_, file, _, out = sys.argv[1:]\n"
+        "print([main(['embed', file, '--out', out]),\n"
+        "       main(['embed', file, '--out', out + 'x' * 300]),\n"
+        "       main(['info', '--model', os.path.dirname(out)])])"
+    )
+    lines.chmod(0o644)
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    result = subprocess.run(
+        [sys.executable, "-c", code, "embed", str(lines), "--out", str(locked / "v.npy")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == "[2, 2, 1]\n"
+    assert "expected a writable place, got Permission denied" in result.stderr
+    assert "stdout" not in result.stderr
 
 
 def test_a_closed_pipe_ends_quietly(lines: Path) -> None:
@@ -205,6 +268,8 @@ def test_a_closed_pipe_ends_quietly(lines: Path) -> None:
     producer.stdout.close()
     _, errors = producer.communicate()
     assert b"Traceback" not in errors
+    assert b"error" not in errors
+    assert producer.returncode == 0
 
 
 def test_similarity_prints_a_line_a_text(capsys: pytest.CaptureFixture[str]) -> None:

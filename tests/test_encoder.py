@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -53,7 +55,7 @@ def test_encode_shapes(encoder: SentenceEncoder) -> None:
     assert encoder.encode("").shape == (384,)
 
 
-@pytest.mark.parametrize("size", [0, -1, 1.5, "8"])
+@pytest.mark.parametrize("size", [0, -1, 1.5, "8", True])
 def test_encode_refuses_a_batch_size_that_is_not_positive(
     encoder: SentenceEncoder, size: int
 ) -> None:
@@ -61,10 +63,23 @@ def test_encode_refuses_a_batch_size_that_is_not_positive(
         encoder.encode(["a"], batch_size=size)
 
 
-@pytest.mark.parametrize("threads", [0, -2, "two"])
+@pytest.mark.parametrize("threads", [0, -2, "two", True])
 def test_encoder_refuses_threads_that_are_not_positive(threads: int) -> None:
     with pytest.raises(InputError, match="threads: expected a positive int"):
         SentenceEncoder(threads=threads)
+
+
+def test_encoder_refuses_more_threads_than_any_machine_has() -> None:
+    with pytest.raises(InputError, match="threads: expected at most 4096, got 99999999999"):
+        SentenceEncoder(threads=99999999999)
+
+
+def test_encode_from_many_threads_gives_each_its_own_answer(encoder: SentenceEncoder) -> None:
+    texts = [f"{word} number {i}" for i, word in enumerate(WORDS * 20)]
+    expected = encoder.encode(texts)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(encoder.encode, texts))
+    assert np.array_equal(np.stack(found), expected)
 
 
 def test_encoder_refuses_a_model_that_is_no_path() -> None:

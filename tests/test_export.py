@@ -115,6 +115,11 @@ def test_an_altered_checkpoint_is_refused(official: Path, tmp_path: Path, name: 
     ("name", "text", "named"),
     [
         ("config.json", '{"model_type": "roberta"}', "expected model_type 'bert', got 'roberta'"),
+        (
+            "config.json",
+            '{"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}',
+            "expected a number num_attention_heads, got None",
+        ),
         ("config.json", "{", "expected JSON"),
         ("config.json", "[]", "expected a JSON object, got list"),
         ("1_Pooling/config.json", '{"pooling_mode_cls_token": true}', "got pooling_mode_cls_token"),
@@ -249,7 +254,7 @@ def test_rounding_beats_the_nearest_code() -> None:
     rows = random.normal(size=(400, 32)) @ random.normal(size=(32, 32))
     dense = Dense(random.normal(size=(32, 8)), random.normal(size=8))
     target = dense(rows)
-    rounded = _round(rows, dense, target)
+    rounded = _round(rows, dense, target, np.ones((len(rows), 1)))
     scales = np.abs(dense.weight).max(axis=0) / 127
     nearest = QuantizedDense(np.rint(dense.weight / scales).astype(np.int8), scales, dense.bias)
     assert np.square(rounded(rows) - target).sum() < np.square(nearest(rows) - target).sum()
@@ -292,25 +297,39 @@ def test_the_gate_refuses_another_tokenizer(encoder: SentenceEncoder) -> None:
 
 def test_a_failing_export_leaves_nothing_and_keeps_the_earlier(tmp_path: Path) -> None:
     out = tmp_path / "out"
+
+    def copy(folder: Path, graph: str) -> None:
+        shutil.copy(BUNDLED / MANIFEST, folder / MANIFEST)
+        (folder / GRAPH).write_text(graph)
+
     with staging(out) as folder:
-        (folder / MANIFEST).write_text("first")
+        copy(folder, "first")
 
     def falls_short() -> None:
         with staging(out) as folder:
-            (folder / MANIFEST).write_text("second")
+            copy(folder, "second")
             raise gate.ParityError("falls short")
 
     with pytest.raises(gate.ParityError):
         falls_short()
-    assert (out / MANIFEST).read_text() == "first"
+    assert (out / GRAPH).read_text() == "first"
     with staging(out) as folder:
-        (folder / MANIFEST).write_text("third")
-    assert (out / MANIFEST).read_text() == "third"
+        copy(folder, "third")
+    assert (out / GRAPH).read_text() == "third"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
 
 
 def test_an_export_refuses_to_replace_what_is_not_one(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").touch()
+    other = tmp_path / "extension"
+    other.mkdir()
+    (other / MANIFEST).write_text('{"manifest_version": 3}')
+    with pytest.raises(InputError, match="expected a new folder or an earlier export"):
+        staging(other).__enter__()
+    shutil.copy(BUNDLED / MANIFEST, other / MANIFEST)
+    (other / "notes.txt").touch()
+    with pytest.raises(InputError, match="expected a new folder or an earlier export"):
+        staging(other).__enter__()
     with pytest.raises(InputError, match="expected a new folder or an earlier export"):
         staging(tmp_path).__enter__()
     with pytest.raises(InputError, match="expected a writable place"):
@@ -335,7 +354,7 @@ def test_export_of_the_official_checkpoint(
         again = SentenceEncoder(out, threads=1).encode(golden.texts[::-1], batch_size=5)[::-1]
         assert np.array_equal(vectors, again)
     else:
-        assert cosines(vectors, golden.vectors).mean() > 0.99
+        assert cosines(vectors, golden.vectors).mean() > 0.998
         for name in (GRAPH, TOKENIZER, MANIFEST):
             assert (out / name).read_bytes() == (BUNDLED / name).read_bytes(), name
 

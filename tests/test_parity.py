@@ -9,12 +9,11 @@ from minilm_onnx import SentenceEncoder
 from tests.conftest import Golden, cosines
 from tests.test_tokens import shared_encoder
 
-# Limits of the bundled int8 model against fp32, by kind of text. Ordinary text is close;
-# single repeated words and bare special tokens drive a few neurons outside what
-# calibration has seen, and are held to less.
+# Limits of the bundled int8 model against fp32; docs/quality.md says the same. Other kinds are
+# no language: one word hundreds of times, bare special tokens, control characters, white space.
 ORDINARY = {"short", "sentence", "paragraph", "long", "odd", "script", "emoji"}
-MEAN_COSINE, MIN_COSINE = 0.999, 0.98
-MIN_COSINE_ANY = 0.93
+MEAN_COSINE, MIN_COSINE = 0.999, 0.985
+MIN_COSINE_ANY = 0.97
 
 
 def test_int8_agrees_with_sentence_transformers(encoder: SentenceEncoder, golden: Golden) -> None:

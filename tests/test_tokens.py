@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,6 +62,11 @@ def test_ids_of_any_unicode_are_framed_and_within_the_limit(text: str) -> None:
         (7, "expected a sequence of str, got int 7"),
         (b"bytes", "expected a sequence of str, got bytes"),
         ({"a": 1}, "expected a sequence of str, got dict"),
+        (frozenset("a"), "expected a sequence of str, got frozenset"),
+        (bytearray(b"a"), "expected a sequence of str, got bytearray"),
+        (np.array("a"), "expected a sequence of str, got ndarray"),
+        (np.array([1.5]), r"texts\[0\]: expected a str, got float 1.5"),
+        (str, "expected a sequence of str, got type"),
         (iter(["a"]), "expected a sequence of str, got list_iterator"),
     ],
 )
@@ -79,6 +85,7 @@ def test_a_lone_surrogate_in_a_single_text_is_refused(encoder: SentenceEncoder) 
 def test_any_sequence_of_str_is_taken(encoder: SentenceEncoder) -> None:
     texts: Sequence[str] = ("a cat", "a dog")
     assert encoder.encode(texts).shape == (2, 384)
+    assert np.array_equal(encoder.encode(np.array(texts)), encoder.encode(texts))  # type: ignore[arg-type]  # arrays of str come from pandas
 
 
 _SHARED: list[SentenceEncoder] = []

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -20,6 +22,12 @@ def test_similarity_takes_single_vectors() -> None:
 def test_similarity_refuses_other_shapes(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match="similarity: expected"):
         similarity(np.ones(2, dtype=np.float32), np.ones(shape, dtype=np.float32))
+
+
+@pytest.mark.parametrize("wrong", ["text", [[1.0, 2.0], [1.0]], None, object()])
+def test_similarity_refuses_what_holds_no_vectors(wrong: Any) -> None:
+    with pytest.raises(InputError, match="similarity: expected"):
+        similarity(wrong, np.ones(2, dtype=np.float32))
 
 
 def test_similarity_of_meanings_orders_real_sentences(encoder: SentenceEncoder) -> None:

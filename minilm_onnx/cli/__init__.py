@@ -28,27 +28,38 @@ def _run(arguments: list[str]) -> int:
         command.add_parser(subparsers)
     options = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
-    return run(options)
+    if sys.stdout is None:
+        raise MiniLMError("stdout: expected to write to it, got a closed one; use --out or > FILE")
+    try:
+        code = run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = 0  # whoever read the output has seen enough
+        _drop_stdout()
+    except OSError as error:
+        # Files are dealt with where they are opened, so this is stdout.
+        _drop_stdout()
+        raise MiniLMError(
+            f"stdout: expected to write on, got {error.strerror}; free some space or use --out"
+        ) from error
+    return code
+
+
+def _drop_stdout() -> None:
+    """Keep Python from flushing what is left into a failed stdout when it exits."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def report_errors(run: Callable[[list[str]], int], arguments: list[str]) -> int:
     """Run a command; print what went wrong as one line on stderr."""
     try:
-        code = run(arguments)
-        sys.stdout.flush()
-        return code
+        return run(arguments)
     except MiniLMError as error:
         message = " ".join(str(error).split())
         print(f"error: {message}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
-    except OSError as error:
-        # Files are dealt with where they are opened, so this is stdout. Keep Python from
-        # flushing what is left into it again when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return 0  # whoever read the output has seen enough
-        print(f"error: stdout: expected to write on, got {error.strerror}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
-        print("error: interrupted; nothing half-written was left", file=sys.stderr)
+        print("error: interrupted; no output file was left", file=sys.stderr)
         return 130

@@ -4,7 +4,6 @@ import argparse
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 
 from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
@@ -12,8 +11,10 @@ from minilm_onnx.cli.reading import TextFile, read_texts
 from minilm_onnx.cli.writing import FORMATS, open_output
 from minilm_onnx.errors import InputError
 
-# Texts tokenised and sorted by length at a time: enough for full batches, a few MiB.
+# Texts sorted by length and run at a time, and the characters they may hold together: enough
+# for full batches, a few MiB.
 CHUNK = 2048
+CHUNK_CHARACTERS = 2**20
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -92,7 +93,15 @@ def _format(given: str | None, out: Path | None) -> str:
 
 
 def _chunks(texts: Iterator[str]) -> Iterator[list[str]]:
-    while chunk := list(islice(texts, CHUNK)):
+    chunk: list[str] = []
+    characters = 0
+    for text in texts:
+        chunk.append(text)
+        characters += len(text)
+        if len(chunk) == CHUNK or characters >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
         yield chunk
 
 

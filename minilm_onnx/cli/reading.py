@@ -33,6 +33,8 @@ class TextFile:
         self.name = "stdin" if name == "-" else name
         self.size: int | None = None
         if name == "-":
+            if sys.stdin is None:
+                raise InputError("stdin: expected texts, got a closed one; name a file")
             self._raw: BinaryIO = sys.stdin.buffer
         else:
             try:
@@ -57,7 +59,7 @@ class TextFile:
         traceback: TracebackType | None,
     ) -> None:
         """Close the file; standard input stays open."""
-        if self._raw is not sys.stdin.buffer:
+        if self.name != "stdin":
             self._raw.close()
 
     def position(self) -> int:
@@ -109,12 +111,16 @@ def read_texts(source: TextFile, field: str | None) -> Iterator[str]:
 def _field_of(line: str, field: str, at: str) -> str:
     try:
         fields = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{at}: expected a JSON object, got {error}; leave out --field for plain text"
         ) from None
     if not isinstance(fields, dict) or field not in fields:
-        got = f"the fields {', '.join(fields)}" if isinstance(fields, dict) else describe(fields)
+        got = (
+            f"the fields {', '.join(fields) or 'of {}'}"
+            if isinstance(fields, dict)
+            else describe(fields)
+        )
         raise InputError(f"{at}: expected the field {field!r}, got {got}; check --field")
     value = fields[field]
     if not isinstance(value, str):

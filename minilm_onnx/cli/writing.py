@@ -93,14 +93,14 @@ def open_output(path: Path | None, kind: str, dimension: int) -> Iterator[Output
     if path is None:
         yield Output(sys.stdout.buffer, kind, dimension)
         return
-    if path.exists() and not path.is_file():
-        raise InputError(
-            f"--out {path}: expected a regular file, got something else; "
-            "name a file, or leave --out away for stdout"
-        )
-    # Through a link, what it points to is replaced, as a plain write would.
-    target = path.resolve()
     try:
+        # Through a link, what it points to is replaced, as a plain write would.
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            raise InputError(
+                f"--out {path}: expected a regular file, got something else; "
+                "name a file, or leave --out away for stdout"
+            )
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     except OSError as error:
         raise InputError(
@@ -116,8 +116,8 @@ def open_output(path: Path | None, kind: str, dimension: int) -> Iterator[Output
         temporary.replace(target)
     except OSError as error:
         raise MiniLMError(
-            f"--out {path}: expected to write {output.rows} rows, got {error.strerror}; "
-            "nothing was left there"
+            f"--out {path}: expected to write the vectors, got {error.strerror}; "
+            "free some space: nothing was left there"
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
