@@ -1,0 +1,1 @@
+"""Measurements; never imported by the runtime, never part of the wheel."""
