@@ -26,7 +26,7 @@ class SentenceEncoder:
         manifest: what that folder says it is; None for a graph that optimum wrote.
         dimension: components of a vector.
         max_seq_length: tokens read of a text, special tokens included; the rest is cut.
-        threads: threads one run of the graph uses.
+        threads: threads that work at a time.
     """
 
     def __init__(self, model: str | Path | None = None, *, threads: int | None = None) -> None:
@@ -34,7 +34,8 @@ class SentenceEncoder:
 
         Args:
             model: folder with model.onnx and tokenizer.json; None for the bundled int8 model.
-            threads: threads a run; None for all CPUs this process may use.
+            threads: threads that work at a time; None for all CPUs this process may use, by its
+                affinity and its cgroup's quota.
 
         Raises:
             ArtifactError: the folder is missing, altered or unfamiliar.
@@ -108,9 +109,11 @@ class SentenceEncoder:
             check_positive("batch_size", batch_size)
         vectors: FloatArray = np.empty((len(tokens.ids), self.dimension), dtype=np.float32)
         lengths = [len(ids) for ids in tokens.ids]
-        for batch in equal_length_batches(lengths, max_texts=batch_size):
-            hidden = self._session.run(np.stack([tokens.ids[i] for i in batch]))
-            vectors[batch] = l2_normalize(mean_pool(hidden))
+        batches = list(equal_length_batches(lengths, max_texts=batch_size))
+        ids = [np.stack([tokens.ids[i] for i in batch]) for batch in batches]
+        rows = self._session.run_each(ids, lambda hidden: l2_normalize(mean_pool(hidden)))
+        for batch, unit in zip(batches, rows, strict=True):
+            vectors[batch] = unit
         return vectors
 
     def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:

@@ -1,13 +1,16 @@
-"""One graph on this CPU."""
+"""One graph on this CPU: what runs on how many threads."""
 
-import os
-from collections.abc import Sequence
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
 
 from minilm_onnx.arrays import FloatArray, IdArray
+from minilm_onnx.cpus import available_cpus
 from minilm_onnx.errors import ArtifactError, InputError, SessionError
 
 # What a graph may ask for beside the ids, and what a batch without padding answers.
@@ -16,6 +19,9 @@ KNOWN_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 HIDDEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
 
 
+PROBE = Path(__file__).parent / "probe.onnx"
+BASIC = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+EXTENDED = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
 # More than any machine has; beyond it onnxruntime's own limits fail in less clear ways.
 MAX_THREADS = 4096
 
@@ -28,18 +34,15 @@ def check_positive(name: str, value: int, most: int | None = None) -> None:
         raise InputError(f"{name}: expected at most {most}, got {value}; leave it out")
 
 
-def available_cpus() -> int:
-    """CPUs that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class Session:
     """An onnxruntime session that runs batches of texts of equal token length.
 
+    One batch is run by all threads together. Several are run one a thread, by a second
+    onnxruntime session that is made when it is first needed: threads that share a batch wait
+    for each other after every operator.
+
     Attributes:
-        threads: threads one run uses.
+        threads: threads that work at a time.
         inputs: names of the graph's inputs.
         dimension: width H of the hidden state.
     """
@@ -49,7 +52,7 @@ class Session:
 
         Args:
             graph: an ONNX file, or its bytes.
-            threads: threads a run; None for all CPUs this process may use.
+            threads: threads to use; None for all CPUs this process may use.
 
         Raises:
             InputError: threads is not a positive integer of a sane size.
@@ -59,25 +62,10 @@ class Session:
         if threads is not None:
             check_positive("threads", threads, MAX_THREADS)
         self.threads = available_cpus() if threads is None else int(threads)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        # A waiting thread that spins takes a core from the caller and drains a battery.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Above this level onnxruntime fuses kernels back in that are slower on a CPU.
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.log_severity_level = 4  # its errors come back as exceptions
-        try:
-            self._session = onnxruntime.InferenceSession(
-                graph if isinstance(graph, bytes) else str(graph),
-                options,
-                providers=["CPUExecutionProvider"],
-            )
-        except Exception as error:  # onnxruntime's exceptions share no public base
-            raise SessionError(
-                f"onnxruntime {onnxruntime.__version__} could not load the graph: {error}; "
-                "export the model folder again with this version"
-            ) from error
+        self._graph = graph
+        self._session = load_graph(graph, self.threads)
+        self._one_thread = self._session if self.threads == 1 else None
+        self._lock = threading.Lock()
         self.inputs: Sequence[str] = [node.name for node in self._session.get_inputs()]
         unknown = sorted(set(self.inputs) - KNOWN_INPUTS)
         if unknown or "input_ids" not in self.inputs:
@@ -101,7 +89,7 @@ class Session:
         self.dimension: int = width
 
     def run(self, ids: IdArray) -> FloatArray:
-        """Compute the last hidden state of texts of equal length.
+        """Compute the last hidden state of texts of equal length, with all threads.
 
         Args:
             ids: token ids, (B, T) int64.
@@ -112,16 +100,113 @@ class Session:
         Raises:
             SessionError: onnxruntime failed.
         """
+        return self._run(self._session, ids)
+
+    def run_each(
+        self, batches: Sequence[IdArray], finish: Callable[[FloatArray], FloatArray]
+    ) -> Iterator[FloatArray]:
+        """Compute several batches, one a thread, and give what is made of each in their order.
+
+        Args:
+            batches: token ids, each (B, T) int64.
+            finish: applied to each last hidden state, (B, T, H) float32, on the thread that
+                computed it, so that no more than one a thread is ever held.
+
+        Yields:
+            What `finish` gave.
+
+        Raises:
+            SessionError: onnxruntime failed.
+        """
+        if self.threads == 1 or len(batches) < 2:
+            for ids in batches:
+                yield finish(self.run(ids))
+            return
+        session = self._get_one_thread()
+
+        def work(ids: IdArray) -> FloatArray:
+            return finish(self._run(session, ids))
+
+        # The pool lives as long as the call: nothing to close, nothing to lose in a fork.
+        with ThreadPoolExecutor(min(self.threads, len(batches)), "minilm-onnx") as pool:
+            pending = [pool.submit(work, ids) for ids in batches]
+            try:
+                pending.reverse()
+                while pending:
+                    yield pending.pop().result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _get_one_thread(self) -> onnxruntime.InferenceSession:
+        with self._lock:
+            if self._one_thread is None:
+                self._one_thread = load_graph(self._graph, 1)
+                self._graph = b""
+            return self._one_thread
+
+    def _run(self, session: onnxruntime.InferenceSession, ids: IdArray) -> FloatArray:
         feed = {"input_ids": ids}
         if "attention_mask" in self.inputs:
             feed["attention_mask"] = np.ones_like(ids)
         if "token_type_ids" in self.inputs:
             feed["token_type_ids"] = np.zeros_like(ids)
         try:
-            hidden: FloatArray = self._session.run([self._output], feed)[0]
-        except Exception as error:  # as above
+            hidden: FloatArray = session.run([self._output], feed)[0]
+        except Exception as error:  # onnxruntime's exceptions share no public base
             raise SessionError(
                 f"onnxruntime {onnxruntime.__version__} failed on ids of shape {ids.shape}: "
                 f"{error}; report it with this message if the ids are those of tokenize_texts"
             ) from error
         return hidden
+
+
+def load_graph(graph: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
+    """Make an onnxruntime session whose runs use so many threads.
+
+    Raises:
+        SessionError: onnxruntime cannot load the graph.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Threads wait for each other's part of an operator by spinning, a third faster on a short
+    # text than sleeping; the run over, they sleep, or they would take a core from the caller.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
+    if products_saturate():
+        # Have onnxruntime turn the weights to uint8, whose kernels sum exactly. The conversion
+        # belongs to this level of optimisation; nothing else there touches the int8 graph.
+        options.add_session_config_entry("session.x64quantprecision", "1")
+        options.graph_optimization_level = EXTENDED
+    else:
+        # Above this level onnxruntime fuses kernels back in that are slower on a CPU.
+        options.graph_optimization_level = BASIC
+    options.log_severity_level = 4  # its errors come back as exceptions
+    try:
+        return onnxruntime.InferenceSession(
+            graph if isinstance(graph, bytes) else str(graph),
+            options,
+            providers=["CPUExecutionProvider"],
+        )
+    except Exception as error:  # as above
+        raise SessionError(
+            f"onnxruntime {onnxruntime.__version__} could not load the graph: {error}; "
+            "export the model folder again with this version"
+        ) from error
+
+
+@functools.cache
+def products_saturate() -> bool:
+    """Find out whether this CPU's kernels for uint8 rows and int8 weights saturate.
+
+    x86 without VNNI sums pairs of 8-bit products in 16 bits, which the largest codes overflow
+    (onnxruntime's documentation of quantization, reduce_range). What the CPU does is asked of
+    itself: a product of the largest codes is exact or it is not.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(PROBE), options, providers=["CPUExecutionProvider"])
+    width = session.get_inputs()[0].shape[1]
+    rows = np.full((8, width), 255, dtype=np.uint8)
+    return bool(np.any(session.run(None, {"rows": rows})[0] != 255 * 127 * width))

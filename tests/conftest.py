@@ -1,7 +1,7 @@
 """What several test files share."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,11 @@ class FakeSession:
     def __init__(self) -> None:
         self.threads = 1
         self.shapes: list[tuple[int, ...]] = []
+
+    def run_each(
+        self, batches: Sequence[IdArray], finish: Callable[[FloatArray], FloatArray]
+    ) -> Iterator[FloatArray]:
+        return (finish(self.run(ids)) for ids in batches)
 
     def run(self, ids: IdArray) -> FloatArray:
         self.shapes.append(ids.shape)

@@ -62,7 +62,7 @@ def test_embed_in_chunks_equals_embed_at_once(
 def test_embed_jsonl_on_stdout_reads_back_exactly(
     lines: Path, capfdbinary: pytest.CaptureFixture[bytes], encoder: SentenceEncoder
 ) -> None:
-    assert main(["embed", str(lines)]) == 0
+    assert main(["embed", str(lines), "--out", "-"]) == 0
     rows = [json.loads(line) for line in capfdbinary.readouterr().out.splitlines()]
     assert [row["text"] for row in rows] == TEXTS
     vectors = np.array([row["embedding"] for row in rows], dtype=np.float32)
@@ -113,8 +113,13 @@ def test_embed_of_an_empty_file_is_an_empty_array(tmp_path: Path) -> None:
     [
         (b"fine\nnot \xff utf-8\n", None, r"line 2: expected UTF-8, got byte 0xFF at column 5"),
         (b'{"a": "x"}\nplain\n', "a", "line 2: expected a JSON object"),
-        (b'{"a": "x"}\n', "b", "line 1: expected the field 'b', got the fields a"),
-        (b"[1]\n", "a", "line 1: expected the field 'a', got list"),
+        (
+            b'{"a": "x"}\n',
+            "b",
+            "line 1: expected a JSON object with the field 'b', got the fields a",
+        ),
+        (b"[1]\n", "a", "line 1: expected a JSON object with the field 'a', got list"),
+        (b"\x1f\x8bpacked", None, "line 1: expected UTF-8, got gzip data; name the file with .gz"),
         (b'{"a": 3}\n', "a", "line 1: expected a string in 'a', got int 3"),
         (b'{"a": "\\ud800"}\n', "a", "line 1: expected valid Unicode in 'a', got the lone surr"),
     ],
@@ -159,6 +164,14 @@ def test_embed_refuses_wrong_files_and_formats(
     assert "No such file" in fails(capsys, 2, "embed", tmp_path / "absent.txt")
     assert "Is a directory" in fails(capsys, 2, "embed", tmp_path)
     assert "expected a suffix" in fails(capsys, 2, "embed", lines, "--out", tmp_path / "v.xls")
+    assert "expected the suffix .csv" in fails(
+        capsys, 2, "embed", lines, "--format", "csv", "--out", tmp_path / "v.npy"
+    )
+    lines.rename(tmp_path / "texts.csv")
+    assert "expected another file than the input" in fails(
+        capsys, 2, "embed", tmp_path / "texts.csv", "--out", tmp_path / "texts.csv"
+    )
+    (tmp_path / "texts.csv").rename(lines)
     assert "expected --out FILE" in fails(capsys, 2, "embed", lines, "--format", "npy")
     assert "expected a writable place" in fails(
         capsys, 2, "embed", lines, "--out", tmp_path / "no" / "v.npy"

@@ -23,6 +23,7 @@ from export.calibrate import QuantizedDense, Range, _round, calibrate
 from export.checkpoint import DEFAULT_MODEL, PINS, find_checkpoint
 from export.forward import Dense, Norm, Weights, attend, embed, gelu, weights_from_tensors
 from export.graph import build_fp32, build_int8
+from export.probe import PROBE, build_probe
 from export.tokenizer import build_tokenizer
 
 
@@ -264,6 +265,10 @@ def test_a_range_keeps_zero_exact_and_clips_what_is_outside() -> None:
     limits = Range(scale=0.5, zero=10)
     rows = np.array([-100.0, -5.0, 0.0, 0.26, 122.5, 1000.0])
     assert limits(rows).tolist() == [-5.0, -5.0, 0.0, 0.5, 122.5, 122.5]
+
+
+def test_the_probe_in_the_package_is_the_one_built_here() -> None:
+    assert PROBE.read_bytes() == build_probe()
 
 
 def test_norm_matches_its_definition() -> None:

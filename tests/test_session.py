@@ -7,7 +7,8 @@ import pytest
 
 from minilm_onnx import ArtifactError, SessionError
 from minilm_onnx.artifact import BUNDLED, GRAPH
-from minilm_onnx.session import Session, available_cpus
+from minilm_onnx.cpus import available_cpus
+from minilm_onnx.session import Session
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,24 @@ def test_session_reports_a_failing_run_with_its_shape(session: Session) -> None:
 def test_session_defaults_to_the_cpus_this_process_may_use() -> None:
     if not hasattr(os, "sched_getaffinity"):
         pytest.skip("this system has no CPU affinity")
-    assert available_cpus() == len(os.sched_getaffinity(0))
+    assert available_cpus() <= len(os.sched_getaffinity(0))
     assert Session(BUNDLED / GRAPH).threads == available_cpus()
+
+
+def test_session_runs_several_batches_in_order_with_the_same_bits(session: Session) -> None:
+    random = np.random.default_rng(0)
+    batches = [random.integers(1000, 20000, (2, length)) for length in range(3, 30)]
+    alone = [session.run(ids) for ids in batches]
+    for threads in (1, 2, 3):
+        found = list(Session(BUNDLED / GRAPH, threads=threads).run_each(batches, lambda h: h))
+        assert all(np.array_equal(a, b) for a, b in zip(alone, found, strict=True))
+
+
+def test_session_stops_at_the_first_batch_that_fails() -> None:
+    good = np.full((1, 5), 101, dtype=np.int64)
+    bad = np.full((1, 600), 101, dtype=np.int64)
+    with pytest.raises(SessionError, match=r"ids of shape \(1, 600\)"):
+        list(Session(BUNDLED / GRAPH, threads=2).run_each([good, bad, *[good] * 50], lambda h: h))
 
 
 def test_session_refuses_unknown_inputs_and_outputs(tmp_path: Path) -> None:

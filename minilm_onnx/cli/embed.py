@@ -38,7 +38,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="file to write, whole or not at all; default stdout",
+        help="file to write, whole or not at all: .npy rows of float32, .jsonl with text and "
+        "embedding, .csv with text, e0, e1, ...; - or nothing is stdout",
     )
     parser.add_argument(
         "--format", choices=FORMATS, help="default: by the suffix of --out, jsonl on stdout"
@@ -49,6 +50,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Stream the texts through the encoder, a chunk at a time."""
+    if options.out == Path("-"):
+        options.out = None
     kind = _format(options.format, options.out)
     encoder = load_encoder(options)
     count = cut = 0
@@ -57,6 +60,11 @@ def run(options: argparse.Namespace) -> int:
         open_output(options.out, kind, encoder.dimension) as output,
         _progress(source.size) as show,
     ):
+        if options.out is not None and source.is_same_file(options.out):
+            raise InputError(
+                f"--out {options.out}: expected another file than the input, got the input; "
+                "choose another"
+            )
         for chunk in _chunks(read_texts(source, options.field)):
             tokens = encoder.tokenize_texts(chunk)
             output.write(chunk, encoder.embed_tokens(tokens))
@@ -73,12 +81,18 @@ def run(options: argparse.Namespace) -> int:
 
 def _format(given: str | None, out: Path | None) -> str:
     """Decide the output format, from the option or the file's suffix."""
+    suffix = out.suffix.removeprefix(".").lower() if out is not None else ""
     if given is not None:
         kind = given
+        if suffix in FORMATS and suffix != given:
+            raise InputError(
+                f"--out {out}: expected the suffix .{given} of --format {given}, got .{suffix}; "
+                "rename it or leave --format out"
+            )
     elif out is None:
         kind = "jsonl"
     else:
-        kind = out.suffix.removeprefix(".")
+        kind = suffix
         if kind not in FORMATS:
             raise InputError(
                 f"--out {out}: expected a suffix .npy, .jsonl or .csv, got {out.suffix!r}; "

@@ -8,9 +8,15 @@ from importlib.metadata import version
 from typing import Any
 
 from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
-from minilm_onnx.session import available_cpus
+from minilm_onnx.cpus import available_cpus, cgroup_quota
+from minilm_onnx.session import products_saturate
 
 DISTRIBUTIONS = ("minilm-onnx", "onnxruntime", "tokenizers", "numpy")
+
+SATURATION = {
+    False: "this CPU's products are exact",
+    True: "this CPU's products saturate: exact kernels are used instead, which are slower",
+}
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -36,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
         "dimension": encoder.dimension,
         "threads": encoder.threads,
         "cpus": available_cpus(),
+        "cgroup_quota": cgroup_quota(),
+        "products_saturate": products_saturate(),
         "machine": platform.machine(),
         "system": platform.system(),
         "python": platform.python_version(),
@@ -62,7 +70,8 @@ def run(options: argparse.Namespace) -> int:
         ("folder", facts["folder"]),
         ("reads", f"{facts['max_seq_length']} tokens a text"),
         ("gives", f"{facts['dimension']} components, unit length"),
-        ("threads", f"{facts['threads']} of {facts['cpus']} CPUs"),
+        ("threads", f"{facts['threads']} of {facts['cpus']} CPUs; none spins between runs"),
+        ("int8", SATURATION[facts["products_saturate"]]),
         ("machine", f"{facts['machine']}, {facts['system']}, Python {facts['python']}"),
         ("versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())),
     ]

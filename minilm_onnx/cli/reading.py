@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 from minilm_onnx.errors import InputError
 from minilm_onnx.tokens import describe
 
+GZIP_MAGIC = b"\x1f\x8b"
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -62,6 +63,13 @@ class TextFile:
         if self.name != "stdin":
             self._raw.close()
 
+    def is_same_file(self, path: Path) -> bool:
+        """Whether a path leads to the file being read."""
+        try:
+            return self.name != "stdin" and path.samefile(self.name)
+        except OSError:
+            return False
+
     def position(self) -> int:
         """Bytes read from disk so far; 0 on a pipe."""
         return self._raw.tell() if self.size is not None else 0
@@ -99,6 +107,10 @@ def read_texts(source: TextFile, field: str | None) -> Iterator[str]:
         try:
             text = line.decode()
         except UnicodeDecodeError as error:
+            if number == 1 and line.startswith(GZIP_MAGIC):
+                raise InputError(
+                    f"{at}: expected UTF-8, got gzip data; name the file with .gz, or zcat it first"
+                ) from None
             raise InputError(
                 f"{at}: expected UTF-8, got byte 0x{line[error.start]:02X} at column "
                 f"{error.start + 1}; convert the file first, for example with iconv"
@@ -113,7 +125,8 @@ def _field_of(line: str, field: str, at: str) -> str:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{at}: expected a JSON object, got {error}; leave out --field for plain text"
+            f"{at}: expected a JSON object, got something else ({error}); mend the line, "
+            "or leave out --field for plain text"
         ) from None
     if not isinstance(fields, dict) or field not in fields:
         got = (
@@ -121,7 +134,9 @@ def _field_of(line: str, field: str, at: str) -> str:
             if isinstance(fields, dict)
             else describe(fields)
         )
-        raise InputError(f"{at}: expected the field {field!r}, got {got}; check --field")
+        raise InputError(
+            f"{at}: expected a JSON object with the field {field!r}, got {got}; check --field"
+        )
     value = fields[field]
     if not isinstance(value, str):
         raise InputError(
