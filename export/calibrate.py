@@ -1,11 +1,9 @@
-"""Static int8: activation ranges, smoothing, outlier neurons and the rounding of weights.
+"""Static int8: activation ranges, smoothing and outlier neurons, layer by layer.
 
 Every layer is quantised with the errors of those before it already in its input, and its
 weights are rounded so that what comes out is nearest to what the fp32 layer would have given.
 
-Sources: smoothing, Xiao et al., SmoothQuant (2022); rounding column by column with the
-remaining weights making up for it, Frantar et al., GPTQ (2022), here towards the output of the
-unquantised model instead of that of the same input.
+Source of the smoothing: Xiao et al., SmoothQuant (2022).
 """
 
 from collections.abc import Callable, Sequence
@@ -15,20 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from export.forward import Array, Dense, Layer, Weights, attend, embed, gelu
-
-Int8Array = npt.NDArray[np.int8]
+from export.rounding import Int8Array, QuantizedDense, round_dense
 
 # Candidates tried for each input; what gives the least squared output error stays.
 SMOOTHING = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 CLIPPING = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 # Rows that the search looks at, evenly spread over the texts.
 SEARCH_ROWS = 4000
-# What _round leaves of the error of rounding weights to the nearest code, as measured.
+# What round_dense leaves of the error of rounding weights to the nearest code, as measured.
 ROUNDING_SHARE = 0.5
 # Neurons of the feed-forward layer kept in float. Cost is a small Gemm whatever their number.
 OUTLIER_NEURONS = 16
-# Share of the mean diagonal added to a Hessian: keeps rounding from fitting noise.
-DAMPING = 0.01
 # A text counts as its length to this power: short texts have few tokens to average errors over.
 LENGTH_POWER = 0.5
 
@@ -44,26 +39,6 @@ class Range:
         """Give rows as they are after quantising and back."""
         codes = np.clip(np.rint(rows / self.scale) + self.zero, 0, 255)
         out: Array = (codes - self.zero) * self.scale
-        return out
-
-
-@dataclass(frozen=True)
-class QuantizedDense:
-    """A linear map on a quantised input.
-
-    Attributes:
-        codes: int8 weights, (in, out).
-        scales: one a column, (out,).
-        bias: (out,).
-    """
-
-    codes: Int8Array
-    scales: Array
-    bias: Array
-
-    def __call__(self, rows: Array) -> Array:
-        """Apply the map to (N, in) dequantised rows."""
-        out: Array = rows @ (self.codes * self.scales) + self.bias
         return out
 
 
@@ -201,7 +176,7 @@ def _calibrate_layer(
     )
     exact_context = attend(exact_query, exact_key, exact_value, texts.lengths, heads)
     query, key = (
-        _round(codes, qkv_fold.dense(dense), target, texts.shares)
+        round_dense(codes, qkv_fold.dense(dense), target, texts.shares)
         for dense, target in ((layer.query, exact_query), (layer.key, exact_key))
     )
     # Attention averages values, so what is done to every value is done to the average: the
@@ -209,7 +184,7 @@ def _calibrate_layer(
     value = qkv_fold.dense(layer.value)
     context = attend(query(codes), key(codes), value(codes), texts.lengths, heads)
     out_fold = _fold(context, layer.attention_output.weight, texts.shares)
-    value_q = _round(
+    value_q = round_dense(
         codes,
         Dense(value.weight / out_fold.scale, out_fold(value.bias)),
         out_fold(exact_value),
@@ -221,7 +196,7 @@ def _calibrate_layer(
     # lost on its way here is made good as far as a matmul can.
     exact_sum = layer.attention_output(exact_context) + exact
     residual = folded * qkv_fold.scale
-    attention_output = _round(
+    attention_output = round_dense(
         codes, out_fold.dense(layer.attention_output), exact_sum - residual, texts.shares
     )
     exact = layer.attention_norm(exact_sum)
@@ -231,7 +206,7 @@ def _calibrate_layer(
     folded = ffn_fold(seen)
     codes = ffn_fold.range(folded)
     exact_wide = layer.intermediate(exact)
-    intermediate = _round(codes, ffn_fold.dense(layer.intermediate), exact_wide, texts.shares)
+    intermediate = round_dense(codes, ffn_fold.dense(layer.intermediate), exact_wide, texts.shares)
     exact_active, active = gelu(exact_wide), gelu(intermediate(codes))
     exact_sum = layer.output(exact_active) + exact
     outliers = np.sort(np.argsort(-np.abs(active).max(axis=0), kind="stable")[:OUTLIER_NEURONS])
@@ -243,7 +218,7 @@ def _calibrate_layer(
     output_range = _clip(others, rest, texts.shares)
     codes = output_range(others)
     floats = active[:, outliers] @ outlier_weights + folded * ffn_fold.scale
-    output = _round(codes, Dense(rest, layer.output.bias), exact_sum - floats, texts.shares)
+    output = round_dense(codes, Dense(rest, layer.output.bias), exact_sum - floats, texts.shares)
     exact = layer.output_norm(exact_sum)
     seen = layer.output_norm(output(codes) + floats)
     return (
@@ -329,52 +304,3 @@ def _sample(rows: Array) -> Array:
 def _error(difference: Array, counts: Array, gram: Array) -> float:
     """Give the squared norm of difference @ weight, rows weighted, from weight @ weight.T."""
     return float(np.sum((difference.T @ (difference * counts)) * gram))
-
-
-def _round(codes: Array, dense: Dense, target: Array, shares: Array) -> QuantizedDense:
-    """Round weights to int8 so that codes @ weights + bias is nearest to target.
-
-    Args:
-        codes: the input as the quantised model sees it, (N, in).
-        dense: the exact weights (in, out) and bias.
-        target: what the unquantised model gives, (N, out).
-        shares: what each row counts, (N, 1); their mean is 1.
-    """
-    mean, target_mean = (shares * codes).mean(axis=0), (shares * target).mean(axis=0)
-    centred = codes - mean
-    weighted = centred * shares
-    hessian = weighted.T @ centred
-    hessian[np.diag_indices_from(hessian)] += DAMPING * np.trace(hessian) / len(hessian)
-    missing = target - target_mean - centred @ dense.weight
-    weight = dense.weight + np.linalg.solve(hessian, weighted.T @ missing)
-    scales = _column_scales(weight, np.diag(hessian))
-
-    # Inputs with the largest energy first: what they cannot represent, the others make up for.
-    order = np.argsort(-np.diag(hessian), kind="stable")
-    inverse = np.linalg.inv(hessian[np.ix_(order, order)])
-    upper = np.linalg.cholesky(inverse).T
-    left = weight[order].copy()
-    rounded = np.empty_like(left)
-    for row in range(len(left)):
-        rounded[row] = np.clip(np.rint(left[row] / scales), -127, 127)
-        lost = (left[row] - rounded[row] * scales) / upper[row, row]
-        left[row + 1 :] -= np.outer(upper[row, row + 1 :], lost)
-    result = np.empty_like(rounded)
-    result[order] = rounded
-    int8 = result.astype(np.int8)
-    bias = target_mean - mean @ (int8 * scales)
-    return QuantizedDense(int8, scales, bias)
-
-
-def _column_scales(weight: Array, importance: Array) -> Array:
-    """Choose for each column the int8 step with the least rounding error, weighted by input."""
-    peaks = np.maximum(np.abs(weight).max(axis=0), 1e-9)
-    best = np.full(len(peaks), np.inf)
-    scales = peaks / 127.0
-    for share in np.linspace(1.0, 0.6, 21):
-        step = peaks * share / 127.0
-        lost = np.clip(np.rint(weight / step), -127, 127) * step - weight
-        error = (lost * lost * importance[:, None]).sum(axis=0)
-        better = error < best
-        best[better], scales[better] = error[better], step[better]
-    return np.asarray(np.float32(scales), dtype=np.float64)

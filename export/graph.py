@@ -11,8 +11,9 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.calibrate import Fold, QuantizedDense, QuantizedLayer, Range, quantize_words
+from export.calibrate import Fold, QuantizedLayer, Range, quantize_words
 from export.forward import Array, Dense, Norm, Weights
+from export.rounding import QuantizedDense
 
 OPSET = 17
 IR_VERSION = 8
@@ -198,17 +199,27 @@ def _embeddings(graph: GraphBuilder, words: str, weights: Weights, fold: Fold | 
 
 
 def _model(graph: GraphBuilder, weights: Weights) -> onnx.ModelProto:
-    """Wrap the nodes; nothing in it depends on the time or the machine."""
+    """Wrap the nodes of an encoder."""
     width = weights.words.shape[1]
-    proto = helper.make_graph(
-        graph.nodes,
-        "minilm",
-        [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["B", "T"])],
-        [helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["B", "T", width])],
-        graph.constants,
+    return wrap(
+        helper.make_graph(
+            graph.nodes,
+            "minilm",
+            [helper.make_tensor_value_info("input_ids", TensorProto.INT64, ["B", "T"])],
+            [
+                helper.make_tensor_value_info(
+                    "last_hidden_state", TensorProto.FLOAT, ["B", "T", width]
+                )
+            ],
+            graph.constants,
+        )
     )
+
+
+def wrap(graph: onnx.GraphProto) -> onnx.ModelProto:
+    """Make a checked model of a graph; nothing in it depends on the time or the machine."""
     model = helper.make_model(
-        proto,
+        graph,
         producer_name="minilm-onnx",
         opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)],
         ir_version=IR_VERSION,

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.graph import CONTRIB, IR_VERSION, OPSET
+from export.graph import CONTRIB, wrap
 
 PROBE = Path(__file__).parent.parent / "minilm_onnx" / "probe.onnx"
 WIDTH = 64
@@ -26,14 +25,7 @@ def build_probe() -> bytes:
         [helper.make_tensor_value_info("sums", TensorProto.FLOAT, ["N", WIDTH])],
         [one, weight],
     )
-    model = helper.make_model(
-        graph,
-        producer_name="minilm-onnx",
-        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)],
-        ir_version=IR_VERSION,
-    )
-    onnx.checker.check_model(model)
-    data: bytes = model.SerializeToString(deterministic=True)
+    data: bytes = wrap(graph).SerializeToString(deterministic=True)
     return data
 
 

@@ -19,11 +19,12 @@ for name in ("onnx", "scipy", "safetensors", "tqdm"):
 
 from export import gate
 from export.__main__ import export, main, staging
-from export.calibrate import QuantizedDense, Range, _round, calibrate
+from export.calibrate import Range, calibrate
 from export.checkpoint import DEFAULT_MODEL, PINS, find_checkpoint
 from export.forward import Dense, Norm, Weights, attend, embed, gelu, weights_from_tensors
 from export.graph import build_fp32, build_int8
 from export.probe import PROBE, build_probe
+from export.rounding import QuantizedDense, round_dense
 from export.tokenizer import build_tokenizer
 
 
@@ -255,7 +256,7 @@ def test_rounding_beats_the_nearest_code() -> None:
     rows = random.normal(size=(400, 32)) @ random.normal(size=(32, 32))
     dense = Dense(random.normal(size=(32, 8)), random.normal(size=8))
     target = dense(rows)
-    rounded = _round(rows, dense, target, np.ones((len(rows), 1)))
+    rounded = round_dense(rows, dense, target, np.ones((len(rows), 1)))
     scales = np.abs(dense.weight).max(axis=0) / 127
     nearest = QuantizedDense(np.rint(dense.weight / scales).astype(np.int8), scales, dense.bias)
     assert np.square(rounded(rows) - target).sum() < np.square(nearest(rows) - target).sum()
