@@ -10,7 +10,8 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-import numpy as np
+import onnx
+from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from export.calibrate import calibrate
@@ -31,6 +32,7 @@ from minilm_onnx.artifact import (
     sha256_of,
 )
 from minilm_onnx.cli import report_errors
+from minilm_onnx.tokens import tokenize
 
 TEXTS = Path(__file__).parent / "texts"
 LIBRARIES = (
@@ -71,7 +73,6 @@ def export(checkpoint: Checkpoint, out: Path, precision: str) -> Manifest:
     )
     with staging(out) as folder, tempfile.TemporaryDirectory() as scratch:
         tokenizer = build_tokenizer(checkpoint.folder / "vocab.txt")
-        (folder / TOKENIZER).write_text(tokenizer.to_str(), "utf-8")
         weights = weights_from_tensors(
             checkpoint.tensors(),
             heads=checkpoint.config["num_attention_heads"],
@@ -82,23 +83,18 @@ def export(checkpoint: Checkpoint, out: Path, precision: str) -> Manifest:
         export_standard(checkpoint.folder, standard)
         lean = build_fp32(weights)
         say("the lean fp32 graph against optimum's")
-        write_folder(checkpoint, Path(scratch) / "fp32", folder, "fp32", lean.SerializeToString())
+        write_folder(checkpoint, Path(scratch) / "fp32", tokenizer, "fp32", lean)
         check_same(
             "the lean fp32 graph against optimum's",
             SentenceEncoder(Path(scratch) / "fp32").encode(held_out),
             SentenceEncoder(standard).encode(held_out),
         )
         if precision == "int8":
-            ids = []
-            for encoding in tokenizer.encode_batch(calibration):
-                cut = encoding.ids[: checkpoint.max_seq_length - 1]
-                ids.append(np.array([*cut, encoding.ids[-1]][: len(encoding.ids)]))
+            ids = tokenize(tokenizer, calibration, checkpoint.max_seq_length).ids
             count = len(weights.layers)
             with tqdm(total=count, desc="export: calibrating", unit="layer") as bar:
                 lean = build_int8(weights, calibrate(weights, ids, lambda _: bar.update()))
-        manifest = write_folder(
-            checkpoint, folder, folder, precision, lean.SerializeToString(deterministic=True)
-        )
+        manifest = write_folder(checkpoint, folder, tokenizer, precision, lean)
         say("parity with sentence-transformers on held-out texts")
         parity = measure(
             folder, precision, SentenceTransformersReference(checkpoint.folder), standard, held_out
@@ -109,13 +105,20 @@ def export(checkpoint: Checkpoint, out: Path, precision: str) -> Manifest:
 
 
 def write_folder(
-    checkpoint: Checkpoint, folder: Path, tokenizer_from: Path, precision: str, graph: bytes
+    checkpoint: Checkpoint,
+    folder: Path,
+    tokenizer: Tokenizer,
+    precision: str,
+    graph: onnx.ModelProto,
 ) -> Manifest:
     """Write graph, tokenizer and a manifest without parity figures."""
     folder.mkdir(exist_ok=True)
-    tokenizer = (tokenizer_from / TOKENIZER).read_bytes()
-    (folder / TOKENIZER).write_bytes(tokenizer)
-    (folder / GRAPH).write_bytes(graph)
+    files = {
+        GRAPH: graph.SerializeToString(deterministic=True),
+        TOKENIZER: tokenizer.to_str().encode(),
+    }
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
     manifest = Manifest(
         format=FORMAT,
         model_id=checkpoint.model_id,
@@ -128,7 +131,7 @@ def write_folder(
         normalize=True,
         weights_sha256=checkpoint.pin.sha256["model.safetensors"],
         vocab_sha256=checkpoint.pin.sha256["vocab.txt"],
-        files={GRAPH: sha256_of(graph), TOKENIZER: sha256_of(tokenizer)},
+        files={name: sha256_of(data) for name, data in files.items()},
         versions={name: version(name).split("+")[0] for name in LIBRARIES},
         parity={},
     )

@@ -17,8 +17,6 @@ from minilm_onnx.errors import ArtifactError, InputError, SessionError
 KNOWN_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 # What optimum and sentence-transformers call the (B, T, H) output.
 HIDDEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
-
-
 PROBE = Path(__file__).parent / "probe.onnx"
 BASIC = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
 EXTENDED = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
@@ -62,9 +60,10 @@ class Session:
         if threads is not None:
             check_positive("threads", threads, MAX_THREADS)
         self.threads = available_cpus() if threads is None else int(threads)
-        self._graph = graph
         self._session = load_graph(graph, self.threads)
         self._one_thread = self._session if self.threads == 1 else None
+        # Kept for the second session alone, and no longer than until it is made.
+        self._graph = graph if self._one_thread is None else b""
         self._lock = threading.Lock()
         self.inputs: Sequence[str] = [node.name for node in self._session.get_inputs()]
         unknown = sorted(set(self.inputs) - KNOWN_INPUTS)

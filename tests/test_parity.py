@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from minilm_onnx import SentenceEncoder
 from tests.conftest import Golden, cosines
-from tests.test_tokens import shared_encoder
 
 # Limits of the bundled int8 model against fp32; docs/quality.md says the same. Other kinds are
 # no language: one word hundreds of times, bare special tokens, control characters, white space.
@@ -55,11 +54,12 @@ def test_thread_count_changes_no_bit(golden: Golden) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(st.text(st.characters(codec="utf-8"), max_size=120), min_size=1, max_size=12),
-    st.integers(0, 11),
+    texts=st.lists(st.text(st.characters(codec="utf-8"), max_size=120), min_size=1, max_size=12),
+    index=st.integers(0, 11),
 )
-def test_any_unicode_has_the_same_bits_alone_and_in_company(texts: list[str], index: int) -> None:
-    encoder = shared_encoder()
+def test_any_unicode_has_the_same_bits_alone_and_in_company(
+    encoder: SentenceEncoder, texts: list[str], index: int
+) -> None:
     index %= len(texts)
     together = encoder.encode(texts)
     assert np.isfinite(together).all()

@@ -37,13 +37,15 @@ def test_ids_are_cut_at_256_with_the_closing_token_kept(
     assert tokens.cut == (words + 2 > 256)
 
 
-@given(st.text())
-def test_ids_of_any_unicode_are_framed_and_within_the_limit(text: str) -> None:
+@given(text=st.text())
+def test_ids_of_any_unicode_are_framed_and_within_the_limit(
+    encoder: SentenceEncoder, text: str
+) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
         return
-    (ids,) = shared_encoder().tokenize_texts([text]).ids
+    (ids,) = encoder.tokenize_texts([text]).ids
     assert (ids[0], ids[-1]) == (CLS, SEP)
     assert 2 <= len(ids) <= 256
 
@@ -86,13 +88,3 @@ def test_any_sequence_of_str_is_taken(encoder: SentenceEncoder) -> None:
     texts: Sequence[str] = ("a cat", "a dog")
     assert encoder.encode(texts).shape == (2, 384)
     assert np.array_equal(encoder.encode(np.array(texts)), encoder.encode(texts))  # type: ignore[arg-type]  # arrays of str come from pandas
-
-
-_SHARED: list[SentenceEncoder] = []
-
-
-def shared_encoder() -> SentenceEncoder:
-    """Hypothesis refuses function-scoped fixtures; one encoder serves every example."""
-    if not _SHARED:
-        _SHARED.append(SentenceEncoder())
-    return _SHARED[0]
