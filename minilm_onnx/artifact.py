@@ -60,21 +60,37 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A verified model folder.
+    """A model folder.
 
     Attributes:
         folder: where it lies.
         manifest: what it is; None for a folder written by optimum, which has none.
-        graph: the bytes of model.onnx, exactly those that were verified.
-        tokenizer: likewise of tokenizer.json.
+        sha256: of graph and tokenizer, by file name; empty without a manifest.
         max_seq_length: tokens the model reads of a text.
     """
 
     folder: Path
     manifest: Manifest | None
-    graph: bytes
-    tokenizer: bytes
+    sha256: dict[str, str]
     max_seq_length: int
+
+    def read(self, name: str) -> bytes:
+        """Read one of its files; the bytes given are exactly those that were verified.
+
+        Raises:
+            ArtifactError: it is missing, unreadable or altered.
+        """
+        data = read(self.folder, name)
+        found = sha256_of(data)
+        # Without a manifest the first reading is the measure of the later ones.
+        expected = self.sha256.setdefault(name, found)
+        if found != expected:
+            raise ArtifactError(
+                f"{self.folder / name}: expected sha256 {expected}, got {found} "
+                f"({len(data)} bytes); the file was altered or cut short: export the folder "
+                "again, or reinstall minilm-onnx if it is the bundled one"
+            )
+        return data
 
 
 def sha256_of(data: bytes) -> str:
@@ -83,13 +99,13 @@ def sha256_of(data: bytes) -> str:
 
 
 def load_artifact(folder: Path) -> Artifact:
-    """Read and verify a model folder.
+    """Find out what a model folder holds; its files are verified as they are read.
 
-    A folder with a manifest.json must match it to the byte. A folder that optimum wrote has
+    With a manifest.json they must match it to the byte. A folder that optimum wrote has
     a config.json instead; it is taken as it is, read as mean pooling over 256 tokens.
 
     Raises:
-        ArtifactError: a file is missing, unreadable or altered, or the manifest is unfamiliar.
+        ArtifactError: the folder or its manifest is missing, unreadable or unfamiliar.
     """
     try:
         names = {path.name for path in folder.iterdir()}
@@ -99,26 +115,9 @@ def load_artifact(folder: Path) -> Artifact:
             "give a folder written by `python -m export`, or leave it out for the bundled model"
         ) from error
     if MANIFEST not in names and "config.json" in names:
-        return Artifact(
-            folder, None, read(folder, GRAPH), read(folder, TOKENIZER), _max_seq_length(folder)
-        )
+        return Artifact(folder, None, {}, _max_seq_length(folder))
     manifest = parse_manifest(folder)
-    graph, tokenizer = (
-        _read_verified(folder, name, manifest.files.get(name)) for name in (GRAPH, TOKENIZER)
-    )
-    return Artifact(folder, manifest, graph, tokenizer, manifest.max_seq_length)
-
-
-def _read_verified(folder: Path, name: str, expected: str | None) -> bytes:
-    data = read(folder, name)
-    found = sha256_of(data)
-    if found != expected:
-        raise ArtifactError(
-            f"{folder / name}: expected sha256 {expected}, got {found} ({len(data)} bytes); "
-            "the file was altered or cut short: export the folder again, or reinstall "
-            "minilm-onnx if it is the bundled one"
-        )
-    return data
+    return Artifact(folder, manifest, dict(manifest.files), manifest.max_seq_length)
 
 
 def read(folder: Path, name: str) -> bytes:

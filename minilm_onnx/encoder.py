@@ -1,16 +1,18 @@
 """The product: texts in, unit vectors out."""
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.artifact import BUNDLED, TOKENIZER, Artifact, Manifest, load_artifact
+from minilm_onnx.artifact import BUNDLED, GRAPH, TOKENIZER, Artifact, Manifest, load_artifact
 from minilm_onnx.batches import equal_length_batches
 from minilm_onnx.errors import ArtifactError, InputError
+from minilm_onnx.policy import Policy, check_positive, choose_policy
 from minilm_onnx.pooling import l2_normalize, mean_pool
-from minilm_onnx.session import Session, check_positive
+from minilm_onnx.session import Session
 from minilm_onnx.tokens import TokenizedTexts, describe, load_tokenizer, tokenize
 from minilm_onnx.vectors import similarity
 
@@ -26,21 +28,35 @@ class SentenceEncoder:
         manifest: what that folder says it is; None for a graph that optimum wrote.
         dimension: components of a vector.
         max_seq_length: tokens read of a text, special tokens included; the rest is cut.
-        threads: threads that work at a time.
+        policy: how the CPU is used.
     """
 
-    def __init__(self, model: str | Path | None = None, *, threads: int | None = None) -> None:
-        """Load a model folder.
+    def __init__(
+        self,
+        model: str | Path | None = None,
+        *,
+        threads: int | None = None,
+        spinning: bool | None = None,
+        exact_products: bool | None = None,
+        token_budget: int | None = None,
+    ) -> None:
+        """Load a model folder. Nothing needs to be set: None is what is best for this CPU.
 
         Args:
             model: folder with model.onnx and tokenizer.json; None for the bundled int8 model.
             threads: threads that work at a time; None for all CPUs this process may use, by its
                 affinity and its cgroup's quota.
+            spinning: False to have threads that share a lone text sleep, not spin, while they
+                wait for each other.
+            exact_products: whether to leave int8 products to kernels that cannot saturate; None
+                to use those, which are slower, where this CPU's fast ones do.
+            token_budget: tokens a run may hold. Less is less memory, about 50 KiB a token and
+                thread; a single longer text still gets its run.
 
         Raises:
             ArtifactError: the folder is missing, altered or unfamiliar.
             SessionError: onnxruntime cannot load the graph.
-            InputError: threads is not a positive integer.
+            InputError: threads or token_budget is not a positive integer.
         """
         if model is not None and not isinstance(model, str | Path):
             raise InputError(f"model: expected a folder's path or None, got {describe(model)}")
@@ -48,9 +64,14 @@ class SentenceEncoder:
         self.folder: Path = artifact.folder
         self.manifest: Manifest | None = artifact.manifest
         self.max_seq_length: int = artifact.max_seq_length
-        self._tokenizer = load_tokenizer(artifact.tokenizer, artifact.folder / TOKENIZER)
-        self._session = Session(artifact.graph, threads=threads)
-        self.threads: int = self._session.threads
+        self.policy: Policy = choose_policy(
+            threads=threads,
+            spinning=spinning,
+            exact_products=exact_products,
+            token_budget=token_budget,
+        )
+        self._tokenizer = load_tokenizer(artifact.read(TOKENIZER), artifact.folder / TOKENIZER)
+        self._session = Session(functools.partial(artifact.read, GRAPH), self.policy)
         self.dimension: int = self._session.dimension
         if artifact.manifest is not None and artifact.manifest.dimension != self.dimension:
             raise ArtifactError(
@@ -109,7 +130,11 @@ class SentenceEncoder:
             check_positive("batch_size", batch_size)
         vectors: FloatArray = np.empty((len(tokens.ids), self.dimension), dtype=np.float32)
         lengths = [len(ids) for ids in tokens.ids]
-        batches = list(equal_length_batches(lengths, max_texts=batch_size))
+        batches = list(
+            equal_length_batches(
+                lengths, token_budget=self.policy.token_budget, max_texts=batch_size
+            )
+        )
         ids = [np.stack([tokens.ids[i] for i in batch]) for batch in batches]
         rows = self._session.run_each(ids, lambda hidden: l2_normalize(mean_pool(hidden)))
         for batch, unit in zip(batches, rows, strict=True):

@@ -1,35 +1,23 @@
 """One graph on this CPU: what runs on how many threads."""
 
-import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import onnxruntime
 
 from minilm_onnx.arrays import FloatArray, IdArray
-from minilm_onnx.cpus import available_cpus
-from minilm_onnx.errors import ArtifactError, InputError, SessionError
+from minilm_onnx.errors import ArtifactError, SessionError
+from minilm_onnx.policy import Policy
 
 # What a graph may ask for beside the ids, and what a batch without padding answers.
 KNOWN_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
 # What optimum and sentence-transformers call the (B, T, H) output.
 HIDDEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
-PROBE = Path(__file__).parent / "probe.onnx"
 BASIC = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
 EXTENDED = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
-# More than any machine has; beyond it onnxruntime's own limits fail in less clear ways.
-MAX_THREADS = 4096
-
-
-def check_positive(name: str, value: int, most: int | None = None) -> None:
-    """Raise InputError unless value is an int of at least 1, and at most `most`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"{name}: expected a positive int or None, got {value!r}; leave it out")
-    if most is not None and value > most:
-        raise InputError(f"{name}: expected at most {most}, got {value}; leave it out")
 
 
 class Session:
@@ -40,30 +28,27 @@ class Session:
     for each other after every operator.
 
     Attributes:
-        threads: threads that work at a time.
+        policy: how the CPU is used.
         inputs: names of the graph's inputs.
         dimension: width H of the hidden state.
     """
 
-    def __init__(self, graph: Path | bytes, *, threads: int | None = None) -> None:
+    def __init__(self, read_graph: Callable[[], bytes], policy: Policy) -> None:
         """Load a graph.
 
         Args:
-            graph: an ONNX file, or its bytes.
-            threads: threads to use; None for all CPUs this process may use.
+            read_graph: gives the bytes of an ONNX file. Called again for the second session,
+                since keeping them would cost more memory than reading them again takes time.
+            policy: how the CPU is used.
 
         Raises:
-            InputError: threads is not a positive integer of a sane size.
             SessionError: onnxruntime cannot load the graph.
-            ArtifactError: the graph asks for an input that is unknown here.
+            ArtifactError: the graph cannot be read, or asks for an input that is unknown here.
         """
-        if threads is not None:
-            check_positive("threads", threads, MAX_THREADS)
-        self.threads = available_cpus() if threads is None else int(threads)
-        self._session = load_graph(graph, self.threads)
-        self._one_thread = self._session if self.threads == 1 else None
-        # Kept for the second session alone, and no longer than until it is made.
-        self._graph = graph if self._one_thread is None else b""
+        self.policy = policy
+        self._read_graph = read_graph
+        self._session = load_graph(read_graph(), policy)
+        self._one_thread = self._session if policy.threads == 1 else None
         self._lock = threading.Lock()
         self.inputs: Sequence[str] = [node.name for node in self._session.get_inputs()]
         unknown = sorted(set(self.inputs) - KNOWN_INPUTS)
@@ -117,7 +102,7 @@ class Session:
         Raises:
             SessionError: onnxruntime failed.
         """
-        if self.threads == 1 or len(batches) < 2:
+        if self.policy.threads == 1 or len(batches) < 2:
             for ids in batches:
                 yield finish(self.run(ids))
             return
@@ -127,7 +112,7 @@ class Session:
             return finish(self._run(session, ids))
 
         # The pool lives as long as the call: nothing to close, nothing to lose in a fork.
-        with ThreadPoolExecutor(min(self.threads, len(batches)), "minilm-onnx") as pool:
+        with ThreadPoolExecutor(min(self.policy.threads, len(batches)), "minilm-onnx") as pool:
             pending = [pool.submit(work, ids) for ids in batches]
             try:
                 pending.reverse()
@@ -139,8 +124,7 @@ class Session:
     def _get_one_thread(self) -> onnxruntime.InferenceSession:
         with self._lock:
             if self._one_thread is None:
-                self._one_thread = load_graph(self._graph, 1)
-                self._graph = b""
+                self._one_thread = load_graph(self._read_graph(), replace(self.policy, threads=1))
             return self._one_thread
 
     def _run(self, session: onnxruntime.InferenceSession, ids: IdArray) -> FloatArray:
@@ -159,20 +143,19 @@ class Session:
         return hidden
 
 
-def load_graph(graph: Path | bytes, threads: int) -> onnxruntime.InferenceSession:
-    """Make an onnxruntime session whose runs use so many threads.
+def load_graph(graph: bytes, policy: Policy) -> onnxruntime.InferenceSession:
+    """Make an onnxruntime session of the bytes of an ONNX file.
 
     Raises:
         SessionError: onnxruntime cannot load the graph.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = policy.threads
     options.inter_op_num_threads = 1
-    # Threads wait for each other's part of an operator by spinning, a third faster on a short
-    # text than sleeping; the run over, they sleep, or they would take a core from the caller.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    # The run over, threads sleep, or they would take a core from the caller.
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(policy.spinning)))
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    if products_saturate():
+    if policy.exact_products:
         # Have onnxruntime turn the weights to uint8, whose kernels sum exactly. The conversion
         # belongs to this level of optimisation; nothing else there touches the int8 graph.
         options.add_session_config_entry("session.x64quantprecision", "1")
@@ -182,30 +165,9 @@ def load_graph(graph: Path | bytes, threads: int) -> onnxruntime.InferenceSessio
         options.graph_optimization_level = BASIC
     options.log_severity_level = 4  # its errors come back as exceptions
     try:
-        return onnxruntime.InferenceSession(
-            graph if isinstance(graph, bytes) else str(graph),
-            options,
-            providers=["CPUExecutionProvider"],
-        )
+        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # as above
         raise SessionError(
             f"onnxruntime {onnxruntime.__version__} could not load the graph: {error}; "
             "export the model folder again with this version"
         ) from error
-
-
-@functools.cache
-def products_saturate() -> bool:
-    """Find out whether this CPU's kernels for uint8 rows and int8 weights saturate.
-
-    x86 without VNNI sums pairs of 8-bit products in 16 bits, which the largest codes overflow
-    (onnxruntime's documentation of quantization, reduce_range). What the CPU does is asked of
-    itself: a product of the largest codes is exact or it is not.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(str(PROBE), options, providers=["CPUExecutionProvider"])
-    width = session.get_inputs()[0].shape[1]
-    rows = np.full((8, width), 255, dtype=np.uint8)
-    return bool(np.any(session.run(None, {"rows": rows})[0] != 255 * 127 * width))

@@ -46,7 +46,6 @@ class FakeSession:
     """Stands in for the graph: token t of a text becomes the vector (id, place, T, 1)."""
 
     def __init__(self) -> None:
-        self.threads = 1
         self.shapes: list[tuple[int, ...]] = []
 
     def run_each(

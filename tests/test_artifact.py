@@ -134,3 +134,14 @@ def test_a_tokenizer_that_is_none_is_refused(folder: Path) -> None:
     (folder / TOKENIZER).write_text("{}")
     with pytest.raises(ArtifactError, match=r"tokenizer\.json: expected a tokenizer\.json"):
         SentenceEncoder(folder)
+
+
+def test_a_folder_replaced_while_in_use_is_refused_not_mixed(folder: Path) -> None:
+    """The second session is made when several texts first come; it must be of the same model."""
+    encoder = SentenceEncoder(folder, threads=2)
+    encoder.encode("one text")
+    data = bytearray((folder / GRAPH).read_bytes())
+    data[len(data) // 2] ^= 1
+    (folder / GRAPH).write_bytes(data)
+    with pytest.raises(ArtifactError, match=f"{GRAPH}: expected sha256"):
+        encoder.encode(["two texts", "of different lengths"])

@@ -305,10 +305,26 @@ def test_info_says_what_runs_here(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     assert "sentence-transformers/all-MiniLM-L6-v2 (Apache-2.0)" in text
     assert f"minilm-onnx {__version__}" in text
-    assert main(["info", "--json", "--threads", "1"]) == 0
+    assert main(["info", "--json"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["model"]["precision"] == "int8"
-    assert facts["threads"] == 1
+    assert facts["policy"]["threads"] == facts["cpus"]
+
+
+def test_info_shows_the_policy_and_options_override_it(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--threads", "3", "--no-spinning", "--exact-products", "--token-budget", "99"]
+    assert main(["info", "--json", *arguments]) == 0
+    assert json.loads(capsys.readouterr().out)["policy"] == {
+        "threads": 3,
+        "spinning": False,
+        "exact_products": True,
+        "token_budget": 99,
+    }
+    assert main(["info", *arguments]) == 0
+    text = capsys.readouterr().out
+    for said in ("3 of", "by sleeping", "exact, slower kernels", "up to 99 tokens"):
+        assert said in text
+    assert "--token-budget" not in fails(capsys, 2, "info", "--token-budget", "0")
 
 
 def test_a_wrong_model_folder_is_one_line_and_exit_code_1(

@@ -17,7 +17,7 @@ from tests.test_parity import MEAN_COSINE, MIN_COSINE, ORDINARY
 CODE = """
 import json, sys, numpy
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.session import products_saturate
+from minilm_onnx.policy import products_saturate
 assert products_saturate()
 encoder = SentenceEncoder(threads=1)
 texts = json.load(open(sys.argv[1]))

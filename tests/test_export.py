@@ -11,6 +11,7 @@ import pytest
 
 from minilm_onnx import ArtifactError, InputError, SentenceEncoder
 from minilm_onnx.artifact import BUNDLED, GRAPH, MANIFEST, TOKENIZER
+from minilm_onnx.policy import choose_policy
 from minilm_onnx.session import Session
 from tests.conftest import Golden, cosines
 
@@ -196,7 +197,7 @@ def test_the_tokenizer_file_carries_no_truncation_or_padding() -> None:
 
 def test_the_lean_fp32_graph_is_the_forward_pass() -> None:
     weights = tiny()
-    session = Session(build_fp32(weights).SerializeToString())
+    session = Session(build_fp32(weights).SerializeToString, choose_policy())
     for ids in random_ids(8):
         np.testing.assert_allclose(
             session.run(ids[None])[0], hidden_states(weights, ids), atol=2e-5
@@ -229,7 +230,7 @@ def test_the_forward_pass_is_bert() -> None:
 def test_the_int8_graph_stays_near_the_forward_pass_and_ignores_batch_mates() -> None:
     weights = tiny()
     layers = calibrate(weights, random_ids(60))
-    session = Session(build_int8(weights, layers).SerializeToString())
+    session = Session(build_int8(weights, layers).SerializeToString, choose_policy())
     for ids in random_ids(8, seed=2):
         expected = hidden_states(weights, ids).mean(axis=0)
         alone = session.run(ids[None])[0]

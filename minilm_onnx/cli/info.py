@@ -9,14 +9,9 @@ from typing import Any
 
 from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
 from minilm_onnx.cpus import available_cpus, cgroup_quota
-from minilm_onnx.session import products_saturate
+from minilm_onnx.policy import products_saturate
 
 DISTRIBUTIONS = ("minilm-onnx", "onnxruntime", "tokenizers", "numpy")
-
-SATURATION = {
-    False: "this CPU's products are exact",
-    True: "this CPU's products saturate: exact kernels are used instead, which are slower",
-}
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -40,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
         "model": manifest,
         "max_seq_length": encoder.max_seq_length,
         "dimension": encoder.dimension,
-        "threads": encoder.threads,
+        "policy": asdict(encoder.policy),
         "cpus": available_cpus(),
         "cgroup_quota": cgroup_quota(),
         "products_saturate": products_saturate(),
@@ -66,12 +61,20 @@ def run(options: argparse.Namespace) -> int:
         ]
     else:
         rows = [("model", "a graph without a manifest: not verified")]
+    policy = encoder.policy
+    waiting = "spinning" if policy.spinning else "sleeping"
+    saturation = (
+        "8-bit products saturate" if facts["products_saturate"] else "8-bit products are exact"
+    )
+    kernels = "exact, slower" if policy.exact_products else "its fastest"
     rows += [
         ("folder", facts["folder"]),
         ("reads", f"{facts['max_seq_length']} tokens a text"),
         ("gives", f"{facts['dimension']} components, unit length"),
-        ("threads", f"{facts['threads']} of {facts['cpus']} CPUs; none spins between runs"),
-        ("int8", SATURATION[facts["products_saturate"]]),
+        ("threads", f"{policy.threads} of {facts['cpus']} CPUs"),
+        ("waiting", f"by {waiting} within a run of a lone text; asleep between runs"),
+        ("products", f"this CPU's {saturation}; {kernels} kernels are used"),
+        ("runs", f"of up to {policy.token_budget} tokens a thread"),
         ("machine", f"{facts['machine']}, {facts['system']}, Python {facts['python']}"),
         ("versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())),
     ]

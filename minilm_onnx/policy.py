@@ -1,0 +1,85 @@
+"""How this CPU is used: threads, waiting, kernels, tokens a run."""
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from minilm_onnx.batches import TOKEN_BUDGET
+from minilm_onnx.cpus import available_cpus
+from minilm_onnx.errors import InputError
+
+PROBE = Path(__file__).parent / "probe.onnx"
+# More than any machine has; beyond it onnxruntime's own limits fail in less clear ways.
+MAX_THREADS = 4096
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How the CPU is used.
+
+    Attributes:
+        threads: threads that work at a time.
+        spinning: whether the threads that share a lone text wait for each other by spinning,
+            which is a third faster than sleeping. None spins between runs either way.
+        exact_products: whether int8 products are left to kernels that cannot saturate.
+        token_budget: tokens a run may hold, which bounds the memory of each thread.
+    """
+
+    threads: int
+    spinning: bool
+    exact_products: bool
+    token_budget: int
+
+
+def choose_policy(
+    *,
+    threads: int | None = None,
+    spinning: bool | None = None,
+    exact_products: bool | None = None,
+    token_budget: int | None = None,
+) -> Policy:
+    """Complete a policy: what is None is chosen for this CPU.
+
+    Raises:
+        InputError: a number is not a positive integer, or not of a sane size.
+    """
+    if threads is None:
+        threads = available_cpus()
+    if token_budget is None:
+        token_budget = TOKEN_BUDGET
+    check_positive("threads", threads, MAX_THREADS)
+    check_positive("token_budget", token_budget)
+    return Policy(
+        threads=int(threads),
+        spinning=True if spinning is None else spinning,
+        exact_products=products_saturate() if exact_products is None else exact_products,
+        token_budget=int(token_budget),
+    )
+
+
+def check_positive(name: str, value: int, most: int | None = None) -> None:
+    """Raise InputError unless value is an int of at least 1, and at most `most`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise InputError(f"{name}: expected a positive int or None, got {value!r}; leave it out")
+    if most is not None and value > most:
+        raise InputError(f"{name}: expected at most {most}, got {value}; leave it out")
+
+
+@functools.cache
+def products_saturate() -> bool:
+    """Find out whether this CPU's kernels for uint8 rows and int8 weights saturate.
+
+    x86 without VNNI sums pairs of 8-bit products in 16 bits, which the largest codes overflow
+    (onnxruntime's documentation of quantization, reduce_range). What the CPU does is asked of
+    itself: a product of the largest codes is exact or it is not.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(PROBE), options, providers=["CPUExecutionProvider"])
+    width = session.get_inputs()[0].shape[1]
+    rows = np.full((8, width), 255, dtype=np.uint8)
+    return bool(np.any(session.run(None, {"rows": rows})[0] != 255 * 127 * width))
