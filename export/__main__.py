@@ -18,15 +18,17 @@ from export.calibrate import calibrate
 from export.checkpoint import DEFAULT_MODEL, Checkpoint, find_checkpoint
 from export.forward import weights_from_tensors
 from export.gate import check_same, measure
-from export.graph import build_fp32, build_int8
+from export.graph import build_fp32, build_int8, save_graph
 from export.reference import SentenceTransformersReference, export_standard
 from export.tokenizer import build_tokenizer
 from minilm_onnx import ArtifactError, InputError, SentenceEncoder
 from minilm_onnx.artifact import (
+    FILES,
     FORMAT,
     GRAPH,
     MANIFEST,
     TOKENIZER,
+    WEIGHTS,
     Manifest,
     parse_manifest,
     sha256_of,
@@ -113,12 +115,8 @@ def write_folder(
 ) -> Manifest:
     """Write graph, tokenizer and a manifest without parity figures."""
     folder.mkdir(exist_ok=True)
-    files = {
-        GRAPH: graph.SerializeToString(deterministic=True),
-        TOKENIZER: tokenizer.to_str().encode(),
-    }
-    for name, data in files.items():
-        (folder / name).write_bytes(data)
+    save_graph(graph, folder / GRAPH, WEIGHTS)
+    (folder / TOKENIZER).write_bytes(tokenizer.to_str().encode())
     manifest = Manifest(
         format=FORMAT,
         model_id=checkpoint.model_id,
@@ -131,7 +129,7 @@ def write_folder(
         normalize=True,
         weights_sha256=checkpoint.pin.sha256["model.safetensors"],
         vocab_sha256=checkpoint.pin.sha256["vocab.txt"],
-        files={name: sha256_of(data) for name, data in files.items()},
+        files={name: sha256_of((folder / name).read_bytes()) for name in FILES},
         versions={name: version(name).split("+")[0] for name in LIBRARIES},
         parity={},
     )
@@ -186,15 +184,15 @@ def _is_export(folder: Path) -> bool:
         parse_manifest(folder)
     except ArtifactError:
         return False
-    return names <= {GRAPH, TOKENIZER, MANIFEST}
+    return names <= {*FILES, MANIFEST}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m export",
-        description="Turn a checkpoint into a model folder: model.onnx, tokenizer.json, "
-        "manifest.json.",
+        description="Turn a checkpoint into a model folder: model.onnx and its weights, "
+        "tokenizer.json, manifest.json.",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write")
     parser.add_argument(

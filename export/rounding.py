@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from export.forward import Array, Dense
+from export.forward import Array
 
 Int8Array = npt.NDArray[np.int8]
 
@@ -37,12 +37,12 @@ class QuantizedDense:
         return out
 
 
-def round_dense(codes: Array, dense: Dense, target: Array, shares: Array) -> QuantizedDense:
-    """Round weights to int8 so that codes @ weights + bias is nearest to target.
+def round_dense(codes: Array, weight: Array, target: Array, shares: Array) -> QuantizedDense:
+    """Round weights to int8, and find the bias, so that the result is nearest to target.
 
     Args:
         codes: the input as the quantised model sees it, (N, in).
-        dense: the exact weights (in, out) and bias.
+        weight: the exact weights, (in, out).
         target: what the unquantised model gives, (N, out).
         shares: what each row counts, (N, 1); their mean is 1.
     """
@@ -51,8 +51,8 @@ def round_dense(codes: Array, dense: Dense, target: Array, shares: Array) -> Qua
     weighted = centred * shares
     hessian = weighted.T @ centred
     hessian[np.diag_indices_from(hessian)] += DAMPING * np.trace(hessian) / len(hessian)
-    missing = target - target_mean - centred @ dense.weight
-    weight = dense.weight + np.linalg.solve(hessian, weighted.T @ missing)
+    missing = target - target_mean - centred @ weight
+    weight = weight + np.linalg.solve(hessian, weighted.T @ missing)
     scales = _column_scales(weight, np.diag(hessian))
 
     # Inputs with the largest energy first: what they cannot represent, the others make up for.

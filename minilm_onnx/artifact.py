@@ -1,17 +1,27 @@
-"""A model folder: model.onnx, tokenizer.json and the manifest.json that vouches for both."""
+"""A model folder: graph, weights, tokenizer, and the manifest.json that vouches for them.
+
+The weights are a file of their own (ONNX calls it external data) because onnxruntime maps such a
+file into memory where it would copy an .onnx file twice: half the time to load, and 39 MiB less.
+"""
 
 import hashlib
 import json
+import mmap
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from minilm_onnx.errors import ArtifactError
 
 BUNDLED = Path(__file__).parent / "model"
 GRAPH = "model.onnx"
+WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
 MANIFEST = "manifest.json"
+FILES = (GRAPH, WEIGHTS, TOKENIZER)
 FORMAT = 1
 # [CLS], one token, [SEP]; and the positions that the model has.
 MIN_TOKENS, MAX_TOKENS = 3, 512
@@ -65,7 +75,7 @@ class Artifact:
     Attributes:
         folder: where it lies.
         manifest: what it is; None for a folder written by optimum, which has none.
-        sha256: of graph and tokenizer, by file name; empty without a manifest.
+        sha256: of each file, by name; without a manifest, of what it was when first looked at.
         max_seq_length: tokens the model reads of a text.
     """
 
@@ -74,26 +84,49 @@ class Artifact:
     sha256: dict[str, str]
     max_seq_length: int
 
-    def read(self, name: str) -> bytes:
-        """Read one of its files; the bytes given are exactly those that were verified.
+    @property
+    def graph(self) -> Path:
+        """The file that onnxruntime loads, and through which it finds the weights."""
+        return self.folder / GRAPH
+
+    def verify(self, *names: str) -> None:
+        """Check files against their sha256.
 
         Raises:
-            ArtifactError: it is missing, unreadable or altered.
+            ArtifactError: one is missing, unreadable or altered.
         """
-        data = read(self.folder, name)
-        found = sha256_of(data)
-        # Without a manifest the first reading is the measure of the later ones.
-        expected = self.sha256.setdefault(name, found)
-        if found != expected:
-            raise ArtifactError(
-                f"{self.folder / name}: expected sha256 {expected}, got {found} "
-                f"({len(data)} bytes); the file was altered or cut short: export the folder "
-                "again, or reinstall minilm-onnx if it is the bundled one"
-            )
-        return data
+        for name in names:
+            path = self.folder / name
+            with _open(path) as file, _mapped(file) as data:
+                found, size = sha256_of(data), len(data)
+            expected = self.sha256.setdefault(name, found)
+            if found != expected:
+                raise ArtifactError(
+                    f"{path}: expected sha256 {expected}, got {found} ({size} bytes); "
+                    "the file was altered or cut short: export the folder again, or reinstall "
+                    "minilm-onnx if it is the bundled one"
+                )
+
+    def verify_graph(self) -> None:
+        """Check what onnxruntime loads: graph and weights.
+
+        Raises:
+            ArtifactError: one is missing, unreadable or altered.
+        """
+        self.verify(GRAPH, *([WEIGHTS] if self.manifest else []))
 
 
-def sha256_of(data: bytes) -> str:
+@contextmanager
+def _mapped(file: BinaryIO) -> Iterator[bytes | mmap.mmap]:
+    """Map a file into memory; an empty one, which cannot be mapped, is no bytes."""
+    if os.fstat(file.fileno()).st_size == 0:
+        yield b""
+        return
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        yield data
+
+
+def sha256_of(data: bytes | mmap.mmap) -> str:
     """Give the hexadecimal sha256 of some bytes."""
     return hashlib.sha256(data).hexdigest()
 
@@ -126,12 +159,16 @@ def read(folder: Path, name: str) -> bytes:
     Raises:
         ArtifactError: it is missing or unreadable.
     """
+    with _open(folder / name) as file:
+        return file.read()
+
+
+def _open(path: Path) -> BinaryIO:
     try:
-        return (folder / name).read_bytes()
+        return path.open("rb")
     except OSError as error:
         raise ArtifactError(
-            f"{folder / name}: expected a readable file, got {error.strerror}; "
-            "export the model folder again"
+            f"{path}: expected a readable file, got {error.strerror}; export the model folder again"
         ) from error
 
 
@@ -163,6 +200,11 @@ def parse_manifest(folder: Path) -> Manifest:
             "export the model folder again"
         )
     manifest = Manifest(**fields)
+    if set(manifest.files) != set(FILES):
+        raise ArtifactError(
+            f"{path}: expected the sha256 of {', '.join(FILES)}, got those of "
+            f"{', '.join(manifest.files)}; export the model folder again"
+        )
     in_range = MIN_TOKENS <= manifest.max_seq_length <= MAX_TOKENS
     if manifest.pooling != "mean" or not manifest.normalize or not in_range:
         raise ArtifactError(

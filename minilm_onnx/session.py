@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -33,21 +34,24 @@ class Session:
         dimension: width H of the hidden state.
     """
 
-    def __init__(self, read_graph: Callable[[], bytes], policy: Policy) -> None:
+    def __init__(
+        self, graph: Path, policy: Policy, verify: Callable[[], object] = lambda: None
+    ) -> None:
         """Load a graph.
 
         Args:
-            read_graph: gives the bytes of an ONNX file. Called again for the second session,
-                since keeping them would cost more memory than reading them again takes time.
+            graph: an ONNX file.
             policy: how the CPU is used.
+            verify: called before the graph is loaded again, for the second session; raises if
+                it is no longer what it was.
 
         Raises:
             SessionError: onnxruntime cannot load the graph.
-            ArtifactError: the graph cannot be read, or asks for an input that is unknown here.
+            ArtifactError: the graph asks for an input that is unknown here.
         """
         self.policy = policy
-        self._read_graph = read_graph
-        self._session = load_graph(read_graph(), policy)
+        self._graph, self._verify = graph, verify
+        self._session = load_graph(graph, policy)
         self._one_thread = self._session if policy.threads == 1 else None
         self._lock = threading.Lock()
         self.inputs: Sequence[str] = [node.name for node in self._session.get_inputs()]
@@ -124,7 +128,8 @@ class Session:
     def _get_one_thread(self) -> onnxruntime.InferenceSession:
         with self._lock:
             if self._one_thread is None:
-                self._one_thread = load_graph(self._read_graph(), replace(self.policy, threads=1))
+                self._verify()
+                self._one_thread = load_graph(self._graph, replace(self.policy, threads=1))
             return self._one_thread
 
     def _run(self, session: onnxruntime.InferenceSession, ids: IdArray) -> FloatArray:
@@ -143,8 +148,8 @@ class Session:
         return hidden
 
 
-def load_graph(graph: bytes, policy: Policy) -> onnxruntime.InferenceSession:
-    """Make an onnxruntime session of the bytes of an ONNX file.
+def load_graph(graph: Path, policy: Policy) -> onnxruntime.InferenceSession:
+    """Make an onnxruntime session of an ONNX file.
 
     Raises:
         SessionError: onnxruntime cannot load the graph.

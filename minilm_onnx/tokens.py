@@ -32,22 +32,18 @@ class TokenizedTexts:
         return sum(len(ids) < length for ids, length in zip(self.ids, self.lengths, strict=True))
 
 
-def load_tokenizer(data: bytes, path: Path) -> Tokenizer:
+def load_tokenizer(path: Path) -> Tokenizer:
     """Make the tokenizer of a tokenizer.json, without the truncation and padding it may carry.
 
     The checkpoint's file cuts and pads at 128 tokens; sentence-transformers ignores both,
     and so does this. After this call nobody changes the tokenizer, which makes it safe to
     share between threads.
 
-    Args:
-        data: the file's bytes.
-        path: where they are from, for messages.
-
     Raises:
         ArtifactError: the file is not a tokenizer.
     """
     try:
-        tokenizer = Tokenizer.from_buffer(data)
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises bare Exception
         raise ArtifactError(
             f"{path}: expected a tokenizer.json of the tokenizers library, got {error}; "

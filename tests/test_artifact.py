@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from minilm_onnx import ArtifactError, SentenceEncoder
-from minilm_onnx.artifact import BUNDLED, GRAPH, MANIFEST, TOKENIZER, load_artifact
+from minilm_onnx.artifact import BUNDLED, FILES, MANIFEST, TOKENIZER, WEIGHTS, load_artifact
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_the_bundled_manifest_survives_a_round_trip() -> None:
     assert manifest.to_json() == (BUNDLED / MANIFEST).read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", [GRAPH, TOKENIZER])
+@pytest.mark.parametrize("name", FILES)
 def test_an_altered_file_is_refused(folder: Path, name: str) -> None:
     data = bytearray((folder / name).read_bytes())
     data[len(data) // 2] ^= 1
@@ -42,7 +42,7 @@ def test_an_altered_file_is_refused(folder: Path, name: str) -> None:
         SentenceEncoder(folder)
 
 
-@pytest.mark.parametrize("name", [GRAPH, TOKENIZER])
+@pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("kept", [0, 1000])
 def test_a_truncated_file_is_refused(folder: Path, name: str, kept: int) -> None:
     (folder / name).write_bytes((folder / name).read_bytes()[:kept])
@@ -50,7 +50,7 @@ def test_a_truncated_file_is_refused(folder: Path, name: str, kept: int) -> None
         SentenceEncoder(folder)
 
 
-@pytest.mark.parametrize("name", [GRAPH, TOKENIZER, MANIFEST])
+@pytest.mark.parametrize("name", [*FILES, MANIFEST])
 def test_a_missing_file_is_named(folder: Path, name: str) -> None:
     (folder / name).unlink()
     with pytest.raises(ArtifactError, match=f"{name}: expected a readable file"):
@@ -88,6 +88,12 @@ def test_a_manifest_of_another_form_is_refused(folder: Path, text: str) -> None:
 def test_a_manifest_field_of_another_type_is_named(folder: Path, name: str, value: object) -> None:
     edit_manifest(folder, lambda fields: fields.update({name: value}))
     with pytest.raises(ArtifactError, match=f"with their types, got {name}"):
+        SentenceEncoder(folder)
+
+
+def test_a_manifest_that_does_not_vouch_for_every_file_is_refused(folder: Path) -> None:
+    edit_manifest(folder, lambda fields: fields["files"].pop(WEIGHTS))
+    with pytest.raises(ArtifactError, match=f"expected the sha256 of .*{WEIGHTS}"):
         SentenceEncoder(folder)
 
 
@@ -140,8 +146,9 @@ def test_a_folder_replaced_while_in_use_is_refused_not_mixed(folder: Path) -> No
     """The second session is made when several texts first come; it must be of the same model."""
     encoder = SentenceEncoder(folder, threads=2)
     encoder.encode("one text")
-    data = bytearray((folder / GRAPH).read_bytes())
+    data = bytearray((folder / WEIGHTS).read_bytes())
     data[len(data) // 2] ^= 1
-    (folder / GRAPH).write_bytes(data)
-    with pytest.raises(ArtifactError, match=f"{GRAPH}: expected sha256"):
+    (folder / WEIGHTS).unlink()  # as an upgrade does: the old file stays mapped
+    (folder / WEIGHTS).write_bytes(data)
+    with pytest.raises(ArtifactError, match=f"{WEIGHTS}: expected sha256"):
         encoder.encode(["two texts", "of different lengths"])

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import ArtifactError, InputError, SentenceEncoder
-from minilm_onnx.artifact import BUNDLED, GRAPH, MANIFEST, TOKENIZER
+from minilm_onnx.artifact import BUNDLED, FILES, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
 from minilm_onnx.policy import choose_policy
 from minilm_onnx.session import Session
 from tests.conftest import Golden, cosines
@@ -20,11 +20,12 @@ for name in ("onnx", "scipy", "safetensors", "tqdm"):
 
 from export import gate
 from export.__main__ import export, main, staging
-from export.calibrate import Range, calibrate
+from export.calibrate import calibrate
 from export.checkpoint import DEFAULT_MODEL, PINS, find_checkpoint
 from export.forward import Dense, Norm, Weights, attend, embed, gelu, weights_from_tensors
-from export.graph import build_fp32, build_int8
+from export.graph import build_fp32, build_int8, save_graph
 from export.probe import PROBE, build_probe
+from export.ranges import Range
 from export.rounding import QuantizedDense, round_dense
 from export.tokenizer import build_tokenizer
 
@@ -195,9 +196,10 @@ def test_the_tokenizer_file_carries_no_truncation_or_padding() -> None:
     assert fields["padding"] is None
 
 
-def test_the_lean_fp32_graph_is_the_forward_pass() -> None:
+def test_the_lean_fp32_graph_is_the_forward_pass(tmp_path: Path) -> None:
     weights = tiny()
-    session = Session(build_fp32(weights).SerializeToString, choose_policy())
+    save_graph(build_fp32(weights), tmp_path / GRAPH, WEIGHTS)
+    session = Session(tmp_path / GRAPH, choose_policy())
     for ids in random_ids(8):
         np.testing.assert_allclose(
             session.run(ids[None])[0], hidden_states(weights, ids), atol=2e-5
@@ -227,10 +229,13 @@ def test_the_forward_pass_is_bert() -> None:
         np.testing.assert_allclose(hidden_states(weights, ids), expected, atol=1e-4)
 
 
-def test_the_int8_graph_stays_near_the_forward_pass_and_ignores_batch_mates() -> None:
+def test_the_int8_graph_stays_near_the_forward_pass_and_ignores_batch_mates(
+    tmp_path: Path,
+) -> None:
     weights = tiny()
     layers = calibrate(weights, random_ids(60))
-    session = Session(build_int8(weights, layers).SerializeToString, choose_policy())
+    save_graph(build_int8(weights, layers), tmp_path / GRAPH, WEIGHTS)
+    session = Session(tmp_path / GRAPH, choose_policy())
     for ids in random_ids(8, seed=2):
         expected = hidden_states(weights, ids).mean(axis=0)
         alone = session.run(ids[None])[0]
@@ -257,7 +262,7 @@ def test_rounding_beats_the_nearest_code() -> None:
     rows = random.normal(size=(400, 32)) @ random.normal(size=(32, 32))
     dense = Dense(random.normal(size=(32, 8)), random.normal(size=8))
     target = dense(rows)
-    rounded = round_dense(rows, dense, target, np.ones((len(rows), 1)))
+    rounded = round_dense(rows, dense.weight, target, np.ones((len(rows), 1)))
     scales = np.abs(dense.weight).max(axis=0) / 127
     nearest = QuantizedDense(np.rint(dense.weight / scales).astype(np.int8), scales, dense.bias)
     assert np.square(rounded(rows) - target).sum() < np.square(nearest(rows) - target).sum()
@@ -362,7 +367,7 @@ def test_export_of_the_official_checkpoint(
         assert np.array_equal(vectors, again)
     else:
         assert cosines(vectors, golden.vectors).mean() > 0.998
-        for name in (GRAPH, TOKENIZER, MANIFEST):
+        for name in (*FILES, MANIFEST):
             assert (out / name).read_bytes() == (BUNDLED / name).read_bytes(), name
 
 

@@ -1,5 +1,4 @@
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from minilm_onnx.session import Session
 
 
 def bundled(threads: int) -> Session:
-    return Session((BUNDLED / GRAPH).read_bytes, choose_policy(threads=threads))
+    return Session(BUNDLED / GRAPH, choose_policy(threads=threads))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +34,7 @@ def test_session_asks_for_ids_alone_with_the_lean_graph(session: Session) -> Non
 def test_session_names_the_version_when_a_graph_does_not_load(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"not a graph")
     with pytest.raises(SessionError, match=f"onnxruntime {onnxruntime.__version__}") as caught:
-        Session((tmp_path / "model.onnx").read_bytes, choose_policy())
+        Session(tmp_path / "model.onnx", choose_policy())
     assert caught.value.__cause__ is not None
 
 
@@ -67,11 +66,11 @@ def test_session_stops_at_the_first_batch_that_fails() -> None:
         list(bundled(2).run_each([good, bad, *[good] * 50], lambda h: h))
 
 
-def test_session_refuses_unknown_inputs_and_outputs() -> None:
+def test_session_refuses_unknown_inputs_and_outputs(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx", reason="onnx is not installed")
     helper, types = onnx.helper, onnx.TensorProto
 
-    def save(inputs: str, outputs: str) -> Callable[[], bytes]:
+    def save(inputs: str, outputs: str) -> Path:
         graph = helper.make_graph(
             [helper.make_node("Cast", [inputs], [outputs], to=types.FLOAT)],
             "g",
@@ -79,8 +78,9 @@ def test_session_refuses_unknown_inputs_and_outputs() -> None:
             [helper.make_tensor_value_info(outputs, types.FLOAT, ["B", "T"])],
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        data: bytes = model.SerializeToString()
-        return lambda: data
+        path = tmp_path / "model.onnx"
+        onnx.save(model, path)
+        return path
 
     with pytest.raises(ArtifactError, match=r"graph inputs: expected input_ids .* got pixels"):
         Session(save("pixels", "last_hidden_state"), choose_policy())
