@@ -256,4 +256,6 @@ def save_graph(model: onnx.ModelProto, path: Path, weights: str) -> None:
     onnx.save_model(
         model, path, save_as_external_data=True, location=weights, size_threshold=WEIGHT_BYTES
     )
-    (path.parent / weights).chmod(path.stat().st_mode)  # onnx makes it for its owner alone
+    file = path.parent / weights
+    file.touch()  # a model without large constants has the file too
+    file.chmod(path.stat().st_mode)  # onnx makes it for its owner alone
