@@ -1,8 +1,7 @@
 """One graph on this CPU: what runs on how many threads."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import onnxruntime
 
 from minilm_onnx.arrays import FloatArray, IdArray
+from minilm_onnx.batches import plan
 from minilm_onnx.errors import ArtifactError, SessionError
 from minilm_onnx.policy import Policy
 
@@ -24,9 +24,8 @@ EXTENDED = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
 class Session:
     """An onnxruntime session that runs batches of texts of equal token length.
 
-    One batch is run by all threads together. Several are run one a thread, by a second
-    onnxruntime session that is made when it is first needed: threads that share a batch wait
-    for each other after every operator.
+    Some batches are run by all threads together, the rest one a thread, by a second onnxruntime
+    session that is made when it is first needed.
 
     Attributes:
         policy: how the CPU is used.
@@ -92,38 +91,48 @@ class Session:
 
     def run_each(
         self, batches: Sequence[IdArray], finish: Callable[[FloatArray], FloatArray]
-    ) -> Iterator[FloatArray]:
-        """Compute several batches, one a thread, and give what is made of each in their order.
+    ) -> list[FloatArray]:
+        """Compute several batches, and give what is made of each in their order.
 
         Args:
             batches: token ids, each (B, T) int64.
             finish: applied to each last hidden state, (B, T, H) float32, on the thread that
                 computed it, so that no more than one a thread is ever held.
 
-        Yields:
-            What `finish` gave.
-
         Raises:
             SessionError: onnxruntime failed.
         """
-        if self.policy.threads == 1 or len(batches) < 2:
-            for ids in batches:
-                yield finish(self.run(ids))
-            return
-        session = self._get_one_thread()
+        results: dict[int, FloatArray] = {}
+        shared, apart = plan([ids.shape for ids in batches], self.policy.threads)
+        for place in shared:
+            results[place] = finish(self.run(batches[place]))
+        if apart:
+            session = self._get_one_thread()
+            places = iter(apart)
+            errors: list[BaseException] = []
 
-        def work(ids: IdArray) -> FloatArray:
-            return finish(self._run(session, ids))
+            def work() -> None:
+                try:
+                    for place in places:  # one iterator for all threads: each takes the next
+                        if errors:
+                            return
+                        results[place] = finish(self._run(session, batches[place]))
+                except BaseException as error:  # an interrupt too must stop the others
+                    errors.append(error)
 
-        # The pool lives as long as the call: nothing to close, nothing to lose in a fork.
-        with ThreadPoolExecutor(min(self.policy.threads, len(batches)), "minilm-onnx") as pool:
-            pending = [pool.submit(work, ids) for ids in batches]
-            try:
-                pending.reverse()
-                while pending:
-                    yield pending.pop().result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+            # Threads live as long as the call: nothing to close, nothing to lose in a fork.
+            helpers = [
+                threading.Thread(target=work, name="minilm-onnx")
+                for _ in range(min(self.policy.threads, len(apart)) - 1)
+            ]
+            for helper in helpers:
+                helper.start()
+            work()
+            for helper in helpers:
+                helper.join()
+            if errors:
+                raise errors[0]
+        return [results[place] for place in range(len(batches))]
 
     def _get_one_thread(self) -> onnxruntime.InferenceSession:
         with self._lock:

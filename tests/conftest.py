@@ -1,7 +1,7 @@
 """What several test files share."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,8 +50,8 @@ class FakeSession:
 
     def run_each(
         self, batches: Sequence[IdArray], finish: Callable[[FloatArray], FloatArray]
-    ) -> Iterator[FloatArray]:
-        return (finish(self.run(ids)) for ids in batches)
+    ) -> list[FloatArray]:
+        return [finish(self.run(ids)) for ids in batches]
 
     def run(self, ids: IdArray) -> FloatArray:
         self.shapes.append(ids.shape)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilm_onnx.batches import equal_length_batches
+from minilm_onnx.batches import equal_length_batches, plan
 
 lengths_lists = st.lists(st.integers(min_value=1, max_value=300), max_size=200)
 
@@ -24,3 +24,23 @@ def test_batches_of_equal_length_are_full() -> None:
 
 def test_batches_of_no_texts_are_none() -> None:
     assert list(equal_length_batches([])) == []
+
+
+shapes_lists = st.lists(st.tuples(st.integers(1, 30), st.integers(3, 256)), max_size=40)
+
+
+@given(shapes_lists, st.integers(1, 8))
+def test_plan_runs_every_batch_once(shapes: list[tuple[int, int]], threads: int) -> None:
+    shared, apart = plan(shapes, threads)
+    assert sorted(shared + apart) == list(range(len(shapes)))
+
+
+def test_plan_shares_what_would_leave_a_thread_idle() -> None:
+    assert plan([(1, 12)], 2) == ([0], [])
+    shared, apart = plan([(1, 20), (1, 256), (1, 20), (1, 12), (1, 20)], 2)
+    assert (shared, apart) == ([1], [0, 2, 4, 3])
+
+
+def test_plan_gives_batches_of_a_like_to_one_thread_each() -> None:
+    assert plan([(4, 60)] * 10, 2) == ([], list(range(10)))
+    assert plan([(4, 60)] * 10, 1) == (list(range(10)), [])

@@ -55,7 +55,7 @@ def test_session_runs_several_batches_in_order_with_the_same_bits(session: Sessi
     batches = [random.integers(1000, 20000, (2, length)) for length in range(3, 30)]
     alone = [session.run(ids) for ids in batches]
     for threads in (1, 2, 3):
-        found = list(bundled(threads).run_each(batches, lambda h: h))
+        found = bundled(threads).run_each(batches, lambda h: h)
         assert all(np.array_equal(a, b) for a, b in zip(alone, found, strict=True))
 
 
