@@ -9,9 +9,9 @@ import numpy as np
 
 from minilm_onnx.arrays import IndexArray
 
-# Tokens a run. Against 256, measured on a 2-core AVX512-VNNI machine: 1.04 times on mixed texts,
-# 1.08 on short ones, 1.09 on requests of 32; more than this gains nothing.
-TOKEN_BUDGET = 1024
+# Tokens a run. Measured on a 2-core AVX512-VNNI machine: 512 and 1024 are no faster (0.95 to 1.02
+# times, mixed and short texts) and take 22 and 62 MiB more over 10,000 mixed texts.
+TOKEN_BUDGET = 256
 # What a batch costs, fitted to runs of one thread on the same machine: 150 to 300 us a run, 75 us
 # a token, and attention, which grows with the text's length.
 RUN_COST = 3.0
