@@ -249,12 +249,14 @@ def save_graph(model: onnx.ModelProto, path: Path, weights: str) -> None:
     """Write a model, its large constants to a file of their own beside it.
 
     Args:
-        model: left with references to that file.
+        model: stays whole.
         path: file to write.
         weights: name of the other file.
     """
+    split = onnx.ModelProto()
+    split.CopyFrom(model)  # onnx would empty the constants of the one it is given
     onnx.save_model(
-        model, path, save_as_external_data=True, location=weights, size_threshold=WEIGHT_BYTES
+        split, path, save_as_external_data=True, location=weights, size_threshold=WEIGHT_BYTES
     )
     file = path.parent / weights
     file.touch()  # a model without large constants has the file too

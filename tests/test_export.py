@@ -206,6 +206,17 @@ def test_the_lean_fp32_graph_is_the_forward_pass(tmp_path: Path) -> None:
         )
 
 
+def test_a_graph_can_be_written_twice(tmp_path: Path) -> None:
+    model = build_fp32(tiny(width=96))
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        save_graph(model, tmp_path / name / GRAPH, WEIGHTS)
+    for name in (GRAPH, WEIGHTS):
+        data = (tmp_path / "first" / name).read_bytes()
+        assert data
+        assert data == (tmp_path / "second" / name).read_bytes()
+
+
 def test_the_forward_pass_is_bert() -> None:
     transformers = pytest.importorskip("transformers", reason="transformers is not installed")
     torch = pytest.importorskip("torch", reason="torch is not installed")
