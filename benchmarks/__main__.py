@@ -9,14 +9,16 @@ import hashlib
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from benchmarks import ceiling, contenders
+from benchmarks.bench import Bench
 from benchmarks.environments import HOME, ROOT, read_note, set_up_all
 from benchmarks.records import open_records, read_lines
 from benchmarks.report import report
-from benchmarks.runner import Runner, run, steps
+from benchmarks.runner import run, steps
 from benchmarks.workloads import choose, read_corpus
 from minilm_onnx import InputError
 from minilm_onnx.cli import report_errors
@@ -32,8 +34,17 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    home = {"type": Path, "default": HOME, "metavar": "DIR", "help": "environments' folder"}
-    lock = {"type": Path, "metavar": "FILE", "help": "hold this lock while something computes"}
+    home: dict[str, Any] = {
+        "type": Path,
+        "default": HOME,
+        "metavar": "DIR",
+        "help": "environments' folder",
+    }
+    lock: dict[str, Any] = {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "hold this lock while something computes",
+    }
 
     setting = commands.add_parser("setup", help="make environments")
     setting.add_argument("names", nargs="*", metavar="NAME", help="contenders; default: all")
@@ -112,7 +123,7 @@ def measure(options: argparse.Namespace, names: list[str]) -> None:
         tempfile.TemporaryDirectory() as scratch,
         tqdm(total=total, desc="benchmarks", dynamic_ncols=True) as bar,
     ):
-        runner = Runner(
+        bench = Bench(
             home,
             records,
             options.threads,
@@ -122,7 +133,7 @@ def measure(options: argparse.Namespace, names: list[str]) -> None:
             Path(scratch),
             bar,
         )
-        run(runner, names, rounds)
+        run(bench, names, rounds)
 
 
 if __name__ == "__main__":

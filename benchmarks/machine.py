@@ -15,7 +15,8 @@ MOST_FOREIGN_CPU = 0.15
 def cpu_model(cpuinfo: str | None = None) -> str:
     """Name the CPU, and what decides between kernels."""
     text = Path("/proc/cpuinfo").read_text() if cpuinfo is None else cpuinfo
-    fields = dict(map(str.strip, line.split(":", 1)) for line in text.splitlines() if ":" in line)
+    pairs = (line.partition(":") for line in text.splitlines())
+    fields = {key.strip(): value.strip() for key, _, value in pairs}
     name = fields.get("model name", "unknown")
     flags = set(fields.get("flags", fields.get("Features", "")).split())
     wanted = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimddp")

@@ -19,7 +19,7 @@ def speed(line: Line) -> float:
         return float(line["tokens"] / line["seconds"])
     if line["workload"] == "cold":
         return 1e3 / float(line["cold_ms"])
-    return 1e3 / median(line["latencies_ms"])
+    return 1e3 / float(median(line["latencies_ms"]))
 
 
 def of(lines: Iterable[Line], contender: str, workload: str) -> list[Line]:
@@ -92,7 +92,7 @@ def report(lines: Sequence[Line], notes: Sequence[Note]) -> str:
     parts.append(
         "Bulk, tokens a second: median and range, with the batch setting that was best.\n\n"
         + table(
-            ["", *(f"{w} | batch" for w in BULK), "corpus, texts/s", "share of ceiling"],
+            ["", *(cell for w in BULK for cell in (w, "batch")), "corpus, texts/s", "of ceiling"],
             (bulk_row(lines, name) for name in names),
         )
     )
@@ -137,7 +137,7 @@ def bulk_row(lines: Sequence[Line], name: str) -> list[str]:
     for workload in BULK:
         found = of(lines, name, workload)
         cells.append(middle([speed(line) for line in found], "{:.0f}"))
-        cells.append(", ".join(sorted({str(line["batch"] or "own") for line in found})))
+        cells.append(", ".join(sorted({str(line["batch"] or "own") for line in found})) or "-")
     texts = [line["texts"] / line["seconds"] for line in of(lines, name, "corpus")]
     return [name, *cells, middle(texts, "{:.0f}"), middle(shares(lines, name), "{:.0%}")]
 
@@ -168,7 +168,7 @@ def value(lines: Sequence[Line], read: Callable[[Line], float], form: str) -> st
 def losses(lines: Sequence[Line], notes: Sequence[Note]) -> list[str]:
     """Say who failed, and who was given a share of the corpus."""
     found = [
-        f"{note.contender}: not measured, {note.step} failed: {note.reason.splitlines()[-1:]}"
+        f"{note.contender}: not measured, {note.step} failed: {note.reason.splitlines()[-1]}"
         for note in notes
         if note.step != "ready"
     ]

@@ -56,8 +56,8 @@ class Workload:
     def share(self, count: int) -> "Workload":
         """Give so many texts, evenly spread over all."""
         kept = spread(len(self.texts), count)
-        texts, tokens = ([values[i] for i in kept] for values in (self.texts, self.tokens))
-        return Workload(self.name, texts, tokens, self.requests)
+        texts = [self.texts[i] for i in kept]
+        return Workload(self.name, texts, [self.tokens[i] for i in kept], self.requests)
 
 
 def spread(length: int, count: int) -> list[int]:
