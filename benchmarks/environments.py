@@ -94,7 +94,7 @@ def install(venv: Path, requirements: Sequence[str]) -> None:
     """Make an environment from nothing."""
     shutil.rmtree(venv, ignore_errors=True)
     call([sys.executable, "-m", "venv", str(venv)])
-    pip = [str(venv / "bin" / "pip"), "install", "--quiet"]
+    pip = [str(venv / "bin" / "pip"), "install", "-qq"]
     # The build of torch for CPUs, before anything can bring another.
     for torch in (line for line in requirements if line.startswith("torch==")):
         call([*pip, torch])
@@ -102,7 +102,13 @@ def install(venv: Path, requirements: Sequence[str]) -> None:
 
 
 def convert(name: str, home: Path, checkpoint: Path, lock: Path | None) -> None:
-    """Run a contender's `prepare`, in an environment shared by all that ask for the same."""
+    """Run a contender's `prepare` once, in an environment shared by all that ask for the same.
+
+    What is there already is kept: remove the folder to have it made anew.
+    """
+    folder = model_folder(home, name)
+    if folder.exists():
+        return
     needs = getattr(module(name), "SETUP_REQUIREMENTS", None)
     interpreter = python(home, name)
     if needs is not None:
@@ -112,8 +118,6 @@ def convert(name: str, home: Path, checkpoint: Path, lock: Path | None) -> None:
         if not (shared / "ready").exists():
             install(shared / "venv", needs)
             (shared / "ready").touch()
-    folder = model_folder(home, name)
-    shutil.rmtree(folder, ignore_errors=True)
     with hold(lock) if lock else nullcontext():
         call(
             [str(interpreter), "-m", "benchmarks.prepare", name, str(checkpoint), str(folder)],

@@ -13,7 +13,7 @@ from benchmarks import convert
 from benchmarks.contenders import MAX_TOKENS, Batch, Embed, FloatArray
 from benchmarks.padding import budget_batches, masked_unit_mean, read_tokenizer
 
-REQUIREMENTS = ("numpy==2.4.6", "ctranslate2==4.8.5", "tokenizers==0.22.2")
+REQUIREMENTS = ("numpy==2.4.6", "ctranslate2==4.8.5", "tokenizers==0.23.3")
 SETUP_REQUIREMENTS = convert.REQUIREMENTS
 BATCHES = (256, 512, 1024)
 

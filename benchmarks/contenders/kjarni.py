@@ -16,7 +16,8 @@ MODEL = "sentence-transformers_all-MiniLM-L6-v2"
 
 def prepare(checkpoint: Path, folder: Path) -> None:
     """Fill its cache folder by hand."""
-    files = ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"]
+    # Whatever is missing it tries to download for 20 seconds at every start.
+    files = [*convert.CHECKPOINT_FILES, "model.safetensors"]
     convert.copy_files(checkpoint, folder / MODEL, files)
     convert.set_limit(folder / MODEL)
 

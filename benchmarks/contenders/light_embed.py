@@ -12,7 +12,7 @@ REQUIREMENTS = (
     "light-embed==1.0.9",
     "numpy==2.4.6",
     "onnxruntime==1.32.0",
-    "tokenizers==0.22.2",
+    "tokenizers==0.23.3",
 )
 SETUP_REQUIREMENTS = convert.REQUIREMENTS
 BATCHES = (2, 4, 8, 16)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.contenders import Batch, Embed, FloatArray
 
-REQUIREMENTS = ("numpy==2.4.6", "onnxruntime==1.32.0", "tokenizers==0.22.2", ".")
+REQUIREMENTS = ("numpy==2.4.6", "onnxruntime==1.32.0", "tokenizers==0.23.3", ".")
 BATCHES = (None,)
 
 

@@ -16,7 +16,7 @@ from benchmarks import convert
 from benchmarks.contenders import MAX_TOKENS, Batch, Embed, FloatArray
 from benchmarks.padding import budget_batches, pad, read_tokenizer
 
-REQUIREMENTS = ("numpy==2.4.6", "openvino==2026.4.1", "tokenizers==0.22.2")
+REQUIREMENTS = ("numpy==2.4.6", "openvino==2026.4.1", "tokenizers==0.23.3")
 SETUP_REQUIREMENTS = convert.REQUIREMENTS
 BATCHES = (512, 1024, 2048)
 CALIBRATION_TEXTS = 300
