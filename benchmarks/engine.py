@@ -11,12 +11,10 @@ from types import TracebackType
 from typing import Any
 
 from benchmarks.environments import ROOT, model_folder, python
-from benchmarks.machine import busy_seconds, process_seconds
+from benchmarks.machine import busy_seconds, foreign_cores, process_seconds
 
 PATIENCE_SECONDS = 900
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-# The kernel counts CPU time in hundredths of a second: over less than this it says little.
-SHORTEST_WINDOW = 0.5
 
 
 class EngineError(Exception):
@@ -116,8 +114,3 @@ class Engine:
     def _foreign_seconds(self) -> float:
         mine = process_seconds(self._process.pid) + process_seconds(os.getpid())
         return busy_seconds() - mine
-
-
-def foreign_cores(cpu_seconds: float, seconds: float) -> float:
-    """Average cores that CPU time amounts to."""
-    return round(max(0.0, cpu_seconds) / max(seconds, SHORTEST_WINDOW), 3)

@@ -3,13 +3,17 @@
 import fcntl
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 # A measurement beside which others used more than this of a core is marked dirty.
 MOST_FOREIGN_CPU = 0.15
+# The kernel counts CPU time in hundredths of a second: over less than this it says little.
+SHORTEST_WINDOW = 0.5
 
 
 def cpu_model(cpuinfo: str | None = None) -> str:
@@ -47,6 +51,32 @@ def process_seconds(pid: int) -> float:
     # The name may hold spaces and parentheses; what follows the last one does not.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / TICKS
+
+
+def foreign_cores(cpu_seconds: float, seconds: float) -> float:
+    """Average cores that CPU time amounts to."""
+    return round(max(0.0, cpu_seconds) / max(seconds, SHORTEST_WINDOW), 3)
+
+
+@dataclass
+class Watch:
+    """What others did meanwhile.
+
+    Attributes:
+        foreign_cpu: cores that they used.
+    """
+
+    foreign_cpu: float = 0.0
+
+
+@contextmanager
+def watch() -> Iterator[Watch]:
+    """Measure what others use while this process and children that end in the block work."""
+    found = Watch()
+    start, busy, own = time.monotonic(), busy_seconds(), sum(os.times()[:4])
+    yield found
+    used = busy_seconds() - busy - (sum(os.times()[:4]) - own)
+    found.foreign_cpu = foreign_cores(used, time.monotonic() - start)
 
 
 @contextmanager

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from benchmarks.ceiling import OPERATIONS_A_TOKEN
 from benchmarks.contenders import OURS, distributions, module, names
-from benchmarks.engine import foreign_cores
 from benchmarks.environments import Note
-from benchmarks.machine import busy_seconds, cpu_model
+from benchmarks.machine import busy_seconds, cpu_model, foreign_cores
 from benchmarks.padding import budget_batches, masked_unit_mean, pad
 from benchmarks.records import Records, key_of, open_records, read_lines
 from benchmarks.report import middle, ratios, report, shares
