@@ -41,10 +41,18 @@ def budget_batches(lengths: Sequence[int], budget: int) -> list[list[int]]:
     return batches
 
 
-def pad(ids: Sequence[Sequence[int]]) -> tuple[IdArray, IdArray]:
-    """Give (B, T) ids padded with 0, which is this model's [PAD], and the mask of real tokens."""
+def rounded(length: int, multiple: int) -> int:
+    """Round up to a multiple."""
+    return -(-length // multiple) * multiple
+
+
+def pad(ids: Sequence[Sequence[int]], multiple: int = 1) -> tuple[IdArray, IdArray]:
+    """Give (B, T) ids padded with 0, which is this model's [PAD], and the mask of real tokens.
+
+    T is the longest text's length, rounded up to a multiple.
+    """
     lengths = np.array([len(row) for row in ids])
-    mask = np.arange(lengths.max()) < lengths[:, None]
+    mask = np.arange(rounded(int(lengths.max()), multiple)) < lengths[:, None]
     padded = np.zeros(mask.shape, dtype=np.int64)
     padded[mask] = np.concatenate([np.asarray(row, dtype=np.int64) for row in ids])
     return padded, mask.astype(np.int64)

@@ -37,6 +37,7 @@ def test_padding_is_not_averaged() -> None:
     ids, mask = pad([[7, 8, 9], [5]])
     assert ids.tolist() == [[7, 8, 9], [5, 0, 0]]
     assert mask.tolist() == [[1, 1, 1], [1, 0, 0]]
+    assert pad([[7, 8, 9]], 4)[0].tolist() == [[7, 8, 9, 0]]
     hidden = np.array([[[1, 0], [1, 2], [1, 4]], [[3, 4], [9, 9], [9, 9]]], dtype=np.float32)
     expected = np.array([[1 / 5**0.5, 2 / 5**0.5], [0.6, 0.8]], dtype=np.float32)
     np.testing.assert_allclose(masked_unit_mean(hidden, [3, 1]), expected, rtol=1e-6)
