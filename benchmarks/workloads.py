@@ -13,7 +13,7 @@ from minilm_onnx import InputError, SentenceEncoder
 SHORT_TOKENS = 64
 LONG_TOKENS = 240
 MOST_LONG = 200
-SWEEP_TEXTS = 160
+SWEEP_TOKENS = 12_000
 CHECK_TEXTS = 500
 SEED = 20240
 
@@ -53,6 +53,11 @@ class Workload:
         data = json.dumps([self.texts, self.requests]).encode()
         return hashlib.sha256(data).hexdigest()[:12]
 
+    def sample(self, tokens: int) -> "Workload":
+        """Give texts of about so many tokens together, evenly spread over all."""
+        whole = max(1, sum(self.tokens))
+        return self.share(max(1, len(self.texts) * tokens // whole))
+
     def share(self, count: int) -> "Workload":
         """Give so many texts, evenly spread over all."""
         kept = spread(len(self.texts), count)
@@ -87,7 +92,7 @@ def choose(texts: Sequence[str], *, quick: bool) -> list[Workload]:
     ids = SentenceEncoder().tokenize_texts(texts).ids
     corpus = Workload("corpus", list(texts), [len(row) for row in ids])
     requests = mixed_requests(texts, quick=quick)
-    few = 3 if quick else 10
+    few = 5 if quick else 50
     return [
         Workload("query", requests=[[query] for query in QUERIES * few]),
         *(Workload(f"request_{size}", requests=found) for size, found in requests.items()),
@@ -106,7 +111,7 @@ def where(name: str, corpus: Workload, tokens: range) -> Workload:
 def mixed_requests(texts: Sequence[str], *, quick: bool) -> dict[int, list[list[str]]]:
     """Draw requests of 1, 8 and 32 texts, the same for everyone."""
     draw = random.Random(SEED)
-    counts = {1: 20, 8: 5, 32: 3} if quick else {1: 100, 8: 30, 32: 12}
+    counts = {1: 20, 8: 5, 32: 3} if quick else {1: 200, 8: 30, 32: 12}
     return {
         size: [draw.sample(list(texts), min(size, len(texts))) for _ in range(count)]
         for size, count in counts.items()

@@ -54,6 +54,8 @@ def test_a_share_keeps_texts_and_tokens_together() -> None:
     assert (share.texts, share.tokens) == (["a", "c"], [10, 30])
     assert where("short", whole, range(25)).texts == ["a", "b"]
     assert whole.digest() != share.digest()
+    assert whole.sample(50).tokens == [10, 30]
+    assert whole.sample(1).tokens == [10]
 
 
 def test_queries_have_ten_words() -> None:
