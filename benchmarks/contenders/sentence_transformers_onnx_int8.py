@@ -1,0 +1,51 @@
+"""sentence-transformers' onnx backend with the hub's kind of int8 file, for AVX512-VNNI."""
+
+from pathlib import Path
+
+from benchmarks import convert
+from benchmarks.contenders import Embed
+from benchmarks.contenders.sentence_transformers_torch import embedder
+
+REQUIREMENTS = (
+    "torch==2.13.0",
+    "sentence-transformers==5.7.0",
+    "transformers==4.57.6",
+    "optimum-onnx==0.1.0",
+    "onnxruntime==1.32.0",
+)
+SETUP_REQUIREMENTS = convert.REQUIREMENTS
+BATCHES = (4, 8, 16, 32)
+FILE = "onnx/model_qint8_avx512_vnni.onnx"
+
+
+def prepare(checkpoint: Path, folder: Path) -> None:
+    """Write the fp32 graph and quantise it."""
+    from export.reference import export_standard
+
+    export_standard(checkpoint, folder / "standard")
+    convert.quantize_dynamic(folder / "standard", folder / "quantized")
+    convert.copy_files(checkpoint, folder)
+    (folder / FILE).parent.mkdir()
+    (folder / "quantized" / "model_quantized.onnx").rename(folder / FILE)
+
+
+def load(folder: Path, threads: int) -> Embed:
+    """Load the quantised file."""
+    import onnxruntime
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(threads)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    model = SentenceTransformer(
+        str(folder),
+        device="cpu",
+        backend="onnx",
+        model_kwargs={
+            "file_name": FILE,
+            "provider": "CPUExecutionProvider",
+            "session_options": options,
+        },
+    )
+    return embedder(model)

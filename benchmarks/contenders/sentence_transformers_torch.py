@@ -1,0 +1,40 @@
+"""sentence-transformers on torch in fp32: what everyone is compared with."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import convert
+from benchmarks.contenders import MAX_TOKENS, Batch, Embed, FloatArray
+
+REQUIREMENTS = ("torch==2.13.0", "sentence-transformers==6.2.0")
+BATCHES = (4, 8, 16, 32)
+
+
+def prepare(checkpoint: Path, folder: Path) -> None:
+    """Copy the checkpoint."""
+    convert.copy_files(checkpoint, folder, [*convert.CHECKPOINT_FILES, "model.safetensors"])
+
+
+def load(folder: Path, threads: int) -> Embed:
+    """Load the checkpoint."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(threads)
+    return embedder(SentenceTransformer(str(folder), device="cpu"))
+
+
+def embedder(model: Any) -> Embed:
+    """Drive a SentenceTransformer of any backend."""
+    model.max_seq_length = MAX_TOKENS
+
+    def embed(texts: Sequence[str], batch: Batch) -> FloatArray:
+        found = model.encode(
+            list(texts), batch_size=batch, show_progress_bar=False, normalize_embeddings=True
+        )
+        return np.asarray(found, dtype=np.float32)
+
+    return embed

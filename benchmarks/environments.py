@@ -1,0 +1,152 @@
+"""An environment of its own for every contender, and a note on how that went."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import ceiling
+from benchmarks.contenders import module
+from benchmarks.machine import hold
+
+ROOT = Path(__file__).parents[1]
+HOME = Path(__file__).parent / ".environments"
+
+
+@dataclass(frozen=True)
+class Note:
+    """How setting a contender up went.
+
+    Attributes:
+        contender: its name.
+        requirements: what pip was asked for.
+        step: "ready", or the step that failed: "install" or "prepare".
+        reason: the last lines of what failed said.
+        installed_mib: size of the environment's packages.
+        model_mib: size of what the checkpoint was converted to.
+    """
+
+    contender: str
+    requirements: list[str]
+    step: str
+    reason: str = ""
+    installed_mib: float = 0.0
+    model_mib: float = 0.0
+
+
+def requirements_of(name: str) -> list[str]:
+    """What a contender, or the ceiling, needs."""
+    return list(ceiling.REQUIREMENTS if name == ceiling.NAME else module(name).REQUIREMENTS)
+
+
+def python(home: Path, name: str) -> Path:
+    """Where a contender's interpreter is."""
+    return home / name / "venv" / "bin" / "python"
+
+
+def model_folder(home: Path, name: str) -> Path:
+    """Where what a contender loads is."""
+    return home / name / "model"
+
+
+def read_note(home: Path, name: str) -> Note | None:
+    """Read how setting a contender up went; None if that was never tried."""
+    path = home / name / "note.json"
+    return Note(**json.loads(path.read_text("utf-8"))) if path.exists() else None
+
+
+def set_up(name: str, home: Path, checkpoint: Path, lock: Path | None) -> Note:
+    """Install a contender and convert the checkpoint for it, unless that is done."""
+    requirements = requirements_of(name)
+    note = read_note(home, name)
+    if note and note.step == "ready" and note.requirements == requirements:
+        return note
+    step, reason = "install", ""
+    try:
+        install(home / name / "venv", requirements)
+        if name != ceiling.NAME:
+            step = "prepare"
+            convert(name, home, checkpoint, lock)
+        step = "ready"
+    except subprocess.CalledProcessError as error:
+        reason = "\n".join(str(error.output).strip().splitlines()[-15:])
+    note = Note(
+        name,
+        requirements,
+        step,
+        reason,
+        folder_mib(home / name / "venv" / "lib"),
+        folder_mib(model_folder(home, name)),
+    )
+    (home / name / "note.json").write_text(json.dumps(asdict(note), indent=2), "utf-8")
+    return note
+
+
+def install(venv: Path, requirements: Sequence[str]) -> None:
+    """Make an environment from nothing."""
+    shutil.rmtree(venv, ignore_errors=True)
+    call([sys.executable, "-m", "venv", str(venv)])
+    pip = [str(venv / "bin" / "pip"), "install", "-qq"]
+    # The build of torch for CPUs, before anything can bring another.
+    for torch in (line for line in requirements if line.startswith("torch==")):
+        call([*pip, torch])
+    call([*pip, *(f"-e{ROOT}" if line == "." else line for line in requirements)])
+
+
+def convert(name: str, home: Path, checkpoint: Path, lock: Path | None) -> None:
+    """Run a contender's `prepare` once, in an environment shared by all that ask for the same.
+
+    What is there already is kept: remove the folder to have it made anew.
+    """
+    folder = model_folder(home, name)
+    if folder.exists():
+        return
+    needs = getattr(module(name), "SETUP_REQUIREMENTS", None)
+    interpreter = python(home, name)
+    if needs is not None:
+        digest = hashlib.sha256("\n".join(needs).encode()).hexdigest()[:8]
+        shared = home / f"convert-{digest}"
+        interpreter = python(home, shared.name)
+        if not (shared / "ready").exists():
+            install(shared / "venv", needs)
+            (shared / "ready").touch()
+    with hold(lock) if lock else nullcontext():
+        call(
+            [str(interpreter), "-m", "benchmarks.prepare", name, str(checkpoint), str(folder)],
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+        )
+
+
+def call(command: list[str], **options: Any) -> None:
+    """Run a command; what it said goes with the error if it fails."""
+    subprocess.run(
+        command, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
+    )
+
+
+def folder_mib(folder: Path) -> float:
+    """Size of a folder's files."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return round(sum(path.stat().st_size for path in files) / 2**20, 1)
+
+
+def set_up_all(names: Sequence[str], home: Path, checkpoint: Path, lock: Path | None) -> bool:
+    """Set contenders up, say how each went, and whether all are ready."""
+    ready = True
+    for name in [*names, ceiling.NAME]:
+        start = time.monotonic()
+        note = set_up(name, home.resolve(), checkpoint.resolve(), lock)
+        ready = ready and note.step == "ready"
+        size = f"{note.installed_mib:.0f} MiB of packages, {note.model_mib:.0f} MiB of model"
+        state = size if note.step == "ready" else f"{note.step} failed: {note.reason}"
+        print(f"{name}: {state} ({time.monotonic() - start:.0f} s)", flush=True)
+    return ready

@@ -1,0 +1,53 @@
+"""Measure contenders side by side: every round, each of them once on each workload.
+
+Workers stay alive between rounds, and only one of them computes at a time. Before time is taken
+a contender's vectors are checked, and its batch setting is swept on a sample of each workload.
+"""
+
+from collections.abc import Sequence
+
+from benchmarks.bench import Bench
+from benchmarks.measurements import (
+    check_vectors,
+    measure,
+    measure_ceiling,
+    measure_cold,
+    measure_memory,
+    sweep,
+)
+from benchmarks.workloads import CHECK_TEXTS, Workload
+
+
+def run(bench: Bench, names: Sequence[str], rounds: int) -> None:
+    """Take every measurement that is not in the records yet."""
+    (corpus,) = (workload for workload in bench.workloads if workload.name == "corpus")
+    try:
+        for name in names:
+            with bench.step(name, "vectors"):
+                check_vectors(bench, name, corpus.share(CHECK_TEXTS))
+        for workload in bench.workloads:
+            for name in (name for name in names if name not in bench.lost):
+                with bench.step(name, f"{workload.name} sweep"):
+                    sweep(bench, name, workload)
+        for number in range(rounds):
+            # Whoever comes first in a round comes last in the next.
+            order = names if number % 2 == 0 else names[::-1]
+            measure_ceiling(bench, number)
+            for workload in bench.workloads:
+                for name in (name for name in order if name not in bench.lost):
+                    with bench.step(name, f"{workload.name}, round {number + 1}"):
+                        measure(bench, name, workload, number)
+            for name in (name for name in order if name not in bench.lost):
+                with bench.step(name, f"cold start, round {number + 1}"):
+                    measure_cold(bench, name, number)
+        for name in (name for name in names if name not in bench.lost):
+            with bench.step(name, "memory"):
+                measure_memory(bench, name, corpus)
+    finally:
+        for engine in bench.engines.values():
+            engine.close()
+
+
+def steps(names: Sequence[str], workloads: Sequence[Workload], rounds: int) -> int:
+    """Count the steps of a run, for its progress."""
+    return len(names) * (2 + len(workloads) + rounds * (len(workloads) + 1)) + rounds
