@@ -63,6 +63,29 @@ def check_close(
     return mean, least
 
 
+def check_bits(
+    name: str, folder: Path, texts: Sequence[str], vectors: npt.NDArray[np.float32]
+) -> None:
+    """Raise ParityError unless texts have the same bits in another order, batch and thread count.
+
+    Args:
+        name: for the message.
+        folder: the folder that gave the vectors.
+        texts: what was embedded.
+        vectors: what came of it, together and with all threads.
+    """
+    again = SentenceEncoder(folder, threads=1).encode(texts[::-1], batch_size=3)[::-1]
+    shared = SentenceEncoder(folder, threads=2)
+    alone = np.stack([shared.encode(text) for text in texts])
+    for how, found in (("backwards, three at a time, on one thread", again), ("alone", alone)):
+        different = np.flatnonzero((found != vectors).any(axis=1))
+        if len(different):
+            raise ParityError(
+                f"{name}: expected the same bits {how}, got others for {len(different)} texts, "
+                f"the first held-out text {different[0]}; nothing was written"
+            )
+
+
 def measure(
     folder: Path,
     precision: str,
@@ -93,6 +116,7 @@ def measure(
     if precision == "fp32":
         check_same("the lean fp32 graph", vectors, expected)
     mean, least = check_close(f"the {precision} graph", vectors, expected)
+    check_bits(f"the {precision} graph", folder, texts, vectors)
     return {
         "texts": len(texts),
         "mean_cosine": round(mean, 4),

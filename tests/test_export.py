@@ -313,6 +313,15 @@ def test_the_gate_names_the_number_and_the_limit() -> None:
         gate.check_close("x", bad, np.vstack([good] * 200))
 
 
+def test_the_gate_refuses_vectors_that_depend_on_the_batch(encoder: SentenceEncoder) -> None:
+    texts = ["a cat", "a dog and a cat", "one", "two of them", "a bird"]
+    vectors = encoder.encode(texts)
+    gate.check_bits("x", BUNDLED, texts, vectors)
+    vectors[3, 17] = np.nextafter(vectors[3, 17], np.float32(2))
+    with pytest.raises(gate.ParityError, match="same bits backwards.* 1 texts.*held-out text 3"):
+        gate.check_bits("x", BUNDLED, texts, vectors)
+
+
 def test_the_gate_refuses_another_tokenizer(encoder: SentenceEncoder) -> None:
     with pytest.raises(gate.ParityError, match="held-out text 0: expected token ids"):
         gate.check_ids(encoder, [[101, 7, 102]], ["a cat"])
