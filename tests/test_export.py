@@ -318,7 +318,7 @@ def test_the_gate_refuses_vectors_that_depend_on_the_batch(encoder: SentenceEnco
     vectors = encoder.encode(texts)
     gate.check_bits("x", BUNDLED, texts, vectors)
     vectors[3, 17] = np.nextafter(vectors[3, 17], np.float32(2))
-    with pytest.raises(gate.ParityError, match="same bits backwards.* 1 texts.*held-out text 3"):
+    with pytest.raises(gate.ParityError, match=r"same bits backwards.* 1 texts.*held-out text 3"):
         gate.check_bits("x", BUNDLED, texts, vectors)
 
 
