@@ -1,6 +1,7 @@
 """Turn a checkpoint into a model folder: python -m export --out DIR."""
 
 import argparse
+import json
 import shutil
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from export.gate import check_same, measure
 from export.graph import build_fp32, build_int8, save_graph
 from export.reference import SentenceTransformersReference, export_standard
 from export.tokenizer import build_tokenizer
-from minilm_onnx import ArtifactError, InputError, SentenceEncoder
+from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.artifact import (
     FILES,
     FORMAT,
@@ -30,7 +31,6 @@ from minilm_onnx.artifact import (
     TOKENIZER,
     WEIGHTS,
     Manifest,
-    parse_manifest,
     sha256_of,
 )
 from minilm_onnx.cli import report_errors
@@ -181,10 +181,12 @@ def _is_export(folder: Path) -> bool:
     if not names:
         return True
     try:
-        parse_manifest(folder)
-    except ArtifactError:
+        fields = json.loads((folder / MANIFEST).read_bytes())
+    except (OSError, ValueError):
         return False
-    return names <= {*FILES, MANIFEST}
+    # Of any format: "export the folder again" is what an old one is answered with.
+    ours = isinstance(fields, dict) and {"format", "model_id"} <= set(fields)
+    return ours and names <= {*FILES, MANIFEST}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

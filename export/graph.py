@@ -4,6 +4,7 @@ It stays within opset 17 and onnxruntime's long-standing contrib operators, so t
 onnxruntime 1.23 as well as on the newest.
 """
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -255,9 +256,15 @@ def save_graph(model: onnx.ModelProto, path: Path, weights: str) -> None:
     """
     split = onnx.ModelProto()
     split.CopyFrom(model)  # onnx would empty the constants of the one it is given
-    onnx.save_model(
-        split, path, save_as_external_data=True, location=weights, size_threshold=WEIGHT_BYTES
-    )
     file = path.parent / weights
+    file.unlink(missing_ok=True)  # onnx would append to it
+    with contextlib.chdir(path.parent):  # where onnx looks whether it is there
+        onnx.save_model(
+            split,
+            path.name,
+            save_as_external_data=True,
+            location=weights,
+            size_threshold=WEIGHT_BYTES,
+        )
     file.touch()  # a model without large constants has the file too
     file.chmod(path.stat().st_mode)  # onnx makes it for its owner alone

@@ -6,13 +6,12 @@ file into memory where it would copy an .onnx file twice: half the time to load,
 
 import hashlib
 import json
-import mmap
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from minilm_onnx.errors import ArtifactError
 
@@ -22,7 +21,7 @@ WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
 MANIFEST = "manifest.json"
 FILES = (GRAPH, WEIGHTS, TOKENIZER)
-FORMAT = 1
+FORMAT = 2
 # [CLS], one token, [SEP]; and the positions that the model has.
 MIN_TOKENS, MAX_TOKENS = 3, 512
 
@@ -97,8 +96,9 @@ class Artifact:
         """
         for name in names:
             path = self.folder / name
-            with _open(path) as file, _mapped(file) as data:
-                found, size = sha256_of(data), len(data)
+            with _reading(path) as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
             expected = self.sha256.setdefault(name, found)
             if found != expected:
                 raise ArtifactError(
@@ -113,20 +113,12 @@ class Artifact:
         Raises:
             ArtifactError: one is missing, unreadable or altered.
         """
-        self.verify(GRAPH, *([WEIGHTS] if self.manifest else []))
+        # Without a manifest the weights may have another name, as in optimum's folders.
+        weights = sorted(path.name for path in self.folder.glob(f"{GRAPH}*data"))
+        self.verify(GRAPH, *([WEIGHTS] if self.manifest else weights))
 
 
-@contextmanager
-def _mapped(file: BinaryIO) -> Iterator[bytes | mmap.mmap]:
-    """Map a file into memory; an empty one, which cannot be mapped, is no bytes."""
-    if os.fstat(file.fileno()).st_size == 0:
-        yield b""
-        return
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        yield data
-
-
-def sha256_of(data: bytes | mmap.mmap) -> str:
+def sha256_of(data: bytes) -> str:
     """Give the hexadecimal sha256 of some bytes."""
     return hashlib.sha256(data).hexdigest()
 
@@ -159,13 +151,15 @@ def read(folder: Path, name: str) -> bytes:
     Raises:
         ArtifactError: it is missing or unreadable.
     """
-    with _open(folder / name) as file:
+    with _reading(folder / name) as file:
         return file.read()
 
 
-def _open(path: Path) -> BinaryIO:
+@contextmanager
+def _reading(path: Path) -> Iterator[BufferedReader]:
     try:
-        return path.open("rb")
+        with path.open("rb") as file:
+            yield file
     except OSError as error:
         raise ArtifactError(
             f"{path}: expected a readable file, got {error.strerror}; export the model folder again"

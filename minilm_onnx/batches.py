@@ -16,8 +16,9 @@ TOKEN_BUDGET = 256
 # a token, and attention, which grows with the text's length.
 RUN_COST = 3.0
 ATTENTION_DOUBLES = 730.0
-# Of what one thread does, two that share a batch do 1.6 to 1.9 times as much, 1.7 in the middle.
-SHARED_EFFICIENCY = 0.85
+# Two threads that share a batch do 1.6 to 1.9 times what one does, 1.7 in the middle; more are
+# assumed to lose as much each (2.6 times for 4, 4.4 for 16).
+SHARED_LOSS = 0.176
 
 
 def equal_length_batches(
@@ -59,21 +60,22 @@ def plan(shapes: Sequence[tuple[int, ...]], threads: int) -> tuple[list[int], li
     Returns:
         Positions into `shapes` of both kinds, the dearest first.
     """
-    costs = [_cost(texts, tokens) for texts, tokens in shapes]
+    costs = [cost(texts, tokens) for texts, tokens in shapes]
     order = sorted(range(len(costs)), key=lambda place: -costs[place])
     if threads == 1:
         return order, []
     left = sum(costs)
     together = 0.0
+    shared_speed = threads / (1.0 + SHARED_LOSS * (threads - 1))
     best = (np.inf, 0)
     for count in range(len(order) + 1):
         longest = costs[order[count]] if count < len(order) else 0.0
         best = min(best, (together + max(longest, left / threads), count))
-        together += longest / (threads * SHARED_EFFICIENCY)
+        together += longest / shared_speed
         left -= longest
     return order[: best[1]], order[best[1] :]
 
 
-def _cost(texts: int, tokens: int) -> float:
+def cost(texts: int, tokens: int) -> float:
     """Estimate how long one thread takes for a batch, in units of a token of a short text."""
     return RUN_COST + texts * tokens * (1.0 + tokens / ATTENTION_DOUBLES)

@@ -1,7 +1,7 @@
 """The product: texts in, unit vectors out."""
 
+import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +43,13 @@ class SentenceEncoder:
         """Load a model folder. Nothing needs to be set: None is what is best for this CPU.
 
         Args:
-            model: folder with model.onnx and tokenizer.json; None for the bundled int8 model.
+            model: folder that `python -m export`, or optimum, wrote; None for the bundled int8
+                model. Replace a folder in use by a rename: its weights are mapped, not
+                copied, so what is written into them changes a running encoder.
             threads: threads that work at a time; None for all CPUs this process may use, by its
                 affinity and its cgroup's quota.
-            spinning: False to have threads that share a lone text sleep, not spin, while they
-                wait for each other.
+            spinning: False to have threads that share a batch sleep, not spin, while they wait
+                for each other.
             exact_products: whether to leave int8 products to kernels that cannot saturate; None
                 to use those, which are slower, where this CPU's fast ones do.
             token_budget: tokens a run may hold. Less is less memory, about 50 KiB a token and
@@ -60,7 +62,7 @@ class SentenceEncoder:
         """
         if model is not None and not isinstance(model, str | Path):
             raise InputError(f"model: expected a folder's path or None, got {describe(model)}")
-        artifact: Artifact = load_artifact(BUNDLED if model is None else Path(model))
+        artifact: Artifact = load_artifact(BUNDLED if model is None else Path(model).absolute())
         self.folder: Path = artifact.folder
         self.manifest: Manifest | None = artifact.manifest
         self.max_seq_length: int = artifact.max_seq_length
@@ -70,17 +72,26 @@ class SentenceEncoder:
             exact_products=exact_products,
             token_budget=token_budget,
         )
-        # The sums are computed while the graph loads: 15 ms less to the first vector.
-        with ThreadPoolExecutor(1, "minilm-onnx") as pool:
-            verified = pool.submit(artifact.verify_graph)
+        # The sums are computed while the graph loads: 15 ms less to the first vector. A plain
+        # thread, because an executor refuses to start once the main thread has ended.
+        altered: list[MiniLMError] = []
+
+        def verify() -> None:
             try:
-                artifact.verify(TOKENIZER)
-                self._tokenizer = load_tokenizer(artifact.folder / TOKENIZER)
-                self._session = Session(artifact.graph, self.policy, artifact.verify_graph)
-            except MiniLMError:
-                verified.result()  # says more where it fails too: why the graph did not load
-                raise
-            verified.result()
+                artifact.verify_graph()
+            except MiniLMError as error:
+                altered.append(error)
+
+        verifier = threading.Thread(target=verify, name="minilm-onnx")
+        verifier.start()
+        try:
+            artifact.verify(TOKENIZER)
+            self._tokenizer = load_tokenizer(artifact.folder / TOKENIZER)
+            self._session = Session(artifact.graph, self.policy, artifact.verify_graph)
+        finally:
+            verifier.join()
+            if altered:
+                raise altered[0]  # says more than an error in loading: why it did not load
         self.dimension: int = self._session.dimension
         if artifact.manifest is not None and artifact.manifest.dimension != self.dimension:
             raise ArtifactError(
@@ -144,7 +155,7 @@ class SentenceEncoder:
                 lengths, token_budget=self.policy.token_budget, max_texts=batch_size
             )
         )
-        ids = [np.stack([tokens.ids[i] for i in batch]) for batch in batches]
+        ids = [[tokens.ids[i] for i in batch] for batch in batches]
         rows = self._session.run_each(ids, lambda hidden: l2_normalize(mean_pool(hidden)))
         for batch, unit in zip(batches, rows, strict=True):
             vectors[batch] = unit

@@ -22,8 +22,8 @@ class Policy:
 
     Attributes:
         threads: threads that work at a time.
-        spinning: whether the threads that share a lone text wait for each other by spinning,
-            which is a third faster than sleeping. None spins between runs either way.
+        spinning: whether threads that share a batch wait for each other by spinning, which is a
+            third faster than sleeping. None spins between runs either way.
         exact_products: whether int8 products are left to kernels that cannot saturate.
         token_budget: tokens a run may hold, which bounds the memory of each thread.
     """
@@ -44,8 +44,11 @@ def choose_policy(
     """Complete a policy: what is None is chosen for this CPU.
 
     Raises:
-        InputError: a number is not a positive integer, or not of a sane size.
+        InputError: a number is not a positive integer of a sane size, a switch not a bool.
     """
+    for name, switch in (("spinning", spinning), ("exact_products", exact_products)):
+        if switch is not None and not isinstance(switch, bool):
+            raise InputError(f"{name}: expected True, False or None, got {switch!r}; leave it out")
     if threads is None:
         threads = available_cpus()
     if token_budget is None:

@@ -49,9 +49,9 @@ class FakeSession:
         self.shapes: list[tuple[int, ...]] = []
 
     def run_each(
-        self, batches: Sequence[IdArray], finish: Callable[[FloatArray], FloatArray]
+        self, batches: Sequence[Sequence[IdArray]], finish: Callable[[FloatArray], FloatArray]
     ) -> list[FloatArray]:
-        return [finish(self.run(ids)) for ids in batches]
+        return [finish(self.run(np.stack(texts))) for texts in batches]
 
     def run(self, ids: IdArray) -> FloatArray:
         self.shapes.append(ids.shape)

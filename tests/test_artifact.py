@@ -71,7 +71,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 )
 def test_a_manifest_of_another_form_is_refused(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ArtifactError, match=r"manifest\.json: expected (JSON|format 1)"):
+    with pytest.raises(ArtifactError, match=r"manifest\.json: expected (JSON|format 2)"):
         SentenceEncoder(folder)
 
 
@@ -146,9 +146,19 @@ def test_a_folder_replaced_while_in_use_is_refused_not_mixed(folder: Path) -> No
     """The second session is made when several texts first come; it must be of the same model."""
     encoder = SentenceEncoder(folder, threads=2)
     encoder.encode("one text")
+    many = ["two texts", "of different lengths"] * 1000
     data = bytearray((folder / WEIGHTS).read_bytes())
     data[len(data) // 2] ^= 1
     (folder / WEIGHTS).unlink()  # as an upgrade does: the old file stays mapped
     (folder / WEIGHTS).write_bytes(data)
     with pytest.raises(ArtifactError, match=f"{WEIGHTS}: expected sha256"):
-        encoder.encode(["two texts", "of different lengths"])
+        encoder.encode(many)
+
+
+def test_a_relative_folder_outlives_a_change_of_directory(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    encoder = SentenceEncoder(folder.name, threads=2)
+    monkeypatch.chdir("/")
+    assert encoder.encode(["two texts", "of different lengths"] * 1000).shape == (2000, 384)

@@ -44,3 +44,8 @@ def test_plan_shares_what_would_leave_a_thread_idle() -> None:
 def test_plan_gives_batches_of_a_like_to_one_thread_each() -> None:
     assert plan([(4, 60)] * 10, 2) == ([], list(range(10)))
     assert plan([(4, 60)] * 10, 1) == (list(range(10)), [])
+
+
+def test_plan_of_a_batch_a_thread_shares_none() -> None:
+    for threads in (3, 4, 8, 16):
+        assert plan([(4, 60)] * threads, threads) == ([], list(range(threads)))

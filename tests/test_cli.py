@@ -324,7 +324,8 @@ def test_info_shows_the_policy_and_options_override_it(capsys: pytest.CaptureFix
     text = capsys.readouterr().out
     for said in ("3 of", "by sleeping", "exact, slower kernels", "up to 99 tokens"):
         assert said in text
-    assert "--token-budget" not in fails(capsys, 2, "info", "--token-budget", "0")
+    error = fails(capsys, 2, "info", "--token-budget", "0")
+    assert "token_budget: expected a positive int" in error
 
 
 def test_a_wrong_model_folder_is_one_line_and_exit_code_1(

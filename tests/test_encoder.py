@@ -1,4 +1,5 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -92,3 +93,10 @@ def test_encoder_knows_its_model(encoder: SentenceEncoder) -> None:
     assert encoder.manifest.model_id == "sentence-transformers/all-MiniLM-L6-v2"
     assert encoder.manifest.precision == "int8"
     assert (encoder.dimension, encoder.max_seq_length) == (384, 256)
+
+
+def test_the_token_budget_bounds_a_run(fake: tuple[SentenceEncoder, FakeSession]) -> None:
+    encoder, session = fake
+    encoder.policy = replace(encoder.policy, token_budget=10)
+    encoder.encode(["a cat"] * 7)
+    assert [texts * tokens for texts, tokens in session.shapes] == [8, 8, 8, 4]

@@ -206,10 +206,13 @@ def test_the_lean_fp32_graph_is_the_forward_pass(tmp_path: Path) -> None:
         )
 
 
-def test_a_graph_can_be_written_twice(tmp_path: Path) -> None:
+def test_a_graph_can_be_written_twice_and_from_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     model = build_fp32(tiny(width=96))
-    for name in ("first", "second"):
-        (tmp_path / name).mkdir()
+    for name in ("first", "second", "second"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        monkeypatch.chdir(tmp_path / "first")
         save_graph(model, tmp_path / name / GRAPH, WEIGHTS)
     for name in (GRAPH, WEIGHTS):
         data = (tmp_path / "first" / name).read_bytes()

@@ -1,15 +1,18 @@
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from minilm_onnx import ArtifactError, SessionError
+from minilm_onnx import ArtifactError, InputError, SessionError
+from minilm_onnx.arrays import FloatArray
 from minilm_onnx.artifact import BUNDLED, GRAPH
 from minilm_onnx.cpus import available_cpus
 from minilm_onnx.policy import choose_policy
-from minilm_onnx.session import Session
+from minilm_onnx.session import EXTENDED, Session
 
 
 def bundled(threads: int) -> Session:
@@ -52,18 +55,59 @@ def test_policy_defaults_to_the_cpus_this_process_may_use() -> None:
 
 def test_session_runs_several_batches_in_order_with_the_same_bits(session: Session) -> None:
     random = np.random.default_rng(0)
-    batches = [random.integers(1000, 20000, (2, length)) for length in range(3, 30)]
-    alone = [session.run(ids) for ids in batches]
+    batches = [list(random.integers(1000, 20000, (8, length))) for length in range(3, 60)]
+    alone = [session.run(np.stack(texts)) for texts in batches]
     for threads in (1, 2, 3):
         found = bundled(threads).run_each(batches, lambda h: h)
         assert all(np.array_equal(a, b) for a, b in zip(alone, found, strict=True))
 
 
-def test_session_stops_at_the_first_batch_that_fails() -> None:
-    good = np.full((1, 5), 101, dtype=np.int64)
-    bad = np.full((1, 600), 101, dtype=np.int64)
+def test_session_reports_a_batch_that_fails_beside_others() -> None:
+    good = [np.full(5, 101, dtype=np.int64)]
+    bad = [np.full(600, 101, dtype=np.int64)]
     with pytest.raises(SessionError, match=r"ids of shape \(1, 600\)"):
-        list(bundled(2).run_each([good, bad, *[good] * 50], lambda h: h))
+        bundled(2).run_each([good, bad, *[good] * 50], lambda h: h)
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
+def test_session_stops_every_thread_at_the_first_error(kind: type[BaseException]) -> None:
+    batches = [[np.full(40, 101, dtype=np.int64)] for _ in range(200)]
+    calls = []
+
+    def finish(hidden: FloatArray) -> FloatArray:
+        calls.append(hidden)
+        if len(calls) == 5:
+            raise kind("enough")
+        return hidden
+
+    with pytest.raises(kind, match="enough"):
+        bundled(2).run_each(batches, finish)
+    assert len(calls) < 20
+    assert "minilm-onnx" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_session_does_what_the_policy_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[tuple[onnxruntime.SessionOptions, str]] = []
+    real = onnxruntime.InferenceSession
+
+    def spy(path: str, options: onnxruntime.SessionOptions, **rest: Any) -> Any:
+        entry = "session.intra_op.allow_spinning"
+        made.append((options, options.get_session_config_entry(entry)))
+        return real(path, options, **rest)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", spy)
+    for exact, spinning in ((True, False), (False, True)):
+        Session(BUNDLED / GRAPH, choose_policy(threads=3, exact_products=exact, spinning=spinning))
+        options, spins = made[-1]
+        assert options.intra_op_num_threads == 3
+        assert (options.graph_optimization_level == EXTENDED) == exact
+        assert spins == str(int(spinning))
+
+
+@pytest.mark.parametrize("name", ["spinning", "exact_products"])
+def test_policy_refuses_a_switch_that_is_no_bool(name: str) -> None:
+    with pytest.raises(InputError, match=f"{name}: expected True, False or None, got 'no'"):
+        choose_policy(**{name: "no"})  # type: ignore[arg-type]
 
 
 def test_session_refuses_unknown_inputs_and_outputs(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
                 f"cosine to sentence-transformers fp32: mean {parity['mean_cosine']}, "
                 f"minimum {parity['min_cosine']} over {parity['texts']} texts",
             ),
-            ("verified", "sha256 of graph and tokenizer match the manifest"),
+            ("verified", "sha256 of graph, weights and tokenizer match the manifest"),
         ]
     else:
         rows = [("model", "a graph without a manifest: not verified")]
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
         ("reads", f"{facts['max_seq_length']} tokens a text"),
         ("gives", f"{facts['dimension']} components, unit length"),
         ("threads", f"{policy.threads} of {facts['cpus']} CPUs"),
-        ("waiting", f"by {waiting} within a run of a lone text; asleep between runs"),
+        ("waiting", f"by {waiting} for the others' part of a batch; asleep between runs"),
         ("products", f"this CPU's {saturation}; {kernels} kernels are used"),
         ("runs", f"of up to {policy.token_budget} tokens a thread"),
         ("machine", f"{facts['machine']}, {facts['system']}, Python {facts['python']}"),

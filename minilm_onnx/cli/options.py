@@ -20,7 +20,7 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--spinning",
         action=argparse.BooleanOptionalAction,
-        help="whether threads that share a lone text wait for each other by spinning; default: yes",
+        help="whether threads that share a batch wait for each other by spinning; default: yes",
     )
     parser.add_argument(
         "--exact-products",
