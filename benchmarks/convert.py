@@ -2,7 +2,9 @@
 
 import json
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.contenders import MAX_TOKENS
@@ -65,19 +67,31 @@ def edit(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | changes, indent=2), "utf-8")
 
 
-def quantize_dynamic(standard: Path, folder: Path) -> None:
-    """Quantise a standard fp32 folder as the hub's model_qint8_avx512_vnni.onnx was.
+@contextmanager
+def standard_folder(checkpoint: Path) -> Iterator[Path]:
+    """Let optimum write its standard fp32 folder for as long as a conversion needs it."""
+    from export.reference import export_standard
+
+    with tempfile.TemporaryDirectory() as scratch:
+        standard = Path(scratch) / "standard"
+        export_standard(checkpoint, standard)
+        yield standard
+
+
+def quantize_dynamic(checkpoint: Path, folder: Path) -> None:
+    """Quantise the standard fp32 graph as the hub's model_qint8_avx512_vnni.onnx was.
 
     That file was written by sentence-transformers' export_dynamic_quantized_onnx_model, which
     gives optimum this configuration: dynamic, a scale a column, nothing reduced in range.
 
     Args:
-        standard: what `export.reference.export_standard` wrote.
+        checkpoint: the checkpoint's folder.
         folder: where to write model_quantized.onnx.
     """
     from optimum.onnxruntime import ORTQuantizer
     from optimum.onnxruntime.configuration import AutoQuantizationConfig
 
-    ORTQuantizer.from_pretrained(standard, file_name="model.onnx").quantize(
-        AutoQuantizationConfig.avx512_vnni(is_static=False), save_dir=folder
-    )
+    with standard_folder(checkpoint) as standard:
+        ORTQuantizer.from_pretrained(standard, file_name="model.onnx").quantize(
+            AutoQuantizationConfig.avx512_vnni(is_static=False), save_dir=folder
+        )

@@ -20,10 +20,7 @@ BATCHES = (2, 4, 8, 16)
 
 def prepare(checkpoint: Path, folder: Path) -> None:
     """Write the fp32 graph, quantise it, and put the limit of 256 in the tokenizer's files."""
-    from export.reference import export_standard
-
-    export_standard(checkpoint, folder / "standard")
-    convert.quantize_dynamic(folder / "standard", folder)
+    convert.quantize_dynamic(checkpoint, folder)
     convert.copy_files(checkpoint, folder)
     convert.set_limit(folder)
 

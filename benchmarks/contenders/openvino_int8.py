@@ -31,22 +31,20 @@ def prepare(checkpoint: Path, folder: Path) -> None:
     import nncf
     import openvino
 
-    from export.reference import export_standard
-
-    export_standard(checkpoint, folder / "standard")
-    model = openvino.Core().read_model(folder / "standard" / "model.onnx")
     tokenize = read_tokenizer(checkpoint / "tokenizer.json")
     texts = convert.CALIBRATION.read_text("utf-8").splitlines()
     spread = texts[:: max(1, len(texts) // CALIBRATION_TEXTS)][:CALIBRATION_TEXTS]
     samples = [feed(*pad([ids])) for ids in tokenize(spread)]
-    quantized = nncf.quantize(
-        model,
-        nncf.Dataset(samples),
-        model_type=nncf.ModelType.TRANSFORMER,
-        preset=nncf.QuantizationPreset.MIXED,
-        subset_size=len(samples),
-    )
-    openvino.save_model(add_pooling(quantized), folder / "model.xml", compress_to_fp16=False)
+    with convert.standard_folder(checkpoint) as standard:
+        # The model reads its weights from there until it is saved.
+        quantized = nncf.quantize(
+            openvino.Core().read_model(standard / "model.onnx"),
+            nncf.Dataset(samples),
+            model_type=nncf.ModelType.TRANSFORMER,
+            preset=nncf.QuantizationPreset.MIXED,
+            subset_size=len(samples),
+        )
+        openvino.save_model(add_pooling(quantized), folder / "model.xml", compress_to_fp16=False)
     convert.copy_files(checkpoint, folder, ["tokenizer.json"])
 
 

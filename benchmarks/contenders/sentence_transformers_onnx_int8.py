@@ -20,13 +20,9 @@ FILE = "onnx/model_qint8_avx512_vnni.onnx"
 
 def prepare(checkpoint: Path, folder: Path) -> None:
     """Write the fp32 graph and quantise it."""
-    from export.reference import export_standard
-
-    export_standard(checkpoint, folder / "standard")
-    convert.quantize_dynamic(folder / "standard", folder / "quantized")
+    convert.quantize_dynamic(checkpoint, (folder / FILE).parent)
+    (folder / FILE).with_name("model_quantized.onnx").rename(folder / FILE)
     convert.copy_files(checkpoint, folder)
-    (folder / FILE).parent.mkdir()
-    (folder / "quantized" / "model_quantized.onnx").rename(folder / FILE)
 
 
 def load(folder: Path, threads: int) -> Embed:
