@@ -5,7 +5,6 @@ measures; `report` writes the table of what was measured.
 """
 
 import argparse
-import hashlib
 import sys
 import tempfile
 from pathlib import Path
@@ -21,6 +20,7 @@ from benchmarks.report import report
 from benchmarks.runner import run, steps
 from benchmarks.workloads import choose, read_corpus
 from minilm_onnx import InputError
+from minilm_onnx.artifact import sha256_of
 from minilm_onnx.cli import report_errors
 
 QUICK_TEXTS = 200
@@ -116,7 +116,7 @@ def measure(options: argparse.Namespace, names: list[str]) -> None:
     limit = QUICK_TEXTS if options.quick and options.limit is None else options.limit
     rounds = 1 if options.quick else options.rounds
     workloads = choose(read_corpus(options.corpus, limit), quick=options.quick)
-    digest = hashlib.sha256(options.corpus.read_bytes()).hexdigest()
+    digest = sha256_of(options.corpus)
     records = open_records(options.out, ROOT, digest, options.threads)
     total = steps(names, workloads, rounds)
     with (

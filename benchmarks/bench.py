@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class Bench:
 
     def quiet(self) -> AbstractContextManager[None]:
         """Keep other jobs from the machine."""
-        return hold(self.lock) if self.lock else nullcontext()
+        return hold(self.lock)
 
     def engine(self, name: str) -> Engine:
         """Give a contender's worker, started if need be."""

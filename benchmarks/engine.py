@@ -7,7 +7,6 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from benchmarks.environments import ROOT, model_folder, python
@@ -54,19 +53,6 @@ class Engine:
             )
         self.ready: dict[str, Any] = self._answer()
         self._process.send_signal(signal.SIGSTOP)
-
-    def __enter__(self) -> "Engine":
-        """Give the engine itself."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """End the process."""
-        self.close()
 
     def ask(self, **command: Any) -> dict[str, Any]:
         """Wake the worker for one command.

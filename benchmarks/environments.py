@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -118,7 +117,7 @@ def convert(name: str, home: Path, checkpoint: Path, lock: Path | None) -> None:
         if not (shared / "ready").exists():
             install(shared / "venv", needs)
             (shared / "ready").touch()
-    with hold(lock) if lock else nullcontext():
+    with hold(lock):
         call(
             [str(interpreter), "-m", "benchmarks.prepare", name, str(checkpoint), str(folder)],
             cwd=ROOT,

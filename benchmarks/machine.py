@@ -80,8 +80,11 @@ def watch() -> Iterator[Watch]:
 
 
 @contextmanager
-def hold(lock: Path) -> Iterator[None]:
-    """Hold a lock file, so that other jobs that respect it leave the machine alone."""
+def hold(lock: Path | None) -> Iterator[None]:
+    """Hold a lock file, if any, so that other jobs that respect it leave the machine alone."""
+    if lock is None:
+        yield
+        return
     with lock.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -149,7 +150,7 @@ def measure_cold(bench: Bench, name: str, number: int) -> None:
         for _ in range(2 if number == 0 else 1):
             with watch() as others:
                 start = time.perf_counter()
-                with Engine(name, bench.home, bench.threads) as engine:
+                with closing(Engine(name, bench.home, bench.threads)) as engine:
                     engine.ask(do="requests", texts=query, batch=batch, warm_up=0)
                     cold_ms = (time.perf_counter() - start) * 1e3
     measured = {
@@ -166,7 +167,7 @@ def measure_memory(bench: Bench, name: str, corpus: Workload) -> None:
         return
     best = best_sweep(bench, name, corpus)
     bulk = affordable(corpus, best, bench.most_seconds)
-    with bench.quiet(), Engine(name, bench.home, bench.threads) as engine:
+    with bench.quiet(), closing(Engine(name, bench.home, bench.threads)) as engine:
         engine.ask(do="bulk", texts=bench.file_of(bulk.texts), batch=best["batch"])
         measured = {
             "batch": best["batch"],

@@ -1,6 +1,5 @@
 """What is measured: which texts, how many at a time."""
 
-import gzip
 import hashlib
 import json
 import random
@@ -8,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx import SentenceEncoder
+from minilm_onnx.cli.reading import TextFile, read_texts
 
 SHORT_TOKENS = 64
 LONG_TOKENS = 240
@@ -77,13 +77,8 @@ def read_corpus(path: Path, limit: int | None) -> list[str]:
     Raises:
         InputError: the file is not that.
     """
-    try:
-        with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as file:
-            texts = [json.loads(line)["text"] for line in file]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"--corpus {path}: expected JSON lines with a text each, got {error!r}"
-        ) from error
+    with TextFile(str(path)) as source:
+        texts = list(read_texts(source, "text"))
     return texts[:limit]
 
 

@@ -129,7 +129,7 @@ def write_folder(
         normalize=True,
         weights_sha256=checkpoint.pin.sha256["model.safetensors"],
         vocab_sha256=checkpoint.pin.sha256["vocab.txt"],
-        files={name: sha256_of((folder / name).read_bytes()) for name in FILES},
+        files={name: sha256_of(folder / name) for name in FILES},
         versions={name: version(name).split("+")[0] for name in LIBRARIES},
         parity={},
     )

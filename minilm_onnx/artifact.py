@@ -96,13 +96,12 @@ class Artifact:
         """
         for name in names:
             path = self.folder / name
-            with _reading(path) as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-                size = file.tell()
+            found = sha256_of(path)
             expected = self.sha256.setdefault(name, found)
             if found != expected:
                 raise ArtifactError(
-                    f"{path}: expected sha256 {expected}, got {found} ({size} bytes); "
+                    f"{path}: expected sha256 {expected}, got {found} "
+                    f"({path.stat().st_size} bytes); "
                     "the file was altered or cut short: export the folder again, or reinstall "
                     "minilm-onnx if it is the bundled one"
                 )
@@ -113,14 +112,20 @@ class Artifact:
         Raises:
             ArtifactError: one is missing, unreadable or altered.
         """
-        # Without a manifest the weights may have another name, as in optimum's folders.
-        weights = sorted(path.name for path in self.folder.glob(f"{GRAPH}*data"))
-        self.verify(GRAPH, *([WEIGHTS] if self.manifest else weights))
+        if self.manifest:
+            self.verify(GRAPH, WEIGHTS)
+        else:  # the weights may have another name, as in optimum's folders
+            self.verify(GRAPH, *sorted(path.name for path in self.folder.glob(f"{GRAPH}*data")))
 
 
-def sha256_of(data: bytes) -> str:
-    """Give the hexadecimal sha256 of some bytes."""
-    return hashlib.sha256(data).hexdigest()
+def sha256_of(path: Path) -> str:
+    """Give the hexadecimal sha256 of a file.
+
+    Raises:
+        ArtifactError: it is missing or unreadable.
+    """
+    with _reading(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_artifact(folder: Path) -> Artifact:

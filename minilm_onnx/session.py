@@ -127,21 +127,18 @@ class Session:
                 errors.append(error)
 
         # Threads live as long as the call: nothing to close, nothing to lose in a fork.
-        helpers = [
-            threading.Thread(target=work, args=(session,), name="minilm-onnx")
-            for session in sessions[1:]
-        ]
-        started = []
+        helpers: list[threading.Thread] = []
         try:
-            for helper in helpers:
+            for session in sessions[1:]:
+                helper = threading.Thread(target=work, args=(session,), name="minilm-onnx")
                 helper.start()
-                started.append(helper)
+                helpers.append(helper)
             if sessions:
                 work(sessions[0])
         except BaseException as error:
             errors.append(error)
         finally:
-            for helper in started:
+            for helper in helpers:
                 helper.join()
         if errors:
             raise errors[0]
