@@ -1,7 +1,7 @@
 """Speed, quality and memory beside other engines: python -m benchmarks setup, run, report.
 
 `setup` makes an environment for each contender and converts the checkpoint for it; `run`
-measures; `report` writes the table of what was measured.
+measures those that are set up; `report` writes the tables of what was measured.
 """
 
 import argparse
@@ -12,18 +12,22 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks import ceiling, contenders
+from benchmarks import contenders
 from benchmarks.bench import Bench
-from benchmarks.environments import HOME, ROOT, read_note, set_up_all
+from benchmarks.environments import HOME, ROOT, Note, read_note, set_up_all
+from benchmarks.machine import limit_cpus
+from benchmarks.measurements import record_setup
+from benchmarks.publish import publish
 from benchmarks.records import open_records, read_lines
 from benchmarks.report import report
 from benchmarks.runner import run, steps
-from benchmarks.workloads import choose, read_corpus
+from benchmarks.workloads import choose, choose_quick, read_corpus, with_tokens
 from minilm_onnx import InputError
-from minilm_onnx.artifact import sha256_of
 from minilm_onnx.cli import report_errors
 
-QUICK_TEXTS = 200
+QUICK_TEXTS = 300
+QUICK_CHECKS = 40
+QUICK_SECONDS = 1.0
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -53,7 +57,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     setting.add_argument("--lock", **lock)
 
     running = commands.add_parser("run", help="measure, or go on with what was interrupted")
-    running.add_argument("--corpus", type=Path, required=True, help="JSON lines with a text each")
+    running.add_argument(
+        "--corpus",
+        type=Path,
+        metavar="FILE",
+        help="JSON lines with a text each; default: 2,000 made-up texts as long as real ones",
+    )
     running.add_argument("--out", type=Path, required=True, help="raw results, JSON lines")
     running.add_argument("--only", nargs="+", metavar="NAME", help="contenders; default: all")
     running.add_argument("--limit", type=int, metavar="N", help="the corpus's first N texts")
@@ -62,18 +71,26 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     running.add_argument(
         "--seconds",
         type=float,
-        default=30.0,
+        default=8.0,
         metavar="S",
-        help="longest bulk measurement: slower contenders get a share of the texts, which the "
+        help="longest measurement: slower contenders get a share of the texts, which the "
         "report says; default %(default)s",
     )
-    running.add_argument("--quick", action="store_true", help="one round, few texts")
+    running.add_argument(
+        "--quick",
+        action="store_true",
+        help="two minutes: one round, few texts, no sweep of batch settings, no cold start",
+    )
     running.add_argument("--home", **home)
     running.add_argument("--lock", **lock)
 
-    reporting = commands.add_parser("report", help="write the table")
+    reporting = commands.add_parser("report", help="print the tables")
     reporting.add_argument("files", nargs="+", type=Path, metavar="FILE", help="raw results")
-    reporting.add_argument("--home", **home)
+    reporting.add_argument(
+        "--publish",
+        action="store_true",
+        help="write them, the plots and what `minilm-onnx bench` compares with into the project",
+    )
     return parser.parse_args(arguments)
 
 
@@ -91,8 +108,12 @@ def main(arguments: list[str]) -> int:
         return 0 if set_up_all(names, options.home, options.checkpoint, options.lock) else 1
     if options.command == "report":
         lines = [line for path in options.files for line in read_lines(path)]
-        notes = [note for name in names if (note := read_note(options.home, name))]
-        print(report(lines, notes))
+        if not lines:
+            raise InputError(f"{options.files[0]}: expected results, got none; see run --help")
+        if options.publish:
+            publish(lines, ROOT)
+        else:
+            print(report(lines))
         return 0
     measure(options, names)
     return 0
@@ -104,21 +125,27 @@ def measure(options: argparse.Namespace, names: list[str]) -> None:
     Raises:
         InputError: nothing is set up, or the corpus cannot be read.
     """
-    home = options.home.resolve()
-    notes = {name: read_note(home, name) for name in [*names, contenders.REFERENCE, ceiling.NAME]}
-    missing = [name for name, note in notes.items() if note is None or note.step != "ready"]
-    needed = sorted({contenders.REFERENCE, ceiling.NAME} & set(missing))
+    home, quick = options.home.resolve(), options.quick
+    notes = {
+        name: read_note(home, name) or Note(name, [], "setup", "not tried")
+        for name in {contenders.OURS: 0, contenders.REFERENCE: 0, **dict.fromkeys(names)}
+    }
+    missing = [name for name, note in notes.items() if note.step != "ready"]
+    needed = sorted({contenders.OURS, contenders.REFERENCE} & set(missing))
     if needed:
         raise InputError(f"{home}: expected {', '.join(needed)} set up; see setup --help")
     for name in missing:
         print(f"{name} is not set up: left out", file=sys.stderr)
-    names = [name for name in names if name not in missing]
-    limit = QUICK_TEXTS if options.quick and options.limit is None else options.limit
-    rounds = 1 if options.quick else options.rounds
-    workloads = choose(read_corpus(options.corpus, limit), quick=options.quick)
-    digest = sha256_of(options.corpus)
-    records = open_records(options.out, ROOT, digest, options.threads)
-    total = steps(names, workloads, rounds)
+    ready = [name for name in names if name not in missing]
+    limit_cpus(options.threads)
+    limit = QUICK_TEXTS if quick and options.limit is None else options.limit
+    rounds = 1 if quick else options.rounds
+    corpus = read_corpus(options.corpus, limit)
+    workloads = choose_quick(corpus.texts) if quick else choose(corpus.texts)
+    checks = with_tokens("checks", corpus.checks)
+    checks = checks.share(QUICK_CHECKS) if quick else checks
+    records = open_records(options.out, ROOT, corpus, options.threads, quick=quick)
+    total = steps(ready, workloads, rounds, quick=quick)
     with (
         tempfile.TemporaryDirectory() as scratch,
         tqdm(total=total, desc="benchmarks", dynamic_ncols=True) as bar,
@@ -128,12 +155,15 @@ def measure(options: argparse.Namespace, names: list[str]) -> None:
             records,
             options.threads,
             workloads,
-            options.seconds,
+            min(options.seconds, QUICK_SECONDS) if quick else options.seconds,
+            quick,
             options.lock,
             Path(scratch),
             bar,
         )
-        run(bench, names, rounds)
+        for name in names:
+            record_setup(bench, notes[name])
+        run(bench, ready, checks, rounds)
 
 
 if __name__ == "__main__":

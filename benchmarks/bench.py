@@ -5,14 +5,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.engine import Engine, EngineError
 from benchmarks.machine import hold
 from benchmarks.records import Records
 from benchmarks.workloads import Workload
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 
 @dataclass
@@ -24,7 +25,8 @@ class Bench:
         records: where the results go.
         threads: of every contender.
         workloads: what is measured.
-        most_seconds: of a bulk measurement; a slower contender gets a share of the texts.
+        most_seconds: of a measurement; a slower contender gets a share of the texts.
+        quick: whether to leave out sweeps, cold starts and fresh processes for memory.
         lock: file to hold while something computes; None for none.
         scratch: folder for texts and vectors.
         engines: the workers that are alive.
@@ -36,6 +38,7 @@ class Bench:
     threads: int
     workloads: Sequence[Workload]
     most_seconds: float
+    quick: bool
     lock: Path | None
     scratch: Path
     bar: "tqdm[Any]"

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.contenders import module
 from benchmarks.environments import ROOT, model_folder, python
 from benchmarks.machine import busy_seconds, foreign_cores, process_seconds
 
@@ -38,10 +39,9 @@ class Engine:
         self.name = name
         self.foreign_cpu = 0.0
         self._log = home / name / "worker.log"
-        command = [str(python(home, name)), "-m", "benchmarks.worker", name]
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [*command, str(model_folder(home, name)), str(threads)],
+                worker_command(name, home, threads),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -100,3 +100,13 @@ class Engine:
     def _foreign_seconds(self) -> float:
         mine = process_seconds(self._process.pid) + process_seconds(os.getpid())
         return busy_seconds() - mine
+
+
+def worker_command(name: str, home: Path, threads: int) -> list[str]:
+    """Give the command that starts a contender's worker."""
+    interpreter, folder = python(home, name), model_folder(home, name)
+    own = getattr(module(name), "worker", None)
+    if own is not None:
+        found: list[str] = own(interpreter.parents[1], folder, threads)
+        return found
+    return [str(interpreter), "-m", "benchmarks.worker", name, str(folder), str(threads)]

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks import ceiling
 from benchmarks.contenders import module
 from benchmarks.machine import hold
 
@@ -42,8 +41,13 @@ class Note:
 
 
 def requirements_of(name: str) -> list[str]:
-    """What a contender, or the ceiling, needs."""
-    return list(ceiling.REQUIREMENTS if name == ceiling.NAME else module(name).REQUIREMENTS)
+    """What a contender needs."""
+    return [*module(name).REQUIREMENTS, *npm_requirements(name)]
+
+
+def npm_requirements(name: str) -> list[str]:
+    """What a contender needs of npm."""
+    return list(getattr(module(name), "NPM_REQUIREMENTS", ()))
 
 
 def python(home: Path, name: str) -> Path:
@@ -69,11 +73,13 @@ def set_up(name: str, home: Path, checkpoint: Path, lock: Path | None) -> Note:
     if note and note.step == "ready" and note.requirements == requirements:
         return note
     step, reason = "install", ""
+    npm = npm_requirements(name)
     try:
-        install(home / name / "venv", requirements)
-        if name != ceiling.NAME:
-            step = "prepare"
-            convert(name, home, checkpoint, lock)
+        install(home / name / "venv", [line for line in requirements if line not in npm])
+        if npm:
+            npm_install(home / name / "venv", npm)
+        step = "prepare"
+        convert(name, home, checkpoint, lock)
         step = "ready"
     except subprocess.CalledProcessError as error:
         reason = "\n".join(str(error.output).strip().splitlines()[-15:])
@@ -92,12 +98,24 @@ def set_up(name: str, home: Path, checkpoint: Path, lock: Path | None) -> Note:
 def install(venv: Path, requirements: Sequence[str]) -> None:
     """Make an environment from nothing."""
     shutil.rmtree(venv, ignore_errors=True)
-    call([sys.executable, "-m", "venv", str(venv)])
-    pip = [str(venv / "bin" / "pip"), "install", "-qq"]
+    # Without pip, whose size no contender's user pays for.
+    call([sys.executable, "-m", "venv", "--without-pip", str(venv)])
+    pip = [sys.executable, "-m", "pip", "--python", str(venv), "install", "-qq"]
     # The build of torch for CPUs, before anything can bring another.
     for torch in (line for line in requirements if line.startswith("torch==")):
         call([*pip, torch])
-    call([*pip, *(f"-e{ROOT}" if line == "." else line for line in requirements)])
+    call([*pip, *(str(ROOT) if line == "." else line for line in requirements)])
+
+
+def npm_install(venv: Path, requirements: Sequence[str]) -> None:
+    """Let the npm that pip brought install packages under the environment's lib."""
+    binaries = venv.resolve() / "bin"
+    npm = [str(binaries / "npm"), "install", "--prefix", str(venv.resolve() / "lib")]
+    call(
+        # onnxruntime-node's script would download a build for CUDA; what a CPU needs is there.
+        [*npm, "--ignore-scripts", *requirements],
+        env=os.environ | {"PATH": f"{binaries}:{os.environ['PATH']}"},
+    )
 
 
 def convert(name: str, home: Path, checkpoint: Path, lock: Path | None) -> None:
@@ -141,7 +159,7 @@ def folder_mib(folder: Path) -> float:
 def set_up_all(names: Sequence[str], home: Path, checkpoint: Path, lock: Path | None) -> bool:
     """Set contenders up, say how each went, and whether all are ready."""
     ready = True
-    for name in [*names, ceiling.NAME]:
+    for name in names:
         start = time.monotonic()
         note = set_up(name, home.resolve(), checkpoint.resolve(), lock)
         ready = ready and note.step == "ready"

@@ -9,22 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from minilm_onnx import InputError
+
 TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 # A measurement beside which others used more than this of a core is marked dirty.
 MOST_FOREIGN_CPU = 0.15
 # The kernel counts CPU time in hundredths of a second: over less than this it says little.
 SHORTEST_WINDOW = 0.5
-
-
-def cpu_model(cpuinfo: str | None = None) -> str:
-    """Name the CPU, and what decides between kernels."""
-    text = Path("/proc/cpuinfo").read_text() if cpuinfo is None else cpuinfo
-    pairs = (line.partition(":") for line in text.splitlines())
-    fields = {key.strip(): value.strip() for key, _, value in pairs}
-    name = fields.get("model name", "unknown")
-    flags = set(fields.get("flags", fields.get("Features", "")).split())
-    wanted = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimddp")
-    return " ".join([name, *(flag for flag in (*wanted, "i8mm") if flag in flags)])
 
 
 def commit(folder: Path) -> str:
@@ -51,6 +42,18 @@ def process_seconds(pid: int) -> float:
     # The name may hold spaces and parentheses; what follows the last one does not.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / TICKS
+
+
+def limit_cpus(threads: int) -> None:
+    """Give this process, and all it starts, as many CPUs as threads: not every engine can be told.
+
+    Raises:
+        InputError: there are fewer CPUs.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    if len(allowed) < threads:
+        raise InputError(f"threads: expected at most {len(allowed)}, the CPUs here, got {threads}")
+    os.sched_setaffinity(0, allowed[:threads])
 
 
 def foreign_cores(cpu_seconds: float, seconds: float) -> float:

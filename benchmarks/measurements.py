@@ -5,26 +5,34 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from benchmarks import ceiling
 from benchmarks.bench import Bench
-from benchmarks.contenders import REFERENCE, Batch, FloatArray, module
+from benchmarks.contenders import OURS, REFERENCE, Batch, FloatArray, module
 from benchmarks.engine import Engine, EngineError
-from benchmarks.environments import ROOT, python
+from benchmarks.environments import ROOT, Note, python
 from benchmarks.machine import MOST_FOREIGN_CPU, watch
-from benchmarks.workloads import QUERIES, SWEEP_TOKENS, Workload
+from benchmarks.workloads import QUERIES, SWEEP_TOKENS, Workload, spread
 
 WARM_UP = 5
 # Of a measurement beside which others worked.
 TRIES = 3
 SWEEP_REQUESTS = 3
+LEAST_REQUESTS = 5
 # A second pass over the sample would tell no more of an engine this slow.
-SLOW_SWEEP_SECONDS = 10.0
+SLOW_SWEEP_SECONDS = 3.0
 # Below this an engine does something else: another limit, another order, another model.
 LEAST_MEAN_COSINE = 0.9
+
+
+def record_setup(bench: Bench, note: Note) -> None:
+    """Record how setting a contender up went, and how much it installed."""
+    if not bench.records.find(note.contender, "setup", "-", "-"):
+        bench.records.add(note.contender, "setup", "-", "-", asdict(note))
 
 
 def check_vectors(bench: Bench, name: str, texts: Workload) -> None:
@@ -35,10 +43,14 @@ def check_vectors(bench: Bench, name: str, texts: Workload) -> None:
     """
     if bench.records.find(name, "vectors", "-", texts.digest()):
         return
-    expected = reference(bench, texts)
     with bench.quiet():
         engine = bench.engine(name)
         found = vectors_of(bench, engine, texts, module(name).BATCHES[-1])
+    if not getattr(module(name), "SAME_MODEL", True):
+        measured = {"texts": len(texts.texts), "same_model": False, **engine.ready}
+        bench.records.add(name, "vectors", "-", texts.digest(), measured)
+        return
+    expected = reference(bench, texts)
     cosines = (found * expected).sum(axis=1)
     measured = {
         "cosine_mean": float(cosines.mean()),
@@ -53,9 +65,9 @@ def check_vectors(bench: Bench, name: str, texts: Workload) -> None:
 
 def vectors_of(bench: Bench, engine: Engine, texts: Workload, batch: Batch) -> FloatArray:
     """Let an engine embed texts and read what it wrote."""
-    out = bench.scratch / "vectors.npy"
+    out = bench.scratch / "vectors.f32"
     engine.ask(do="embed", texts=bench.file_of(texts.texts), batch=batch, out=str(out))
-    vectors: FloatArray = np.load(out)
+    vectors: FloatArray = np.fromfile(out, dtype=np.float32).reshape(len(texts.texts), -1)
     return vectors
 
 
@@ -75,7 +87,7 @@ def sweep(bench: Bench, name: str, workload: Workload) -> None:
     requests = workload.requests[:SWEEP_REQUESTS]
     sample = workload.sample(SWEEP_TOKENS)
     digest = workload.digest()
-    for batch in module(name).BATCHES:
+    for batch in batches_of(bench, name, workload):
         if bench.records.find(name, f"{workload.name} sweep", batch, digest):
             continue
         answers = [timed(bench, name, sample, requests, batch)]
@@ -84,6 +96,14 @@ def sweep(bench: Bench, name: str, workload: Workload) -> None:
         best = min(answers, key=lambda answer: float(answer["seconds"]))
         measured = {**best, "batch": batch, "tokens": sum(sample.tokens)}
         bench.records.add(name, f"{workload.name} sweep", batch, digest, measured)
+
+
+def batches_of(bench: Bench, name: str, workload: Workload) -> Sequence[Batch]:
+    """Give the batch settings worth trying: one for a lone text, and in a quick run."""
+    every: Sequence[Batch] = module(name).BATCHES
+    if workload.requests and len(workload.requests[0]) == 1:
+        return every[:1]
+    return every[len(every) // 2 :][:1] if bench.quick else every
 
 
 def timed(
@@ -96,6 +116,7 @@ def timed(
             if requests:
                 texts = bench.file_of(requests)
                 answer = engine.ask(do="requests", texts=texts, batch=batch, warm_up=WARM_UP)
+                answer["latencies_ms"] = [round(ms, 4) for ms in answer["latencies_ms"]]
                 answer["seconds"] = sum(answer["latencies_ms"]) / 1e3
             else:
                 answer = engine.ask(do="bulk", texts=bench.file_of(bulk.texts), batch=batch)
@@ -112,7 +133,7 @@ def best_sweep(bench: Bench, name: str, workload: Workload) -> dict[str, Any]:
     """Give the fastest line of a sweep."""
     lines = [
         bench.records.find(name, f"{workload.name} sweep", batch, workload.digest())
-        for batch in module(name).BATCHES
+        for batch in batches_of(bench, name, workload)
     ]
     return min(lines, key=lambda line: float(line["seconds"]))
 
@@ -122,20 +143,22 @@ def measure(bench: Bench, name: str, workload: Workload, number: int) -> None:
     if bench.records.find(name, workload.name, number, workload.digest()):
         return
     best = best_sweep(bench, name, workload)
-    bulk = affordable(workload, best, bench.most_seconds)
+    part = affordable(workload, best, bench.most_seconds)
     measured = {
         "batch": best["batch"],
-        "texts": len(bulk.texts),
-        "tokens": sum(bulk.tokens),
-        **timed(bench, name, bulk, workload.requests, best["batch"]),
+        "texts": len(part.texts),
+        "tokens": sum(part.tokens),
+        **timed(bench, name, part, part.requests, best["batch"]),
     }
     bench.records.add(name, workload.name, number, workload.digest(), measured)
 
 
 def affordable(workload: Workload, best: dict[str, Any], most_seconds: float) -> Workload:
-    """Give as many of the texts as a contender embeds in the time, evenly spread."""
-    if not workload.texts:
-        return workload
+    """Give as many of the texts or requests as a contender does in the time, evenly spread."""
+    if workload.requests:
+        count = int(most_seconds * len(best["latencies_ms"]) / best["seconds"])
+        kept = spread(len(workload.requests), max(LEAST_REQUESTS, count))
+        return replace(workload, requests=[workload.requests[i] for i in kept])
     expected = sum(workload.tokens) * best["seconds"] / best["tokens"]
     return workload.share(int(len(workload.texts) * min(1.0, most_seconds / expected)))
 
@@ -167,6 +190,13 @@ def measure_memory(bench: Bench, name: str, corpus: Workload) -> None:
         return
     best = best_sweep(bench, name, corpus)
     bulk = affordable(corpus, best, bench.most_seconds)
+    if bench.quick:  # the worker that did everything else has to do
+        measured = {"texts": len(corpus.texts), **bench.engine(name).ask(do="memory")}
+        loaded = bench.engine(name).ready["rss_mib"]
+        bench.records.add(
+            name, "memory", "-", corpus.digest(), measured | {"loaded_rss_mib": loaded}
+        )
+        return
     with bench.quiet(), closing(Engine(name, bench.home, bench.threads)) as engine:
         engine.ask(do="bulk", texts=bench.file_of(bulk.texts), batch=best["batch"])
         measured = {
@@ -182,7 +212,7 @@ def measure_ceiling(bench: Bench, number: int) -> None:
     """Measure the machine's int8 ceiling."""
     bench.bar.set_postfix_str(f"ceiling, round {number + 1}")
     if not bench.records.find(ceiling.NAME, ceiling.NAME, number, "-"):
-        command = [str(python(bench.home, ceiling.NAME)), "-m", "benchmarks.ceiling"]
+        command = [str(python(bench.home, OURS)), "-m", "benchmarks.ceiling"]
         with bench.quiet(), watch() as others:
             found = subprocess.run(
                 [*command, str(bench.threads)],

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import MOST_FOREIGN_CPU, commit, cpu_model
+from benchmarks.machine import MOST_FOREIGN_CPU, commit
+from benchmarks.workloads import Corpus
 from minilm_onnx import InputError
+from minilm_onnx.cpus import cpu_name
 
 
 def key_of(contender: str, workload: str, part: object, digest: str, threads: int, at: str) -> str:
@@ -64,23 +66,26 @@ class Records:
         return key_of(contender, workload, part, digest, self.conditions["threads"], at)
 
 
-def open_records(path: Path, root: Path, corpus: str, threads: int) -> Records:
+def open_records(path: Path, root: Path, corpus: Corpus, threads: int, *, quick: bool) -> Records:
     """Read what is there, and find out what every further line will say.
 
     Args:
         path: the file of JSON lines; it may not exist yet.
         root: the repository.
-        corpus: sha256 of the corpus file.
+        corpus: what is embedded.
         threads: of every contender.
+        quick: whether little is measured.
 
     Raises:
         InputError: the file holds something else.
     """
     conditions = {
-        "cpu": cpu_model(),
+        "cpu": cpu_name(),
         "cpus": os.cpu_count(),
         "threads": threads,
-        "corpus_sha256": corpus,
+        "corpus": corpus.name,
+        "corpus_sha256": corpus.sha256,
+        "quick": quick,
         "commit": commit(root),
     }
     lines = read_lines(path)

@@ -1,16 +1,16 @@
-"""The table of a run: Markdown out of the raw lines, nothing typed by hand."""
+"""The tables of a run: Markdown out of the raw lines, nothing typed by hand."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
 from benchmarks import ceiling
 from benchmarks.contenders import OURS
-from benchmarks.environments import Note
 
 Line = dict[str, Any]
 BULK = ("short", "corpus", "long")
 REQUESTS = ("query", "request_1", "request_8", "request_32")
+TIMED = (*BULK, *REQUESTS, "cold")
 
 
 def speed(line: Line) -> float:
@@ -67,49 +67,56 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in (head, rule, *rows))
 
 
-def report(lines: Sequence[Line], notes: Sequence[Note]) -> str:
-    """Write the report of a run.
+def latest(lines: Iterable[Line]) -> list[Line]:
+    """Of lines of one measurement, keep the last."""
+    return list({line["key"]: line for line in lines}.values())
 
-    Args:
-        lines: raw lines; of several runs of one code the later line counts.
-        notes: how setting up went.
-    """
-    lines = list({line["key"]: line for line in lines}.values())
+
+def by_speed(lines: Sequence[Line]) -> list[str]:
+    """Give the contenders that were measured, the fastest over the corpus first."""
     measured = {line["contender"] for line in lines if line["workload"] in BULK}
-    names = sorted(measured, key=lambda name: -fastest(lines, name))
-    sizes = {note.contender: note.installed_mib + note.model_mib for note in notes}
-    parts = [conditions(lines)]
-    parts.append(
-        "How many times as fast as minilm_onnx, in the same round: median and range.\n\n"
-        + table(
-            ["", *BULK, *REQUESTS, "cold start"],
-            (
-                [name, *(middle(ratios(lines, name, w)) for w in (*BULK, *REQUESTS, "cold"))]
-                for name in names
-            ),
-        )
-    )
-    parts.append(
-        "Bulk, tokens a second: median and range, with the batch setting that was best.\n\n"
-        + table(
-            ["", *(cell for w in BULK for cell in (w, "batch")), "corpus, texts/s", "of ceiling"],
-            (bulk_row(lines, name) for name in names),
-        )
-    )
-    parts.append(
-        "Milliseconds a call, median of the rounds' medians; memory and size in MiB.\n\n"
-        + table(
-            ["", *REQUESTS, "cold start", "loaded", "peak", "installed", "cosine", "least cosine"],
-            (call_row(lines, name, sizes) for name in names),
-        )
-    )
-    parts += [*losses(lines, notes)]
-    return "\n\n".join(parts)
+    return sorted(measured, key=lambda name: -fastest(lines, name))
 
 
 def fastest(lines: Sequence[Line], name: str) -> float:
-    """What the rows are sorted by."""
+    """Give the median tokens a second over the corpus."""
     return median([speed(line) for line in of(lines, name, "corpus")] or [0.0])
+
+
+def report(lines: Sequence[Line]) -> str:
+    """Write the report of a run.
+
+    Args:
+        lines: raw lines; of several of one measurement the last counts.
+    """
+    lines = latest(lines)
+    names = by_speed(lines)
+    workloads = [w for w in TIMED if any(line["workload"] == w for line in lines)]
+    ratio_rows = ([name, *(middle(ratios(lines, name, w)) for w in workloads)] for name in names)
+    most = of(lines, ceiling.NAME, ceiling.NAME)
+    top = middle([line["tokens_per_second"] for line in most], "{:.0f}")
+    ceiling_row = ["int8 products alone", "-", "-", top, "-", "-", "-", "-", "100%"]
+    parts = [
+        conditions(lines),
+        "How many times as fast as minilm_onnx, in the same round: median and range.",
+        table(["", *workloads], ratio_rows),
+        "Bulk, tokens a second: median and range, with the batch setting that was best.",
+        table(
+            ["", *(cell for w in BULK for cell in (w, "batch")), "corpus, texts/s", "of ceiling"],
+            [ceiling_row, *(bulk_row(lines, name) for name in names)],
+        ),
+        "Milliseconds a call: median of the rounds' medians / 99th percentile of all calls. To "
+        "the first vector: from process start (cold), and to load within one.",
+        table(["", *REQUESTS, "cold start", "load"], (call_row(lines, name) for name in names)),
+        "Memory after loading and at the peak, packages and model on disk, in MiB; cosine to "
+        f"sentence-transformers in fp32 over {compared(lines)} texts.",
+        table(
+            ["", "loaded", "peak", "installed", "model", "mean cosine", "least cosine"],
+            (size_row(lines, name) for name in names),
+        ),
+        "\n".join(f"- {remark}" for remark in remarks(lines)),
+    ]
+    return "\n\n".join(part for part in parts if part)
 
 
 def conditions(lines: Sequence[Line]) -> str:
@@ -119,16 +126,22 @@ def conditions(lines: Sequence[Line]) -> str:
         return ", ".join(sorted({str(line[key]) for line in lines}))
 
     most = of(lines, ceiling.NAME, ceiling.NAME)
-    timed = [line for line in lines if line["workload"] in (*BULK, *REQUESTS)]
+    timed = [line for line in lines if line["workload"] in TIMED]
     dirty = sum(line["dirty"] for line in timed)
+    rounds = len({line["part"] for line in most})
     return (
-        f"CPU: {every('cpu')}, {every('cpus')} of it; {every('threads')} threads; "
-        f"commit {every('commit')}; corpus sha256 {every('corpus_sha256')[:16]}. "
-        f"Ceiling of int8 products: {middle([line['gops'] for line in most], '{:.0f}')} GOP/s, "
-        f"{middle([line['tokens_per_second'] for line in most], '{:.0f}')} tokens/s. "
+        f"CPU: {every('cpu')}, {every('cpus')} of it; {every('threads')} threads; {rounds} rounds; "
+        f"commit {every('commit')}; corpus {every('corpus')}, "
+        f"sha256 {every('corpus_sha256')[:16]}. "
+        f"Ceiling of int8 products: {middle([line['gops'] for line in most], '{:.0f}')} GOP/s. "
         f"{dirty} of {len(timed)} measurements were taken beside other work; they are left out "
         "where there are others."
     )
+
+
+def compared(lines: Sequence[Line]) -> int:
+    """Count the texts whose vectors were compared."""
+    return max((line["texts"] for line in lines if line["workload"] == "vectors"), default=0)
 
 
 def bulk_row(lines: Sequence[Line], name: str) -> list[str]:
@@ -142,42 +155,88 @@ def bulk_row(lines: Sequence[Line], name: str) -> list[str]:
     return [name, *cells, middle(texts, "{:.0f}"), middle(shares(lines, name), "{:.0%}")]
 
 
-def call_row(lines: Sequence[Line], name: str, sizes: dict[str, float]) -> list[str]:
-    """Give a contender's latencies, memory and quality."""
-    calls = [
-        value(of(lines, name, workload), lambda line: 1e3 / speed(line), form)
-        for workload, form in ((*((w, "{:.2f}") for w in REQUESTS), ("cold", "{:.0f}")))
-    ]
-    memory, vectors = of(lines, name, "memory"), of(lines, name, "vectors")
+def call_ms(lines: Sequence[Line], name: str, workload: str) -> float | None:
+    """Give the median of the rounds' median milliseconds."""
+    found = [1e3 / speed(line) for line in of(lines, name, workload)]
+    return median(found) if found else None
+
+
+def call_row(lines: Sequence[Line], name: str) -> list[str]:
+    """Give a contender's latencies."""
+    cells = []
+    for workload in REQUESTS:
+        calls = sorted(ms for line in of(lines, name, workload) for ms in line["latencies_ms"])
+        worst = f" / {calls[int(0.99 * (len(calls) - 1))]:.2f}" if calls else ""
+        cells.append(figure(call_ms(lines, name, workload), "{:.2f}") + worst)
+    load = value(of(lines, name, "vectors"), "load_ms")
+    return [name, *cells, figure(call_ms(lines, name, "cold")), figure(load)]
+
+
+def size_row(lines: Sequence[Line], name: str) -> list[str]:
+    """Give a contender's memory, size and quality."""
     return [
         name,
-        *calls,
-        value(memory, lambda line: line["loaded_rss_mib"], "{:.0f}"),
-        value(memory, lambda line: line["peak_rss_mib"], "{:.0f}"),
-        f"{sizes[name]:.0f}" if name in sizes else "-",
-        value(vectors, lambda line: line["cosine_mean"], "{:.4f}"),
-        value(vectors, lambda line: line["cosine_min"], "{:.4f}"),
+        figure(value(of(lines, name, "memory"), "loaded_rss_mib")),
+        figure(value(of(lines, name, "memory"), "peak_rss_mib")),
+        figure(value(of(lines, name, "setup"), "installed_mib")),
+        figure(value(of(lines, name, "setup"), "model_mib")),
+        figure(value(of(lines, name, "vectors"), "cosine_mean"), "{:.4f}"),
+        figure(value(of(lines, name, "vectors"), "cosine_min"), "{:.4f}"),
     ]
 
 
-def value(lines: Sequence[Line], read: Callable[[Line], float], form: str) -> str:
-    """Give the median of a figure, "-" where there is none."""
-    return form.format(median([read(line) for line in lines])) if lines else "-"
+def value(lines: Sequence[Line], key: str) -> float | None:
+    """Give the median of a figure, None where no line has it."""
+    found = [float(line[key]) for line in lines if key in line]
+    return median(found) if found else None
 
 
-def losses(lines: Sequence[Line], notes: Sequence[Note]) -> list[str]:
-    """Say who failed, and who was given a share of the corpus."""
+def figure(number: float | None, form: str = "{:.0f}") -> str:
+    """Write a figure, "-" where there is none."""
+    return "-" if number is None else form.format(number)
+
+
+def remarks(lines: Sequence[Line]) -> list[str]:
+    """Say who is missing, who failed, who is another model, who was given a share of the corpus."""
+    setups = [line for line in lines if line["workload"] == "setup" and line["step"] != "ready"]
     found = [
-        f"{note.contender}: not measured, {note.step} failed: {note.reason.splitlines()[-1]}"
-        for note in notes
-        if note.step != "ready"
+        f"{line['contender']}: not measured, {line['step']} failed: "
+        f"{(line['reason'].splitlines() or ['no reason given'])[-1]}"
+        for line in setups
     ]
     failed = [line for line in lines if line["workload"] == "failed"]
     found += [f"{line['contender']}: failed at {line['part']}: {line['reason']}" for line in failed]
+    found += [
+        f"{line['contender']}: another model, here for its speed alone"
+        for line in lines
+        if line["workload"] == "vectors" and not line.get("same_model", True)
+    ]
     texts = {line["contender"]: line["texts"] for line in lines if line["workload"] == "corpus"}
     found += [
         f"{name}: slow, so measured on {count} of the corpus's {max(texts.values())} texts"
         for name, count in texts.items()
         if count < max(texts.values())
     ]
-    return ["\n".join(f"- {line}" for line in found)] if found else []
+    return found
+
+
+def summary(lines: Sequence[Line]) -> str:
+    """Write the short table for the README: every contender, the fastest first."""
+    lines = latest(lines)
+    rows = []
+    for name in by_speed(lines):
+        texts = [line["texts"] / line["seconds"] for line in of(lines, name, "corpus")]
+        rows.append(
+            [
+                f"**{name}**" if name == OURS else name,
+                figure(median(texts) if texts else None),
+                figure(median(ratios(lines, name, "corpus") or [0.0]), "{:.2f}"),
+                figure(call_ms(lines, name, "query"), "{:.2f}"),
+                figure(call_ms(lines, name, "request_32")),
+                figure(call_ms(lines, name, "cold")),
+                *size_row(lines, name)[2:4],
+                *size_row(lines, name)[5:],
+            ]
+        )
+    head = ["", "texts/s", "of ours", "query ms", "32 texts ms", "cold start ms"]
+    return table([*head, "peak MiB", "installed MiB", "mean cosine", "least cosine"], rows)

@@ -15,16 +15,23 @@ from benchmarks.measurements import (
     measure_memory,
     sweep,
 )
-from benchmarks.workloads import CHECK_TEXTS, Workload
+from benchmarks.workloads import Workload
 
 
-def run(bench: Bench, names: Sequence[str], rounds: int) -> None:
-    """Take every measurement that is not in the records yet."""
+def run(bench: Bench, names: Sequence[str], checks: Workload, rounds: int) -> None:
+    """Take every measurement that is not in the records yet.
+
+    Args:
+        bench: the run's means.
+        names: contenders that are set up.
+        checks: texts whose vectors are compared with the reference.
+        rounds: how often each contender gets its turn.
+    """
     (corpus,) = (workload for workload in bench.workloads if workload.name == "corpus")
     try:
         for name in names:
             with bench.step(name, "vectors"):
-                check_vectors(bench, name, corpus.share(CHECK_TEXTS))
+                check_vectors(bench, name, checks)
         for workload in bench.workloads:
             for name in (name for name in names if name not in bench.lost):
                 with bench.step(name, f"{workload.name} sweep"):
@@ -37,7 +44,7 @@ def run(bench: Bench, names: Sequence[str], rounds: int) -> None:
                 for name in (name for name in order if name not in bench.lost):
                     with bench.step(name, f"{workload.name}, round {number + 1}"):
                         measure(bench, name, workload, number)
-            for name in (name for name in order if name not in bench.lost):
+            for name in (name for name in order if name not in bench.lost and not bench.quick):
                 with bench.step(name, f"cold start, round {number + 1}"):
                     measure_cold(bench, name, number)
         for name in (name for name in names if name not in bench.lost):
@@ -48,6 +55,7 @@ def run(bench: Bench, names: Sequence[str], rounds: int) -> None:
             engine.close()
 
 
-def steps(names: Sequence[str], workloads: Sequence[Workload], rounds: int) -> int:
+def steps(names: Sequence[str], workloads: Sequence[Workload], rounds: int, *, quick: bool) -> int:
     """Count the steps of a run, for its progress."""
-    return len(names) * (2 + len(workloads) + rounds * (len(workloads) + 1)) + rounds
+    a_round = len(workloads) + (not quick)
+    return len(names) * (2 + len(workloads) + rounds * a_round) + rounds

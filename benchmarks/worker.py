@@ -1,7 +1,7 @@
 """One engine in a process of its own: python -m benchmarks.worker NAME FOLDER THREADS.
 
 Reads a JSON command a line and answers each with a JSON line; `benchmarks.engine` is the other
-end. Imports the standard library, numpy and its contender.
+end, and worker.mjs the same for node. Imports the standard library and its contender.
 """
 
 import gc
@@ -13,8 +13,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-
 from benchmarks.contenders import Embed, distributions, module
 
 WARM_UP = 8
@@ -24,7 +22,6 @@ def main(arguments: list[str]) -> int:
     """Load the contender, then answer until stdin ends."""
     name, folder, threads = arguments[0], Path(arguments[1]), int(arguments[2])
     answers = private_stdout()
-    limit_cpus(threads)
     start = time.perf_counter()
     contender = module(name)
     embed: Embed = contender.load(folder, threads)
@@ -47,13 +44,6 @@ def private_stdout() -> TextIO:
     return answers
 
 
-def limit_cpus(threads: int) -> None:
-    """Give the process as many CPUs as threads: not every engine can be told."""
-    allowed = sorted(os.sched_getaffinity(0))
-    if len(allowed) > threads:
-        os.sched_setaffinity(0, allowed[:threads])
-
-
 def versions(requirements: tuple[str, ...]) -> dict[str, str]:
     """Give the versions of what a contender asked for."""
     found = {"python": sys.version.split()[0]}
@@ -72,7 +62,9 @@ def obey(embed: Embed, command: dict[str, Any]) -> dict[str, Any]:
         return memory()
     texts = json.loads(Path(command["texts"]).read_text("utf-8"))
     if what == "embed":
-        np.save(command["out"], embed(texts, batch))
+        import numpy as np
+
+        np.asarray(embed(texts, batch), dtype=np.float32).tofile(command["out"])
         return {}
     gc.collect()
     if what == "bulk":

@@ -9,13 +9,17 @@ from pathlib import Path
 
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.cli.reading import TextFile, read_texts
+from minilm_onnx.sample import sample_texts
 
 SHORT_TOKENS = 64
 LONG_TOKENS = 240
 MOST_LONG = 200
-SWEEP_TOKENS = 12_000
+SWEEP_TOKENS = 6_000
 CHECK_TEXTS = 500
+SAMPLE_TEXTS = 2000
 SEED = 20240
+# Of the project's making too, and not seen by its calibration.
+HELD_OUT = Path(__file__).parents[1] / "export" / "texts" / "held_out.txt"
 
 # Ten words each, of this project's own making.
 QUERIES = (
@@ -71,29 +75,72 @@ def spread(length: int, count: int) -> list[int]:
     return [i * length // count for i in range(count)]
 
 
-def read_corpus(path: Path, limit: int | None) -> list[str]:
-    """Read the texts of a file of JSON lines, packed or not.
+@dataclass(frozen=True)
+class Corpus:
+    """The texts of a run.
+
+    Attributes:
+        texts: for speed.
+        checks: whose vectors are compared with the reference.
+        name: "sample", or the file's name.
+        sha256: of all texts.
+    """
+
+    texts: list[str]
+    checks: list[str]
+    name: str
+    sha256: str
+
+
+def read_corpus(path: Path | None, limit: int | None) -> Corpus:
+    """Read the texts of a file of JSON lines, packed or not; None for this project's own.
+
+    The sample's texts are as long as real ones but mean nothing, so that the vectors of others,
+    which were held out from calibration, are compared.
 
     Raises:
         InputError: the file is not that.
     """
-    with TextFile(str(path)) as source:
-        texts = list(read_texts(source, "text"))
-    return texts[:limit]
+    if path is None:
+        texts = sample_texts(SAMPLE_TEXTS)[:limit]
+        checks = HELD_OUT.read_text("utf-8").splitlines()
+        name = "sample"
+    else:
+        with TextFile(str(path)) as source:
+            texts = list(read_texts(source, "text"))[:limit]
+        checks = [texts[i] for i in spread(len(texts), CHECK_TEXTS)]
+        name = path.name
+    digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+    return Corpus(texts, checks, name, digest)
 
 
-def choose(texts: Sequence[str], *, quick: bool) -> list[Workload]:
-    """Make the workloads of a corpus."""
+def with_tokens(name: str, texts: Sequence[str]) -> Workload:
+    """Make a bulk workload: count its tokens."""
     ids = SentenceEncoder().tokenize_texts(texts).ids
-    corpus = Workload("corpus", list(texts), [len(row) for row in ids])
-    requests = mixed_requests(texts, quick=quick)
-    few = 5 if quick else 50
+    return Workload(name, list(texts), [len(row) for row in ids])
+
+
+def choose(texts: Sequence[str]) -> list[Workload]:
+    """Make the workloads of a corpus."""
+    corpus = with_tokens("corpus", texts)
     return [
-        Workload("query", requests=[[query] for query in QUERIES * few]),
-        *(Workload(f"request_{size}", requests=found) for size, found in requests.items()),
+        Workload("query", requests=[[query] for query in QUERIES * 20]),
+        *(
+            Workload(f"request_{size}", requests=draw_requests(texts, size, count))
+            for size, count in ((1, 200), (8, 30), (32, 12))
+        ),
         where("short", corpus, range(SHORT_TOKENS + 1)),
         where("long", corpus, range(LONG_TOKENS, 257)).share(MOST_LONG),
         corpus,
+    ]
+
+
+def choose_quick(texts: Sequence[str]) -> list[Workload]:
+    """Make the least that says something: one query, eight texts, bulk."""
+    return [
+        Workload("query", requests=[[query] for query in QUERIES * 5]),
+        Workload("request_8", requests=draw_requests(texts, 8, 10)),
+        with_tokens("corpus", texts),
     ]
 
 
@@ -103,11 +150,7 @@ def where(name: str, corpus: Workload, tokens: range) -> Workload:
     return Workload(name, [corpus.texts[i] for i in kept], [corpus.tokens[i] for i in kept])
 
 
-def mixed_requests(texts: Sequence[str], *, quick: bool) -> dict[int, list[list[str]]]:
-    """Draw requests of 1, 8 and 32 texts, the same for everyone."""
-    draw = random.Random(SEED)
-    counts = {1: 20, 8: 5, 32: 3} if quick else {1: 200, 8: 30, 32: 12}
-    return {
-        size: [draw.sample(list(texts), min(size, len(texts))) for _ in range(count)]
-        for size, count in counts.items()
-    }
+def draw_requests(texts: Sequence[str], size: int, count: int) -> list[list[str]]:
+    """Draw requests of so many texts, the same for everyone."""
+    draw = random.Random(SEED + size)
+    return [draw.sample(list(texts), min(size, len(texts))) for _ in range(count)]

@@ -1,8 +1,22 @@
-"""How many CPUs this process really has."""
+"""Which CPU this is, and how many of it this process really has."""
 
 import math
 import os
+import platform
 from pathlib import Path
+
+# As Linux calls them on x86 and on ARM.
+KERNEL_FLAGS = (
+    "avx2",
+    "avx_vnni",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "asimd",
+    "asimddp",
+    "i8mm",
+)
 
 
 def available_cpus(root: Path = Path("/")) -> int:
@@ -41,6 +55,16 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
             if place == base:
                 break
     return min(limits, default=None)
+
+
+def cpu_name(root: Path = Path("/")) -> str:
+    """Name the CPU or the board, and the instructions that decide between int8 kernels."""
+    pairs = (line.partition(":") for line in _read(root / "proc/cpuinfo").splitlines())
+    fields = {key.strip(): value.strip() for key, _, value in pairs}
+    board = _read(root / "proc/device-tree/model").strip("\0 \n")
+    name = fields.get("model name") or board or platform.processor() or platform.machine()
+    flags = set(fields.get("flags", fields.get("Features", "")).split())
+    return " ".join([name, *(flag for flag in KERNEL_FLAGS if flag in flags)])
 
 
 def _read(path: Path) -> str:

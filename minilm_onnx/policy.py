@@ -11,7 +11,7 @@ from minilm_onnx.batches import TOKEN_BUDGET
 from minilm_onnx.cpus import available_cpus
 from minilm_onnx.errors import InputError
 
-PROBE = Path(__file__).parent / "probe.onnx"
+SATURATION = Path(__file__).parent / "probes" / "saturation.onnx"
 # More than any machine has; beyond it onnxruntime's own limits fail in less clear ways.
 MAX_THREADS = 4096
 
@@ -82,7 +82,9 @@ def products_saturate() -> bool:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(str(PROBE), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(SATURATION), options, providers=["CPUExecutionProvider"]
+    )
     width = session.get_inputs()[0].shape[1]
     rows = np.full((8, width), 255, dtype=np.uint8)
     return bool(np.any(session.run(None, {"rows": rows})[0] != 255 * 127 * width))

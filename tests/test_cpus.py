@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from minilm_onnx.cpus import available_cpus, cgroup_quota
+from minilm_onnx.cpus import available_cpus, cgroup_quota, cpu_name
 
 
 def write(root: Path, files: dict[str, str]) -> Path:
@@ -68,3 +68,27 @@ def test_cpus_are_those_of_the_affinity_within_the_quota(
     for text, expected in (("250000 100000", 3), ("50000 100000", 1), ("9900000 100000", 8)):
         write(tmp_path, {**cgroup, "sys/fs/cgroup/cpu.max": text})
         assert available_cpus(tmp_path) == expected
+
+
+@pytest.mark.parametrize(
+    ("files", "name"),
+    [
+        (
+            {"proc/cpuinfo": "processor : 0\nmodel name : A CPU: 2\nflags : sse avx2 avx_vnni\n"},
+            "A CPU: 2 avx2 avx_vnni",
+        ),
+        (
+            {
+                "proc/cpuinfo": "processor : 0\nFeatures : fp asimd asimddp\n",
+                "proc/device-tree/model": "Raspberry Pi 5 Model B Rev 1.0\0",
+            },
+            "Raspberry Pi 5 Model B Rev 1.0 asimd asimddp",
+        ),
+    ],
+)
+def test_the_cpu_or_board_is_named(tmp_path: Path, files: dict[str, str], name: str) -> None:
+    assert cpu_name(write(tmp_path, files)) == name
+
+
+def test_a_machine_that_says_nothing_still_has_a_name(tmp_path: Path) -> None:
+    assert cpu_name(tmp_path)

@@ -24,7 +24,7 @@ from export.calibrate import calibrate
 from export.checkpoint import DEFAULT_MODEL, PINS, find_checkpoint
 from export.forward import Dense, Norm, Weights, attend, embed, gelu, weights_from_tensors
 from export.graph import build_fp32, build_int8, save_graph
-from export.probe import PROBE, build_probe
+from export.probes import build_all
 from export.ranges import Range
 from export.rounding import QuantizedDense, round_dense
 from export.tokenizer import build_tokenizer
@@ -288,8 +288,9 @@ def test_a_range_keeps_zero_exact_and_clips_what_is_outside() -> None:
     assert limits(rows).tolist() == [-5.0, -5.0, 0.0, 0.5, 122.5, 122.5]
 
 
-def test_the_probe_in_the_package_is_the_one_built_here() -> None:
-    assert PROBE.read_bytes() == build_probe()
+def test_the_probes_in_the_package_are_those_built_here() -> None:
+    probes = build_all()
+    assert {path: path.read_bytes() for path in probes} == probes
 
 
 def test_norm_matches_its_definition() -> None:

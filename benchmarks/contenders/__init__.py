@@ -5,10 +5,14 @@ A contender module has:
     REQUIREMENTS        what pip installs in its environment, pinned; "." is this repository
     BATCHES             settings to sweep for `batch`: texts, or padded tokens, a run may hold
     SETUP_REQUIREMENTS  optional: what another environment needs to convert the checkpoint
+    NPM_REQUIREMENTS    optional: what npm installs beside that, pinned
+    SAME_MODEL          optional: False for another model, whose vectors are not compared
     prepare(checkpoint, folder)    convert the checkpoint's folder to what the engine loads
     load(folder, threads) -> embed(texts, batch) -> (N, 384) float32 unit rows, in order
+    worker(venv, folder, threads)  instead of load: the command of a worker in another language
 
-It imports its engine inside these functions, so that any environment can read the rest.
+It imports its engine inside these functions, so that any environment can read the rest, and so
+that a cold start counts what the engine needs and no more.
 Everyone reads 256 tokens of a text, pools by the mean and normalises, on so many threads.
 """
 
@@ -16,14 +20,15 @@ import importlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
+FloatArray: TypeAlias = "npt.NDArray[np.float32]"
 Batch = int | None
-Embed = Callable[[Sequence[str], Batch], FloatArray]
+Embed: TypeAlias = "Callable[[Sequence[str], Batch], FloatArray | list[list[float]]]"
 
 MAX_TOKENS = 256
 OURS = "minilm_onnx"

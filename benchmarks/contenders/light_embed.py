@@ -26,7 +26,7 @@ def prepare(checkpoint: Path, folder: Path) -> None:
 
 
 def load(folder: Path, threads: int) -> Embed:
-    """Load the folder; it takes all CPUs it may use, which the worker has limited."""
+    """Load the folder; its threads cannot be set: as many as the machine has cores."""
     from light_embed import TextEmbedding
 
     model = TextEmbedding(

@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable
 
 from minilm_onnx import __version__
-from minilm_onnx.cli import embed, info, similarity
+from minilm_onnx.cli import bench, embed, info, similarity
 from minilm_onnx.errors import InputError, MiniLMError
 
-COMMANDS = (embed, similarity, info)
+COMMANDS = (embed, similarity, info, bench)
 
 
 def main(arguments: list[str] | None = None) -> int:

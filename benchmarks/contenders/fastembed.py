@@ -1,0 +1,48 @@
+"""fastembed in fp32, on the standard graph: what it downloads for this model is fp32 too."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import convert
+from benchmarks.contenders import Batch, Embed, FloatArray
+
+REQUIREMENTS = (
+    "fastembed==0.9.1",
+    "numpy==2.4.6",
+    "onnxruntime==1.32.0",
+    "tokenizers==0.23.3",
+)
+SETUP_REQUIREMENTS = convert.REQUIREMENTS
+# Its default of 256 texts takes twice the time and 2 GiB, sorted as they are here.
+BATCHES = (1, 2, 4, 8)
+
+
+def prepare(checkpoint: Path, folder: Path) -> None:
+    """Write the fp32 graph, and put the limit of 256 in the tokenizer's files."""
+    with convert.standard_folder(checkpoint) as standard:
+        convert.copy_files(standard, folder, ["model.onnx"])
+    convert.copy_files(checkpoint, folder)
+    convert.set_limit(folder)
+
+
+def load(folder: Path, threads: int) -> Embed:
+    """Load the folder instead of what it would download."""
+    from fastembed import TextEmbedding
+
+    model = TextEmbedding(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        threads=threads,
+        providers=["CPUExecutionProvider"],
+        specific_model_path=str(folder),
+    )
+
+    def embed(texts: Sequence[str], batch: Batch) -> FloatArray:
+        # It sorts nothing itself.
+        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        vectors: FloatArray = np.empty((len(texts), 384), dtype=np.float32)
+        vectors[order] = list(model.embed([texts[i] for i in order], batch_size=batch or 1))
+        return vectors
+
+    return embed

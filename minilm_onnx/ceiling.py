@@ -1,0 +1,90 @@
+"""How fast this machine could be: its int8 matrix products alone.
+
+Times onnxruntime's MatMulIntegerToFloat (uint8 rows, int8 weights with a scale a column) on the
+kinds of product that this model consists of, one-thread sessions on as many threads, with weights
+that stay in the cache because nothing else runs. What an engine loses against this goes to
+attention, normalisation, activation functions, quantising and moving weights.
+"""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+PROBES = Path(__file__).parent / "probes"
+LAYERS = 6
+ROWS = (128, 256, 512)
+SECONDS = 0.4
+
+
+@dataclass(frozen=True)
+class Product:
+    """A matrix product: so many of it a layer, from `inner` to `outer` columns."""
+
+    inner: int
+    outer: int
+    count: int
+
+
+# Q, K, V and the attention's output; the two of the feed-forward network.
+PRODUCTS = (Product(384, 384, 4), Product(384, 1536, 1), Product(1536, 384, 1))
+OPERATIONS_A_TOKEN = LAYERS * sum(2 * p.count * p.inner * p.outer for p in PRODUCTS)
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """What all threads together could do.
+
+    Attributes:
+        gops: thousand million 8-bit operations a second.
+        tokens_per_second: tokens whose int8 products that is.
+    """
+
+    gops: float
+    tokens_per_second: float
+
+
+def product_graph(product: Product) -> Path:
+    """Where a product's graph is; `python -m export.probes` writes it."""
+    return PROBES / f"product_{product.inner}_{product.outer}.onnx"
+
+
+def measure_ceiling(threads: int) -> Ceiling:
+    """Time the products at the best number of rows of each; takes about 1.5 seconds."""
+    seconds_a_token = LAYERS * sum(
+        product.count * min(_seconds_a_row(product, rows, threads) for rows in ROWS)
+        for product in PRODUCTS
+    )
+    return Ceiling(OPERATIONS_A_TOKEN / seconds_a_token / 1e9, 1.0 / seconds_a_token)
+
+
+def _seconds_a_row(product: Product, rows: int, threads: int) -> float:
+    """Time a product on all threads at once: seconds of the machine for one row."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    data = np.random.default_rng(1).integers(0, 256, (rows, product.inner), dtype=np.uint8)
+    sessions, bindings = [], []
+    for _ in range(threads):
+        session = onnxruntime.InferenceSession(
+            str(product_graph(product)), options, providers=["CPUExecutionProvider"]
+        )
+        binding = session.io_binding()
+        binding.bind_cpu_input("rows", data)
+        binding.bind_output("product", "cpu")
+        session.run_with_iobinding(binding)
+        sessions.append(session)
+        bindings.append(binding)
+    end = time.perf_counter() + SECONDS / len(ROWS)
+
+    def work(index: int) -> float:
+        runs, start = 0, time.perf_counter()
+        while not runs or time.perf_counter() < end:
+            sessions[index].run_with_iobinding(bindings[index])
+            runs += 1
+        return runs * rows / (time.perf_counter() - start)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return 1.0 / sum(pool.map(work, range(threads)))

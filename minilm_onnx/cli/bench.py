@@ -1,0 +1,176 @@
+"""minilm-onnx bench: how fast this machine embeds, beside what is published."""
+
+import argparse
+import json
+import platform
+import sys
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from minilm_onnx import __version__
+from minilm_onnx.ceiling import measure_ceiling
+from minilm_onnx.cli.info import DISTRIBUTIONS
+from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
+from minilm_onnx.cpus import available_cpus, cpu_name
+from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.errors import InputError
+from minilm_onnx.sample import sample_texts
+
+# `python -m benchmarks report --publish` writes it.
+PUBLISHED = Path(__file__).parent.parent / "published.json"
+TEXTS = 2000
+LEAST_TEXTS = 100
+LENGTHS = (8, 16, 32, 64, 128, 256)
+# One token in the vocabulary, so that a text has as many tokens as wished.
+WORD = "window "
+MOST_CALLS = 50
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "bench",
+        help="how fast this machine is",
+        description="Measure texts and tokens a second, latency by length, memory and the "
+        "machine's ceiling, on made-up texts as long as real ones, and compare with the "
+        "published run. Nothing else should run meanwhile.",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=20.0,
+        metavar="S",
+        help="time for the bulk measurement; default: %(default)s",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, to post or to keep")
+    add_encoder_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, then print as text or as JSON."""
+    if not 0 < options.seconds < float("inf"):
+        raise InputError(f"--seconds: expected a positive number, got {options.seconds}")
+    start = time.perf_counter()
+    encoder = load_encoder(options)
+    load_ms = (time.perf_counter() - start) * 1e3
+    threads = encoder.policy.threads
+    bulk = measure_bulk(encoder, options.seconds)
+    facts: dict[str, Any] = {
+        "cpu": cpu_name(),
+        "cpus": available_cpus(),
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in DISTRIBUTIONS},
+        "graph": encoder.manifest.files["model.onnx"] if encoder.manifest else None,
+        "policy": asdict(encoder.policy),
+        "load_ms": load_ms,
+        "bulk": bulk,
+        # Before the ceiling, whose sessions would count.
+        "peak_rss_mib": peak_rss_mib(),
+        "latency_ms": {str(length): latency_ms(encoder, length) for length in LENGTHS},
+        "ceiling": asdict(measure_ceiling(threads)),
+        "published": json.loads(PUBLISHED.read_text("utf-8")),
+    }
+    if options.json:
+        print(json.dumps(facts, indent=2))
+        return 0
+    for name, value in rows(facts):
+        print(f"{name:<10} {value}")
+    return 0
+
+
+def measure_bulk(encoder: SentenceEncoder, seconds: float) -> dict[str, Any]:
+    """Embed the sample again and again for so long, or a part of it once on a slow machine."""
+    texts = sample_texts(TEXTS)
+    encoder.encode(texts[:LEAST_TEXTS])
+    spent = timed(encoder, texts[:LEAST_TEXTS])
+    count = min(TEXTS, max(LEAST_TEXTS, int(LEAST_TEXTS * seconds / spent)))
+    passes: list[float] = []
+    while not passes or sum(passes) + passes[-1] <= seconds:
+        passes.append(timed(encoder, texts[:count]))
+    tokens = sum(len(ids) for ids in encoder.tokenize_texts(texts[:count]).ids)
+    return {
+        "texts": count,
+        "tokens": tokens,
+        "seconds": passes,
+        "texts_per_second": count / median(passes),
+        "tokens_per_second": tokens / median(passes),
+    }
+
+
+def timed(encoder: SentenceEncoder, texts: list[str]) -> float:
+    """Give the seconds of one call."""
+    start = time.perf_counter()
+    encoder.encode(texts)
+    return time.perf_counter() - start
+
+
+def latency_ms(encoder: SentenceEncoder, length: int) -> dict[str, float]:
+    """Time calls with one text of so many tokens, for a second at most; the first are warm-up."""
+    text = [WORD * (length - 2)]
+    calls: list[float] = []
+    end = time.perf_counter() + 1.0
+    while len(calls) < 3 or (len(calls) < MOST_CALLS and time.perf_counter() < end):
+        calls.append(timed(encoder, text) * 1e3)
+    counted = sorted(calls[len(calls) // 5 :])
+    return {"median": median(counted), "p99": counted[int(0.99 * (len(counted) - 1))]}
+
+
+def peak_rss_mib() -> float | None:
+    """Give the most memory that this process held; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say it in words."""
+    bulk, ceiling, published = facts["bulk"], facts["ceiling"], facts["published"]
+    speed, most = bulk["tokens_per_second"], ceiling["tokens_per_second"]
+    theirs = published["tokens_per_second"]
+    others = ", ".join(
+        f"{name} {figure:,.0f}" for name, figure in theirs.items() if name != "minilm_onnx"
+    )
+    peak = facts["peak_rss_mib"]
+    return [
+        ("cpu", f"{facts['cpu']}; {facts['policy']['threads']} threads of {facts['cpus']} CPUs"),
+        (
+            "versions",
+            f"minilm-onnx {__version__}, onnxruntime {facts['versions']['onnxruntime']}, "
+            f"Python {facts['python']}, {facts['system']} {facts['machine']}",
+        ),
+        (
+            "bulk",
+            f"{bulk['texts_per_second']:,.0f} texts/s, {speed:,.0f} tokens/s "
+            f"(median of {len(bulk['seconds'])} over {bulk['texts']} made-up texts)",
+        ),
+        (
+            "one text",
+            ", ".join(
+                f"{length} tokens {found['median']:.2f} ms"
+                for length, found in facts["latency_ms"].items()
+            ),
+        ),
+        ("load", f"{facts['load_ms']:.0f} ms"),
+        ("memory", "not known here" if peak is None else f"{peak:.0f} MiB at the peak"),
+        (
+            "ceiling",
+            f"{ceiling['gops']:,.0f} GOP/s of int8 products, which is {most:,.0f} tokens/s; "
+            f"{speed / most:.0%} of it reached",
+        ),
+        (
+            "published",
+            f"{theirs['minilm_onnx']:,.0f} tokens/s on {published['cpu']}, "
+            f"{published['threads']} threads; here {speed / theirs['minilm_onnx']:.2f} of it",
+        ),
+        ("others", f"there: {others}"),
+    ]
