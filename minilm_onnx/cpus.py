@@ -3,6 +3,8 @@
 import math
 import os
 import platform
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 # As Linux calls them on x86 and on ARM.
@@ -25,9 +27,33 @@ def available_cpus(root: Path = Path("/")) -> int:
     Args:
         root: where proc and sys are; another folder in tests.
     """
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    count = len(affinity()) or os.cpu_count()
     quota = cgroup_quota(root)
     return max(1, min(count or 1, math.ceil(quota) if quota else count or 1))
+
+
+def affinity() -> list[int]:
+    """Give the numbers of the CPUs this thread may run on; none where the system does not say."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+@contextmanager
+def staying_on(cpus: Sequence[int], place: int) -> Iterator[None]:
+    """Keep this thread on one of several CPUs for a while.
+
+    Args:
+        cpus: one for each thread of a group; none to leave this thread alone, which is also done
+            where somebody else restricted it.
+        place: which of them is this thread's.
+    """
+    if not cpus or not set(cpus) <= set(before := affinity()):
+        yield
+        return
+    os.sched_setaffinity(0, {cpus[place]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def cgroup_quota(root: Path = Path("/")) -> float | None:

@@ -37,6 +37,7 @@ class SentenceEncoder:
         *,
         threads: int | None = None,
         spinning: bool | None = None,
+        pinning: bool | None = None,
         exact_products: bool | None = None,
         token_budget: int | None = None,
     ) -> None:
@@ -50,6 +51,8 @@ class SentenceEncoder:
                 affinity and its cgroup's quota.
             spinning: False to have threads that share a batch sleep, not spin, while they wait
                 for each other.
+            pinning: whether each thread keeps to a CPU of its own while it works; None for yes
+                where there are as many threads as CPUs.
             exact_products: whether to leave int8 products to kernels that cannot saturate; None
                 to use those, which are slower, where this CPU's fast ones do.
             token_budget: tokens a run may hold. Less is less memory, about 50 KiB a token and
@@ -58,7 +61,8 @@ class SentenceEncoder:
         Raises:
             ArtifactError: the folder is missing, altered or unfamiliar.
             SessionError: onnxruntime cannot load the graph.
-            InputError: threads or token_budget is not a positive integer.
+            InputError: threads or token_budget is not a positive integer, or there are too few
+                CPUs to pin so many threads.
         """
         if model is not None and not isinstance(model, str | Path):
             raise InputError(f"model: expected a folder's path or None, got {describe(model)}")
@@ -69,6 +73,7 @@ class SentenceEncoder:
         self.policy: Policy = choose_policy(
             threads=threads,
             spinning=spinning,
+            pinning=pinning,
             exact_products=exact_products,
             token_budget=token_budget,
         )

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 
 from minilm_onnx.batches import TOKEN_BUDGET
-from minilm_onnx.cpus import available_cpus
+from minilm_onnx.cpus import affinity, available_cpus
 from minilm_onnx.errors import InputError
 
 SATURATION = Path(__file__).parent / "probes" / "saturation.onnx"
@@ -24,12 +24,15 @@ class Policy:
         threads: threads that work at a time.
         spinning: whether threads that share a batch wait for each other by spinning, which is a
             third faster than sleeping. None spins between runs either way.
+        pinned: the CPU that each thread stays on while it works; empty to leave that to the
+            system, which may have two threads that wait for each other share a CPU.
         exact_products: whether int8 products are left to kernels that cannot saturate.
         token_budget: tokens a run may hold, which bounds the memory of each thread.
     """
 
     threads: int
     spinning: bool
+    pinned: tuple[int, ...]
     exact_products: bool
     token_budget: int
 
@@ -38,15 +41,18 @@ def choose_policy(
     *,
     threads: int | None = None,
     spinning: bool | None = None,
+    pinning: bool | None = None,
     exact_products: bool | None = None,
     token_budget: int | None = None,
 ) -> Policy:
     """Complete a policy: what is None is chosen for this CPU.
 
     Raises:
-        InputError: a number is not a positive integer of a sane size, a switch not a bool.
+        InputError: a number is not a positive integer of a sane size, a switch not a bool, or
+            there are fewer CPUs than threads to pin.
     """
-    for name, switch in (("spinning", spinning), ("exact_products", exact_products)):
+    switches = {"spinning": spinning, "pinning": pinning, "exact_products": exact_products}
+    for name, switch in switches.items():
         if switch is not None and not isinstance(switch, bool):
             raise InputError(f"{name}: expected True, False or None, got {switch!r}; leave it out")
     if threads is None:
@@ -55,9 +61,19 @@ def choose_policy(
         token_budget = TOKEN_BUDGET
     check_positive("threads", threads, MAX_THREADS)
     check_positive("token_budget", token_budget)
+    cpus = affinity()
+    if pinning is None:
+        # Of fewer threads than CPUs, another process' might be pinned to the same.
+        pinning = 1 < threads == len(cpus)
+    if pinning and threads > len(cpus):
+        raise InputError(
+            f"pinning: expected at most {len(cpus)} threads, the CPUs that can be told apart here, "
+            f"got {threads}; leave it out"
+        )
     return Policy(
         threads=int(threads),
         spinning=True if spinning is None else spinning,
+        pinned=tuple(cpus[:threads]) if pinning else (),
         exact_products=products_saturate() if exact_products is None else exact_products,
         token_budget=int(token_budget),
     )

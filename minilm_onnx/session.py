@@ -10,6 +10,7 @@ import onnxruntime
 
 from minilm_onnx.arrays import FloatArray, IdArray
 from minilm_onnx.batches import cost, plan
+from minilm_onnx.cpus import staying_on
 from minilm_onnx.errors import ArtifactError, SessionError
 from minilm_onnx.policy import Policy
 
@@ -91,7 +92,8 @@ class Session:
         Raises:
             SessionError: onnxruntime failed.
         """
-        return self._run(self._session, ids)
+        with staying_on(self.policy.pinned, 0):
+            return self._run(self._session, ids)
 
     def run_each(
         self, batches: Sequence[Sequence[IdArray]], finish: Callable[[FloatArray], FloatArray]
@@ -117,24 +119,26 @@ class Session:
         places = iter(apart)
         errors: list[BaseException] = []
 
-        def work(session: onnxruntime.InferenceSession) -> None:
+        def work(number: int) -> None:
             try:
-                for place in places:  # one iterator for all threads: each takes the next
-                    if errors:
-                        return
-                    results[place] = finish(self._run(session, np.stack(batches[place])))
+                with staying_on(self.policy.pinned, number):
+                    for place in places:  # one iterator for all threads: each takes the next
+                        if errors:
+                            return
+                        hidden = self._run(sessions[number], np.stack(batches[place]))
+                        results[place] = finish(hidden)
             except BaseException as error:  # an interrupt too must stop the others
                 errors.append(error)
 
         # Threads live as long as the call: nothing to close, nothing to lose in a fork.
         helpers: list[threading.Thread] = []
         try:
-            for session in sessions[1:]:
-                helper = threading.Thread(target=work, args=(session,), name="minilm-onnx")
+            for number in range(1, len(sessions)):
+                helper = threading.Thread(target=work, args=(number,), name="minilm-onnx")
                 helper.start()
                 helpers.append(helper)
             if sessions:
-                work(sessions[0])
+                work(0)
         except BaseException as error:
             errors.append(error)
         finally:
@@ -159,7 +163,8 @@ class Session:
                     return self._apart[:count] if len(self._apart) > 1 else []
                 self._verify()
             while len(self._apart) < count:
-                self._apart.append(load_graph(self._graph, replace(self.policy, threads=1)))
+                alone = replace(self.policy, threads=1, pinned=())
+                self._apart.append(load_graph(self._graph, alone))
             return self._apart[:count]
 
     def _run(self, session: onnxruntime.InferenceSession, ids: IdArray) -> FloatArray:
@@ -192,6 +197,10 @@ def load_graph(graph: Path, policy: Policy) -> onnxruntime.InferenceSession:
     # The run over, threads sleep, or they would take a core from the caller.
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(policy.spinning)))
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if policy.pinned:
+        # The caller's thread is the first; onnxruntime counts CPUs from 1.
+        own = ";".join(str(cpu + 1) for cpu in policy.pinned[1:])
+        options.add_session_config_entry("session.intra_op_thread_affinities", own)
     if policy.exact_products:
         # Have onnxruntime turn the weights to uint8, whose kernels sum exactly. The conversion
         # belongs to this level of optimisation; nothing else there touches the int8 graph.

@@ -312,11 +312,20 @@ def test_info_says_what_runs_here(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_info_shows_the_policy_and_options_override_it(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["--threads", "3", "--no-spinning", "--exact-products", "--token-budget", "99"]
+    arguments = [
+        "--threads",
+        "3",
+        "--no-spinning",
+        "--no-pinning",
+        "--exact-products",
+        "--token-budget",
+        "99",
+    ]
     assert main(["info", "--json", *arguments]) == 0
     assert json.loads(capsys.readouterr().out)["policy"] == {
         "threads": 3,
         "spinning": False,
+        "pinned": [],
         "exact_products": True,
         "token_budget": 99,
     }

@@ -7,10 +7,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from minilm_onnx import ArtifactError, InputError, SessionError
+from minilm_onnx import ArtifactError, InputError, SessionError, policy
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.artifact import BUNDLED, GRAPH
-from minilm_onnx.cpus import available_cpus
+from minilm_onnx.cpus import affinity, available_cpus, staying_on
 from minilm_onnx.policy import choose_policy
 from minilm_onnx.session import EXTENDED, Session
 
@@ -104,7 +104,54 @@ def test_session_does_what_the_policy_says(monkeypatch: pytest.MonkeyPatch) -> N
         assert spins == str(int(spinning))
 
 
-@pytest.mark.parametrize("name", ["spinning", "exact_products"])
+@pytest.mark.skipif(not affinity(), reason="this system does not tell CPUs apart")
+def test_threads_are_pinned_where_each_has_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "affinity", lambda: [2, 5, 7])
+    assert choose_policy(threads=3).pinned == (2, 5, 7)
+    assert choose_policy(threads=2).pinned == ()
+    assert choose_policy(threads=4).pinned == ()
+    assert choose_policy(threads=2, pinning=True).pinned == (2, 5)
+    assert choose_policy(threads=3, pinning=False).pinned == ()
+    with pytest.raises(InputError, match="pinning: expected at most 3 threads"):
+        choose_policy(threads=4, pinning=True)
+
+
+@pytest.mark.skipif(len(affinity()) < 2, reason="needs two CPUs that can be told apart")
+def test_pinning_lasts_as_long_as_a_run() -> None:
+    before = affinity()
+    pinned = Session(BUNDLED / GRAPH, choose_policy(threads=2, pinning=True))
+    free = Session(BUNDLED / GRAPH, choose_policy(threads=2, pinning=False))
+    seen: list[list[int]] = []
+
+    def finish(hidden: FloatArray) -> FloatArray:
+        seen.append(affinity())
+        return hidden
+
+    ids = np.full((8, 64), 2000, dtype=np.int64)
+    batches = [list(ids)] * 12
+    for session in (pinned, free):
+        for _ in range(2):
+            session.run_each(batches, finish)
+    assert np.array_equal(pinned.run(ids), free.run(ids))
+    assert affinity() == before
+    own = {tuple(cpus) for cpus in seen[:24]} - {tuple(before)}
+    assert own <= {(before[0],), (before[1],)}
+    assert len(own) == 2
+    assert {tuple(cpus) for cpus in seen[24:]} == {tuple(before)}
+
+
+@pytest.mark.skipif(len(affinity()) < 2, reason="needs two CPUs that can be told apart")
+def test_a_thread_that_somebody_restricted_is_left_alone() -> None:
+    before = affinity()
+    os.sched_setaffinity(0, {before[1]})
+    try:
+        with staying_on(before[:2], 0):
+            assert affinity() == [before[1]]
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+@pytest.mark.parametrize("name", ["spinning", "pinning", "exact_products"])
 def test_policy_refuses_a_switch_that_is_no_bool(name: str) -> None:
     with pytest.raises(InputError, match=f"{name}: expected True, False or None, got 'no'"):
         choose_policy(**{name: "no"})  # type: ignore[arg-type]

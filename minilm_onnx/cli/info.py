@@ -63,6 +63,8 @@ def run(options: argparse.Namespace) -> int:
         rows = [("model", "a graph without a manifest: not verified")]
     policy = encoder.policy
     waiting = "spinning" if policy.spinning else "sleeping"
+    cpus = ", ".join(map(str, policy.pinned))
+    places = f"while at work each keeps to its own of {cpus}" if cpus else "placed by the system"
     saturation = (
         "8-bit products saturate" if facts["products_saturate"] else "8-bit products are exact"
     )
@@ -71,7 +73,7 @@ def run(options: argparse.Namespace) -> int:
         ("folder", facts["folder"]),
         ("reads", f"{facts['max_seq_length']} tokens a text"),
         ("gives", f"{facts['dimension']} components, unit length"),
-        ("threads", f"{policy.threads} of {facts['cpus']} CPUs"),
+        ("threads", f"{policy.threads} of {facts['cpus']} CPUs; {places}"),
         ("waiting", f"by {waiting} for the others' part of a batch; asleep between runs"),
         ("products", f"this CPU's {saturation}; {kernels} kernels are used"),
         ("runs", f"of up to {policy.token_budget} tokens a thread"),

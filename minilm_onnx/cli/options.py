@@ -23,6 +23,12 @@ def add_encoder_options(parser: argparse.ArgumentParser) -> None:
         help="whether threads that share a batch wait for each other by spinning; default: yes",
     )
     parser.add_argument(
+        "--pinning",
+        action=argparse.BooleanOptionalAction,
+        help="whether each thread keeps to a CPU while it works; default: where there are as many "
+        "threads as CPUs",
+    )
+    parser.add_argument(
         "--exact-products",
         action=argparse.BooleanOptionalAction,
         help="whether to use int8 kernels that cannot saturate; default: where this CPU needs them",
@@ -41,6 +47,7 @@ def load_encoder(options: argparse.Namespace) -> SentenceEncoder:
         options.model,
         threads=options.threads,
         spinning=options.spinning,
+        pinning=options.pinning,
         exact_products=options.exact_products,
         token_budget=options.token_budget,
     )
