@@ -16,7 +16,7 @@ from benchmarks.contenders import OURS, REFERENCE, Batch, FloatArray, module
 from benchmarks.engine import Engine, EngineError
 from benchmarks.environments import ROOT, Note, python
 from benchmarks.machine import MOST_FOREIGN_CPU, watch
-from benchmarks.workloads import QUERIES, SWEEP_TOKENS, Workload, spread
+from benchmarks.workloads import QUERIES, QUICK_SWEEP_TOKENS, SWEEP_TOKENS, Workload, spread
 
 WARM_UP = 5
 # Of a measurement beside which others worked.
@@ -85,14 +85,14 @@ def reference(bench: Bench, texts: Workload) -> FloatArray:
 def sweep(bench: Bench, name: str, workload: Workload) -> None:
     """Time every batch setting on a sample."""
     requests = workload.requests[:SWEEP_REQUESTS]
-    sample = workload.sample(SWEEP_TOKENS)
+    sample = workload.sample(QUICK_SWEEP_TOKENS if bench.quick else SWEEP_TOKENS)
     digest = workload.digest()
     for batch in batches_of(bench, name, workload):
         if bench.records.find(name, f"{workload.name} sweep", batch, digest):
             continue
-        answers = [timed(bench, name, sample, requests, batch)]
-        if answers[0]["seconds"] < SLOW_SWEEP_SECONDS:
-            answers.append(timed(bench, name, sample, requests, batch))
+        answers = [timed(bench, name, replace(sample, requests=requests), batch)]
+        if answers[0]["seconds"] < SLOW_SWEEP_SECONDS and not bench.quick:
+            answers.append(timed(bench, name, replace(sample, requests=requests), batch))
         best = min(answers, key=lambda answer: float(answer["seconds"]))
         measured = {**best, "batch": batch, "tokens": sum(sample.tokens)}
         bench.records.add(name, f"{workload.name} sweep", batch, digest, measured)
@@ -106,20 +106,24 @@ def batches_of(bench: Bench, name: str, workload: Workload) -> Sequence[Batch]:
     return every[len(every) // 2 :][:1] if bench.quick else every
 
 
-def timed(
-    bench: Bench, name: str, bulk: Workload, requests: Sequence[list[str]], batch: Batch
-) -> dict[str, Any]:
+def timed(bench: Bench, name: str, workload: Workload, batch: Batch) -> dict[str, Any]:
     """Time bulk texts, or requests where there are some; again if others worked meanwhile."""
+    texts = bench.file_of(workload.requests or workload.texts)
     for _ in range(TRIES):
         with bench.quiet():
             engine = bench.engine(name)
-            if requests:
-                texts = bench.file_of(requests)
-                answer = engine.ask(do="requests", texts=texts, batch=batch, warm_up=WARM_UP)
+            if workload.requests:
+                answer = engine.ask(
+                    do="requests",
+                    texts=texts,
+                    batch=batch,
+                    warm_up=1 if bench.quick else WARM_UP,
+                    pause_ms=workload.pause_ms,
+                )
                 answer["latencies_ms"] = [round(ms, 4) for ms in answer["latencies_ms"]]
                 answer["seconds"] = sum(answer["latencies_ms"]) / 1e3
             else:
-                answer = engine.ask(do="bulk", texts=bench.file_of(bulk.texts), batch=batch)
+                answer = engine.ask(do="bulk", texts=texts, batch=batch)
         if engine.foreign_cpu <= MOST_FOREIGN_CPU:
             break
     return {
@@ -148,7 +152,7 @@ def measure(bench: Bench, name: str, workload: Workload, number: int) -> None:
         "batch": best["batch"],
         "texts": len(part.texts),
         "tokens": sum(part.tokens),
-        **timed(bench, name, part, part.requests, best["batch"]),
+        **timed(bench, name, part, best["batch"]),
     }
     bench.records.add(name, workload.name, number, workload.digest(), measured)
 
@@ -174,7 +178,7 @@ def measure_cold(bench: Bench, name: str, number: int) -> None:
             with watch() as others:
                 start = time.perf_counter()
                 with closing(Engine(name, bench.home, bench.threads)) as engine:
-                    engine.ask(do="requests", texts=query, batch=batch, warm_up=0)
+                    engine.ask(do="requests", texts=query, batch=batch, warm_up=0, pause_ms=0)
                     cold_ms = (time.perf_counter() - start) * 1e3
     measured = {
         "cold_ms": cold_ms,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import matplotlib as mpl
@@ -9,7 +10,7 @@ from adjustText import adjust_text
 from matplotlib.figure import Figure
 
 from benchmarks.contenders import OURS
-from benchmarks.report import Line, by_speed, call_ms, of, value
+from benchmarks.report import Line, by_speed, call_ms, of, texts_per_second, value
 
 # One run, one picture: no date, no random identifiers; text stays text.
 mpl.rcParams["svg.hashsalt"] = OURS
@@ -40,10 +41,9 @@ def speed(lines: Sequence[Line], axes: Any) -> None:
     labels = []
     for name in by_speed(lines):
         cosine = value(of(lines, name, "vectors"), "cosine_mean")
-        found = of(lines, name, "corpus")
-        if cosine is None or not found:
+        if cosine is None or not of(lines, name, "corpus"):
             continue
-        place = median_texts(found), max(LEAST_ERROR, 1 - cosine)
+        place = median(texts_per_second(lines, name)), max(LEAST_ERROR, 1 - cosine)
         axes.scatter(*place, color=colour(name), s=70 if name == OURS else 40, zorder=3)
         labels.append(axes.text(*place, name, color=colour(name), fontsize=9))
     axes.set(xscale="log", yscale="log")
@@ -52,12 +52,6 @@ def speed(lines: Sequence[Line], axes: Any) -> None:
     axes.set_ylabel("1 - mean cosine to fp32: nearer to the top")
     axes.grid(visible=True, which="major", color="#dddddd")
     adjust_text(labels, ax=axes, arrowprops={"arrowstyle": "-", "color": PALE, "lw": 0.5})
-
-
-def median_texts(lines: Sequence[Line]) -> float:
-    """Give the median texts a second."""
-    speeds = sorted(line["texts"] / line["seconds"] for line in lines)
-    return float(speeds[len(speeds) // 2])
 
 
 def latency(lines: Sequence[Line], axes: Any) -> None:

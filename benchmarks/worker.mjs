@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 
 const PACKAGE = "@huggingface/transformers";
 const WARM_UP = 8;
@@ -82,7 +83,10 @@ async function obey(embed, command) {
   if (what === "requests") {
     for (const request of texts.slice(0, command.warm_up)) await embed(request, batch);
     const latencies = [];
-    for (const request of texts) latencies.push(await timed(embed, request, batch));
+    for (const request of texts) {
+      await setTimeout(command.pause_ms);
+      latencies.push(await timed(embed, request, batch));
+    }
     return { latencies_ms: latencies };
   }
   throw new Error(`do: expected memory, embed, bulk or requests, got ${what}`);

@@ -73,7 +73,11 @@ def obey(embed: Embed, command: dict[str, Any]) -> dict[str, Any]:
     if what == "requests":
         for request in texts[: command["warm_up"]]:
             embed(request, batch)
-        return {"latencies_ms": [timed(embed, request, batch) * 1e3 for request in texts]}
+        latencies = []
+        for request in texts:
+            time.sleep(command["pause_ms"] / 1e3)
+            latencies.append(timed(embed, request, batch) * 1e3)
+        return {"latencies_ms": latencies}
     raise ValueError(f"do: expected memory, embed, bulk or requests, got {what!r}")
 
 

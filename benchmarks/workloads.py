@@ -4,7 +4,7 @@ import hashlib
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from minilm_onnx import SentenceEncoder
@@ -15,6 +15,7 @@ SHORT_TOKENS = 64
 LONG_TOKENS = 240
 MOST_LONG = 200
 SWEEP_TOKENS = 6_000
+QUICK_SWEEP_TOKENS = 1_500
 CHECK_TEXTS = 500
 SAMPLE_TEXTS = 2000
 SEED = 20240
@@ -45,16 +46,18 @@ class Workload:
         texts: for bulk work.
         tokens: of each of `texts`, special tokens included, 256 at most.
         requests: for latency; each is embedded by a call of its own.
+        pause_ms: to rest before each of these calls, as between people's queries.
     """
 
     name: str
     texts: list[str] = field(default_factory=list)
     tokens: list[int] = field(default_factory=list)
     requests: list[list[str]] = field(default_factory=list)
+    pause_ms: int = 0
 
     def digest(self) -> str:
         """Name what is embedded, for the records' keys."""
-        data = json.dumps([self.texts, self.requests]).encode()
+        data = json.dumps([self.texts, self.requests, self.pause_ms]).encode()
         return hashlib.sha256(data).hexdigest()[:12]
 
     def sample(self, tokens: int) -> "Workload":
@@ -66,7 +69,7 @@ class Workload:
         """Give so many texts, evenly spread over all."""
         kept = spread(len(self.texts), count)
         texts = [self.texts[i] for i in kept]
-        return Workload(self.name, texts, [self.tokens[i] for i in kept], self.requests)
+        return replace(self, texts=texts, tokens=[self.tokens[i] for i in kept])
 
 
 def spread(length: int, count: int) -> list[int]:
@@ -125,6 +128,7 @@ def choose(texts: Sequence[str]) -> list[Workload]:
     corpus = with_tokens("corpus", texts)
     return [
         Workload("query", requests=[[query] for query in QUERIES * 20]),
+        Workload("query_idle", requests=[[query] for query in QUERIES * 4], pause_ms=50),
         *(
             Workload(f"request_{size}", requests=draw_requests(texts, size, count))
             for size, count in ((1, 200), (8, 30), (32, 12))
