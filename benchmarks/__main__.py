@@ -73,8 +73,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         type=float,
         default=8.0,
         metavar="S",
-        help="longest measurement: slower contenders get a share of the texts, which the "
-        "report says; default %(default)s",
+        help="longest measurement over the corpus, others get a third: slower contenders are "
+        "given a share of the texts, which the report says; default %(default)s",
     )
     running.add_argument(
         "--quick",

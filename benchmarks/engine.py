@@ -9,12 +9,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import module
-from benchmarks.environments import ROOT, model_folder, python
+from benchmarks.environments import ROOT, worker_command, worker_environment
 from benchmarks.machine import busy_seconds, foreign_cores, process_seconds
 
 PATIENCE_SECONDS = 900
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 class EngineError(Exception):
@@ -47,9 +45,7 @@ class Engine:
                 stderr=log,
                 text=True,
                 cwd=ROOT,
-                env=os.environ
-                | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
-                | dict.fromkeys(THREAD_VARIABLES, str(threads)),
+                env=worker_environment(threads),
             )
         self.ready: dict[str, Any] = self._answer()
         self._process.send_signal(signal.SIGSTOP)
@@ -100,13 +96,3 @@ class Engine:
     def _foreign_seconds(self) -> float:
         mine = process_seconds(self._process.pid) + process_seconds(os.getpid())
         return busy_seconds() - mine
-
-
-def worker_command(name: str, home: Path, threads: int) -> list[str]:
-    """Give the command that starts a contender's worker."""
-    interpreter, folder = python(home, name), model_folder(home, name)
-    own = getattr(module(name), "worker", None)
-    if own is not None:
-        found: list[str] = own(interpreter.parents[1], folder, threads)
-        return found
-    return [str(interpreter), "-m", "benchmarks.worker", name, str(folder), str(threads)]

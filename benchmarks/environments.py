@@ -17,6 +17,7 @@ from benchmarks.machine import hold
 
 ROOT = Path(__file__).parents[1]
 HOME = Path(__file__).parent / ".environments"
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Note:
     Attributes:
         contender: its name.
         requirements: what pip was asked for.
-        step: "ready", or the step that failed: "install" or "prepare".
+        step: "ready", or the step that failed: "install", "prepare" or "load".
         reason: the last lines of what failed said.
         installed_mib: size of the environment's packages.
         model_mib: size of what the checkpoint was converted to.
@@ -80,6 +81,13 @@ def set_up(name: str, home: Path, checkpoint: Path, lock: Path | None) -> Note:
             npm_install(home / name / "venv", npm)
         step = "prepare"
         convert(name, home, checkpoint, lock)
+        step = "load"
+        call(
+            worker_command(name, home, 1),
+            cwd=ROOT,
+            env=worker_environment(1),
+            stdin=subprocess.DEVNULL,
+        )
         step = "ready"
     except subprocess.CalledProcessError as error:
         reason = "\n".join(str(error.output).strip().splitlines()[-15:])
@@ -139,8 +147,24 @@ def convert(name: str, home: Path, checkpoint: Path, lock: Path | None) -> None:
         call(
             [str(interpreter), "-m", "benchmarks.prepare", name, str(checkpoint), str(folder)],
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"},
+            env=worker_environment(os.cpu_count() or 1),
         )
+
+
+def worker_command(name: str, home: Path, threads: int) -> list[str]:
+    """Give the command that starts a contender's worker."""
+    interpreter, folder = python(home, name), model_folder(home, name)
+    own = getattr(module(name), "worker", None)
+    if own is not None:
+        found: list[str] = own(interpreter.parents[1], folder, threads)
+        return found
+    return [str(interpreter), "-m", "benchmarks.worker", name, str(folder), str(threads)]
+
+
+def worker_environment(threads: int) -> dict[str, str]:
+    """Give the environment variables of a worker."""
+    fixed = {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}
+    return os.environ | fixed | dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
 def call(command: list[str], **options: Any) -> None:

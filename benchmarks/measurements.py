@@ -19,12 +19,16 @@ from benchmarks.machine import MOST_FOREIGN_CPU, watch
 from benchmarks.workloads import QUERIES, QUICK_SWEEP_TOKENS, SWEEP_TOKENS, Workload, spread
 
 WARM_UP = 5
+# Of requests of several texts one is enough.
+WARM_UP_MANY = 1
 # Of a measurement beside which others worked.
 TRIES = 3
 SWEEP_REQUESTS = 3
-LEAST_REQUESTS = 5
+LEAST_REQUESTS = 4
+# The corpus decides the order of the table, so it may take longest.
+SHARE_OF_OTHERS = 0.3
 # A second pass over the sample would tell no more of an engine this slow.
-SLOW_SWEEP_SECONDS = 3.0
+SLOW_SWEEP_SECONDS = 1.0
 # Below this an engine does something else: another limit, another order, another model.
 LEAST_MEAN_COSINE = 0.9
 
@@ -101,9 +105,14 @@ def sweep(bench: Bench, name: str, workload: Workload) -> None:
 def batches_of(bench: Bench, name: str, workload: Workload) -> Sequence[Batch]:
     """Give the batch settings worth trying: one for a lone text, and in a quick run."""
     every: Sequence[Batch] = module(name).BATCHES
-    if workload.requests and len(workload.requests[0]) == 1:
+    if lone(workload):
         return every[:1]
     return every[len(every) // 2 :][:1] if bench.quick else every
+
+
+def lone(workload: Workload) -> bool:
+    """Tell whether requests of a single text are measured."""
+    return bool(workload.requests) and len(workload.requests[0]) == 1
 
 
 def timed(bench: Bench, name: str, workload: Workload, batch: Batch) -> dict[str, Any]:
@@ -117,7 +126,7 @@ def timed(bench: Bench, name: str, workload: Workload, batch: Batch) -> dict[str
                     do="requests",
                     texts=texts,
                     batch=batch,
-                    warm_up=1 if bench.quick else WARM_UP,
+                    warm_up=WARM_UP if lone(workload) and not bench.quick else WARM_UP_MANY,
                     pause_ms=workload.pause_ms,
                 )
                 answer["latencies_ms"] = [round(ms, 4) for ms in answer["latencies_ms"]]
@@ -147,7 +156,8 @@ def measure(bench: Bench, name: str, workload: Workload, number: int) -> None:
     if bench.records.find(name, workload.name, number, workload.digest()):
         return
     best = best_sweep(bench, name, workload)
-    part = affordable(workload, best, bench.most_seconds)
+    share = 1.0 if workload.name == "corpus" else SHARE_OF_OTHERS
+    part = affordable(workload, best, bench.most_seconds * share)
     measured = {
         "batch": best["batch"],
         "texts": len(part.texts),

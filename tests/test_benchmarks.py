@@ -223,7 +223,7 @@ def test_a_slow_contender_gets_a_share_of_the_work() -> None:
     calls = Workload("query", requests=[[str(i)] for i in range(40)])
     kept = affordable(calls, {"seconds": 1.5, "latencies_ms": [500.0] * 3}, 10.0)
     assert len(kept.requests) == 20
-    assert len(affordable(calls, {"seconds": 99.0, "latencies_ms": [3e4] * 3}, 1.0).requests) == 5
+    assert len(affordable(calls, {"seconds": 99.0, "latencies_ms": [3e4] * 3}, 1.0).requests) == 4
 
 
 def test_another_model_is_said_to_be_one() -> None:

@@ -34,8 +34,7 @@ def _run(arguments: list[str]) -> int:
         code = run(options)
         sys.stdout.flush()
     except BrokenPipeError:
-        code = 0  # whoever read the output has seen enough
-        _drop_stdout()
+        raise
     except OSError as error:
         # Files are dealt with where they are opened, so this is stdout.
         _drop_stdout()
@@ -55,7 +54,13 @@ def _drop_stdout() -> None:
 def report_errors(run: Callable[[list[str]], int], arguments: list[str]) -> int:
     """Run a command; print what went wrong as one line on stderr."""
     try:
-        return run(arguments)
+        code = run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _drop_stdout()
+        return 0  # whoever read the output has seen enough
     except MiniLMError as error:
         message = " ".join(str(error).split())
         print(f"error: {message}", file=sys.stderr)
