@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+
+from minilm_onnx.silent import onnxruntime
 
 PROBES = Path(__file__).parent / "probes"
 LAYERS = 6

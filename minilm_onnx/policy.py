@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from minilm_onnx.batches import TOKEN_BUDGET
 from minilm_onnx.cpus import affinity, available_cpus
 from minilm_onnx.errors import InputError
+from minilm_onnx.silent import onnxruntime
 
 SATURATION = Path(__file__).parent / "probes" / "saturation.onnx"
 # More than any machine has; beyond it onnxruntime's own limits fail in less clear ways.

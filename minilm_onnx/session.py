@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
 from minilm_onnx.arrays import FloatArray, IdArray
 from minilm_onnx.batches import cost, plan
 from minilm_onnx.cpus import staying_on
 from minilm_onnx.errors import ArtifactError, SessionError
 from minilm_onnx.policy import Policy
+from minilm_onnx.silent import onnxruntime
 
 # What a graph may ask for beside the ids, and what a batch without padding answers.
 KNOWN_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}

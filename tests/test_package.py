@@ -1,7 +1,9 @@
 """What the package is as a whole: its imports, its documents, its files."""
 
 import hashlib
+import os
 import re
+import signal
 import subprocess
 import sys
 from importlib.metadata import requires
@@ -54,6 +56,43 @@ def test_embedding_needs_no_network() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout == "(384,)\n"
+
+
+def test_onnxruntime_is_kept_from_reporting() -> None:
+    """Its reporting threads would keep the forked process from ending."""
+    code = (
+        "import os, sys, minilm_onnx\n"
+        "assert os.environ['ORT_DISABLE_TELEMETRY'] == '1'\n"
+        "child = os.fork() if hasattr(os, 'fork') else None\n"
+        "if child == 0: sys.exit(7)\n"
+        "print(child and os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))"
+    )
+    # What else makes onnxruntime silent: on a machine of this project's own it is not set.
+    loud = {"CI", "ORT_DISABLE_TELEMETRY", "ORT_RUNNING_UNIT_TESTS"}
+    environment = {key: value for key, value in os.environ.items() if key not in loud}
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=60)
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    assert output in ("7\n", "None\n")
+
+
+def test_onnxruntime_is_imported_in_one_place() -> None:
+    package = Path(minilm_onnx.__file__).parent
+    found = [
+        path.name
+        for path in package.rglob("*.py")
+        if re.search(r"^\s*(import|from) onnxruntime", path.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert found == ["silent.py"]
 
 
 def test_the_bundled_files_fit_the_wheel() -> None:
