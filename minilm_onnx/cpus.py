@@ -4,7 +4,7 @@ import math
 import os
 import platform
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 # As Linux calls them on x86 and on ARM.
@@ -49,11 +49,14 @@ def staying_on(cpus: Sequence[int], place: int) -> Iterator[None]:
     if not cpus or not set(cpus) <= set(before := affinity()):
         yield
         return
-    os.sched_setaffinity(0, {cpus[place]})
+    # Faster, but not needed: a sandbox may forbid it, and a CPU may be taken away meanwhile.
     try:
+        with suppress(OSError):
+            os.sched_setaffinity(0, {cpus[place]})
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        with suppress(OSError):
+            os.sched_setaffinity(0, before)
 
 
 def cgroup_quota(root: Path = Path("/")) -> float | None:

@@ -151,6 +151,17 @@ def test_a_thread_that_somebody_restricted_is_left_alone() -> None:
         os.sched_setaffinity(0, before)
 
 
+@pytest.mark.skipif(len(affinity()) < 2, reason="needs two CPUs that can be told apart")
+def test_a_sandbox_that_forbids_pinning_only_costs_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(BUNDLED / GRAPH, choose_policy(threads=2, pinning=True))
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refuse)
+    assert session.run(np.array([[101, 2000, 102]])).shape == (1, 3, 384)
+
+
 @pytest.mark.parametrize("name", ["spinning", "pinning", "exact_products"])
 def test_policy_refuses_a_switch_that_is_no_bool(name: str) -> None:
     with pytest.raises(InputError, match=f"{name}: expected True, False or None, got 'no'"):
