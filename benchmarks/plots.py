@@ -54,7 +54,9 @@ def speed(lines: Sequence[Line], axes: Any) -> None:
     axes.set_xlabel("texts a second over the corpus: faster to the right")
     axes.set_ylabel("1 - mean cosine to fp32: nearer to the top")
     axes.grid(visible=True, which="major", color="#dddddd")
-    adjust_text(labels, ax=axes, expand=(1.2, 2.0), arrowprops={"arrowstyle": "-", "color": PALE, "lw": 0.5})
+    adjust_text(
+        labels, ax=axes, expand=(1.2, 2.0), arrowprops={"arrowstyle": "-", "color": PALE, "lw": 0.5}
+    )
 
 
 def latency(lines: Sequence[Line], axes: Any) -> None:
