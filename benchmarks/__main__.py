@@ -51,7 +51,12 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     }
 
     setting = commands.add_parser("setup", help="make environments")
-    setting.add_argument("names", nargs="*", metavar="NAME", help="contenders; default: all")
+    setting.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="contenders, beside this project and the reference; default: all",
+    )
     setting.add_argument("--checkpoint", type=Path, required=True, metavar="DIR")
     setting.add_argument("--home", **home)
     setting.add_argument("--lock", **lock)
@@ -105,6 +110,8 @@ def main(arguments: list[str]) -> int:
             f"got {', '.join(unknown)}"
         )
     if options.command == "setup":
+        # Every run needs these two.
+        names = list(dict.fromkeys([*names, contenders.OURS, contenders.REFERENCE]))
         return 0 if set_up_all(names, options.home, options.checkpoint, options.lock) else 1
     if options.command == "report":
         lines = [line for path in options.files for line in read_lines(path)]
