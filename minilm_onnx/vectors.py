@@ -1,25 +1,251 @@
-"""What is done with vectors once they are made."""
+"""What is done with vectors once they are made: compare, shorten, quantise."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
+import numpy.typing as npt
 
-from minilm_onnx.arrays import FloatArray
+from minilm_onnx.arrays import CodeArray, FloatArray
 from minilm_onnx.errors import InputError
 from minilm_onnx.pooling import l2_normalize
 
+Vectors: TypeAlias = FloatArray | Sequence[FloatArray] | Sequence[Sequence[float]] | Sequence[float]
+Measure: TypeAlias = Literal["cosine", "dot", "euclidean", "manhattan"]
+Precision: TypeAlias = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 
-def similarity(a: FloatArray, b: FloatArray) -> FloatArray:
-    """Compute the cosine similarity of every row of `a` with every row of `b`.
+TYPES = {"int8": np.int8, "uint8": np.uint8, "binary": np.int8, "ubinary": np.uint8}
+# Ranges of fewer vectors than these hardly cover what comes later.
+ENOUGH_FOR_RANGES = 100
+
+
+def similarity(a: Vectors, b: Vectors, measure: Measure = "cosine") -> FloatArray:
+    """Compare every row of `a` with every row of `b`; a higher figure is more alike.
+
+    The same values as sentence-transformers' `similarity`, whose distances are negative too.
 
     Args:
-        a: (N, H) float32, or one vector (H,).
-        b: (M, H) float32, or one vector (H,).
+        a: (N, H) float, or one vector (H,).
+        b: (M, H) float, or one vector (H,).
+        measure: "cosine"; "dot"; "euclidean" or "manhattan", the negative distance.
 
     Returns:
         (N, M) float32.
 
     Raises:
-        InputError: the two are not one- or two-dimensional with the same H.
+        InputError: the two are not one- or two-dimensional with the same H, or the measure is
+            not one of these.
     """
+    compared: FloatArray = _measure(measure, _MEASURES)(*_rows(a, b))
+    return compared
+
+
+def similarity_pairwise(a: Vectors, b: Vectors, measure: Measure = "cosine") -> FloatArray:
+    """Compare each row of `a` with the row of `b` beside it.
+
+    Args:
+        a: (N, H) float, or one vector (H,).
+        b: (N, H) float, or one vector (H,).
+        measure: as in `similarity`.
+
+    Returns:
+        (N,) float32.
+
+    Raises:
+        InputError: the two are not of the same shape, or the measure is unknown.
+    """
+    left, right = _rows(a, b)
+    if left.shape != right.shape:
+        raise InputError(
+            f"similarity_pairwise: expected two arrays of one shape, got {np.shape(a)} and "
+            f"{np.shape(b)}; use similarity to compare all with all"
+        )
+    return _measure(measure, _PAIRWISE)(left, right)
+
+
+def truncate_embeddings(
+    embeddings: FloatArray, truncate_dim: int, *, normalize: bool = False
+) -> FloatArray:
+    """Keep the first components of each vector.
+
+    all-MiniLM-L6-v2 was not trained for this (as Matryoshka models are), so it costs quality.
+
+    Args:
+        embeddings: (N, H) or (H,) float32.
+        truncate_dim: components to keep, at most H.
+        normalize: whether to scale what is kept to length 1 again. sentence-transformers does not
+            unless told to; cosines do not need it, dot products do.
+
+    Returns:
+        (N, truncate_dim) or (truncate_dim,) float32.
+
+    Raises:
+        InputError: there are fewer components than that.
+    """
+    array = np.asarray(embeddings, dtype=np.float32)
+    if array.ndim not in (1, 2):
+        raise InputError(f"embeddings: expected (N, H) or (H,), got {array.shape}; encode texts")
+    if isinstance(truncate_dim, bool) or not isinstance(truncate_dim, int | np.integer):
+        raise InputError(f"truncate_dim: expected an int, got {truncate_dim!r}; leave it out")
+    if not 1 <= truncate_dim <= array.shape[-1]:
+        raise InputError(
+            f"truncate_dim: expected 1 to {array.shape[-1]}, the components there are, "
+            f"got {truncate_dim}; leave it out to keep all"
+        )
+    kept: FloatArray = np.ascontiguousarray(array[..., :truncate_dim])
+    return l2_normalize(np.atleast_2d(kept)).reshape(kept.shape) if normalize else kept
+
+
+def quantize_embeddings(
+    embeddings: Vectors,
+    precision: Precision,
+    ranges: npt.ArrayLike | None = None,
+    calibration_embeddings: Vectors | None = None,
+) -> FloatArray | CodeArray:
+    """Store vectors in a byte, or a bit, a component.
+
+    The same values as sentence-transformers' function of this name.
+
+    Args:
+        embeddings: (N, H) float.
+        precision: "float32" changes nothing but the type. "int8" and "uint8": 256 steps between
+            the least and the greatest value of each component. "ubinary": the sign, 8 components
+            a byte; "binary": that minus 128.
+        ranges: (2, H), the least and the greatest values, for "int8" and "uint8". Vectors are
+            only to be compared if they were stored with the same ranges.
+        calibration_embeddings: (K, H) float, to take the ranges from instead; without either they
+            are those of `embeddings`.
+
+    Returns:
+        (N, H) float32, int8 or uint8; (N, H / 8) for binary, rounded up.
+
+    Raises:
+        InputError: the vectors are not (N, H) floats, the ranges not (2, H), or the precision is
+            unknown.
+    """
+    array = np.asarray(embeddings)
+    if array.ndim != 2 or array.dtype.kind != "f":
+        raise InputError(
+            f"embeddings: expected (N, H) floats, got {array.dtype} of shape {array.shape}; "
+            "quantise what encode gives"
+        )
+    if precision == "float32":
+        same: FloatArray = array.astype(np.float32)
+        return same
+    if precision in ("binary", "ubinary"):
+        bits: npt.NDArray[np.uint8] = np.packbits(array > 0, axis=-1)
+        return bits if precision == "ubinary" else (bits.astype(np.int16) - 128).astype(np.int8)
+    if precision not in ("int8", "uint8"):
+        raise InputError(
+            f"precision: expected {', '.join(get_args(Precision))}, got {precision!r}; choose one"
+        )
+    if ranges is None and calibration_embeddings is None and not len(array):
+        empty: CodeArray = np.empty(array.shape, dtype=TYPES[precision])
+        return empty
+    if ranges is None:
+        ranges = ranges_of(array if calibration_embeddings is None else calibration_embeddings)
+    bounds = np.asarray(ranges)
+    if bounds.shape != (2, array.shape[1]):
+        raise InputError(
+            f"ranges: expected (2, {array.shape[1]}), got {bounds.shape}; give the least and the "
+            "greatest value of each component"
+        )
+    steps = (bounds[1] - bounds[0]) / 255
+    steps = np.where(steps == 0, 1, steps)
+    codes = np.clip(np.floor((array - bounds[0]) / steps), 0, 255)
+    stored: CodeArray = codes.astype(np.uint8)
+    if precision == "int8":
+        stored = (codes - 128).astype(np.int8)
+    return stored
+
+
+def ranges_of(embeddings: Vectors) -> FloatArray:
+    """Give the least and the greatest value of each component, for `quantize_embeddings`.
+
+    Args:
+        embeddings: (N, H) float; some hundreds, like those to come.
+
+    Returns:
+        (2, H), in the vectors' own type.
+
+    Raises:
+        InputError: there are none.
+    """
+    array = np.asarray(embeddings)
+    if array.ndim != 2 or not len(array):
+        raise InputError(f"embeddings: expected (N, H), N at least 1, got {array.shape}")
+    if len(array) < ENOUGH_FOR_RANGES:
+        warnings.warn(
+            f"ranges of {len(array)} vectors hardly cover others; give {ENOUGH_FOR_RANGES} or more "
+            "as calibration_embeddings, or ranges",
+            stacklevel=3,
+        )
+    bounds: FloatArray = np.vstack((array.min(axis=0), array.max(axis=0)))
+    return bounds
+
+
+def dequantize_embeddings(
+    codes: CodeArray, precision: Precision, ranges: npt.ArrayLike | None = None
+) -> FloatArray:
+    """Give back what is left of stored vectors.
+
+    Args:
+        codes: what `quantize_embeddings` gave, (N, H) or, for binary, (N, H / 8).
+        precision: as given there, but for "float32"; binary gives -1 and 1.
+        ranges: (2, H) as used there; needed for "int8" and "uint8".
+
+    Returns:
+        (N, H) float32, each value in the middle of its step.
+
+    Raises:
+        InputError: there are no ranges where there must be, or the precision is unknown.
+    """
+    array: Any = check_codes(codes, precision)
+    if precision in ("binary", "ubinary"):
+        unsigned = array if precision == "ubinary" else array.astype(np.int16) + 128
+        signs: FloatArray = np.unpackbits(unsigned.astype(np.uint8), axis=-1).astype(np.float32)
+        return 2 * signs - 1
+    bounds = check_ranges(ranges, precision, array.shape[1])
+    steps = array.astype(np.float32) + np.float32(128 if precision == "int8" else 0)
+    values: FloatArray = bounds[0] + (steps + np.float32(0.5)) * (bounds[1] - bounds[0]) / 255
+    return values
+
+
+def check_codes(codes: npt.ArrayLike, precision: Precision) -> CodeArray:
+    """Give codes as the array they must be: (N, H), of the precision's type.
+
+    Raises:
+        InputError: they are something else, or the precision is none of bytes or bits.
+    """
+    if precision not in TYPES:
+        raise InputError(f"precision: expected {', '.join(TYPES)}, got {precision!r}; choose one")
+    array: CodeArray = np.asarray(codes)
+    if array.ndim != 2 or array.dtype != TYPES[precision]:
+        raise InputError(
+            f"codes: expected (N, H) {np.dtype(TYPES[precision])} for {precision}, got "
+            f"{array.dtype} of shape {array.shape}; give what quantize_embeddings gave"
+        )
+    return array
+
+
+def check_ranges(ranges: npt.ArrayLike | None, precision: Precision, width: int) -> FloatArray:
+    """Give ranges as (2, H) float32.
+
+    Raises:
+        InputError: they are missing or of another shape.
+    """
+    bounds = np.asarray(ranges, dtype=np.float32) if ranges is not None else np.empty(0)
+    if bounds.shape != (2, width):
+        raise InputError(
+            f"ranges: expected the (2, {width}) that {precision} codes were made with, got "
+            f"{None if ranges is None else bounds.shape}; keep them beside the codes"
+        )
+    return bounds
+
+
+def _rows(a: Vectors, b: Vectors) -> tuple[FloatArray, FloatArray]:
+    """Make two arrays of rows, (N, H) and (M, H) float32."""
     try:
         left, right = (np.atleast_2d(np.asarray(vectors, dtype=np.float32)) for vectors in (a, b))
     except (TypeError, ValueError) as error:
@@ -31,5 +257,41 @@ def similarity(a: FloatArray, b: FloatArray) -> FloatArray:
             f"similarity: expected (N, H) and (M, H), got {np.shape(a)} and {np.shape(b)}; "
             "give vectors of one model"
         )
-    cosines: FloatArray = l2_normalize(left) @ l2_normalize(right).T
-    return cosines
+    return left, right
+
+
+def _measure(
+    name: str, known: dict[str, Callable[[FloatArray, FloatArray], Any]]
+) -> Callable[[FloatArray, FloatArray], FloatArray]:
+    if name not in known:
+        raise InputError(f"measure: expected {', '.join(known)}, got {name!r}; choose one")
+    return known[name]
+
+
+def _euclidean(a: FloatArray, b: FloatArray) -> FloatArray:
+    # In float64, since the squares of near vectors cancel.
+    left, right = a.astype(np.float64), b.astype(np.float64)
+    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * left @ right.T
+    distances: FloatArray = np.sqrt(np.maximum(squares, 0)).astype(np.float32)
+    return -distances
+
+
+def _manhattan(a: FloatArray, b: FloatArray) -> FloatArray:
+    distances: FloatArray = np.empty((len(a), len(b)), dtype=np.float32)
+    for line, row in zip(distances, a, strict=True):
+        line[:] = np.abs(b - row).sum(axis=1)
+    return -distances
+
+
+_MEASURES: dict[str, Callable[[FloatArray, FloatArray], Any]] = {
+    "cosine": lambda a, b: l2_normalize(a) @ l2_normalize(b).T,
+    "dot": lambda a, b: a @ b.T,
+    "euclidean": _euclidean,
+    "manhattan": _manhattan,
+}
+_PAIRWISE: dict[str, Callable[[FloatArray, FloatArray], Any]] = {
+    "cosine": lambda a, b: (l2_normalize(a) * l2_normalize(b)).sum(axis=1),
+    "dot": lambda a, b: (a * b).sum(axis=1),
+    "euclidean": lambda a, b: -np.sqrt(((a - b) ** 2).sum(axis=1)),
+    "manhattan": lambda a, b: -np.abs(a - b).sum(axis=1),
+}
