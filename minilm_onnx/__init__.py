@@ -2,7 +2,21 @@
 
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import ArtifactError, InputError, MiniLMError, SessionError
-from minilm_onnx.vectors import similarity
+from minilm_onnx.search import (
+    community_detection,
+    paraphrase_mining,
+    paraphrase_mining_embeddings,
+    semantic_search,
+    semantic_search_quantized,
+)
+from minilm_onnx.vectors import (
+    dequantize_embeddings,
+    quantize_embeddings,
+    ranges_of,
+    similarity,
+    similarity_pairwise,
+    truncate_embeddings,
+)
 
 __version__ = "0.1.0"
 
@@ -13,5 +27,15 @@ __all__ = [
     "SentenceEncoder",
     "SessionError",
     "__version__",
+    "community_detection",
+    "dequantize_embeddings",
+    "paraphrase_mining",
+    "paraphrase_mining_embeddings",
+    "quantize_embeddings",
+    "ranges_of",
+    "semantic_search",
+    "semantic_search_quantized",
     "similarity",
+    "similarity_pairwise",
+    "truncate_embeddings",
 ]

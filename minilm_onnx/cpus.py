@@ -2,7 +2,6 @@
 
 import math
 import os
-import platform
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -88,6 +87,8 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
 
 def cpu_name(root: Path = Path("/")) -> str:
     """Name the CPU or the board, and the instructions that decide between int8 kernels."""
+    import platform  # not needed to embed
+
     pairs = (line.partition(":") for line in _read(root / "proc/cpuinfo").splitlines())
     fields = {key.strip(): value.strip() for key, _, value in pairs}
     board = _read(root / "proc/device-tree/model").strip("\0 \n")

@@ -1,35 +1,67 @@
 """The product: texts in, unit vectors out."""
 
+import hashlib
+import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, get_args, overload
 
 import numpy as np
 
-from minilm_onnx.arrays import FloatArray
-from minilm_onnx.artifact import BUNDLED, TOKENIZER, Artifact, Manifest, load_artifact
-from minilm_onnx.batches import equal_length_batches
-from minilm_onnx.errors import ArtifactError, InputError, MiniLMError
+from minilm_onnx.arguments import Output, as_texts, choose_prompt, refuse
+from minilm_onnx.arrays import CodeArray, FloatArray, IdArray, Matrix, Vector
+from minilm_onnx.artifact import (
+    BUNDLED,
+    MAX_TOKENS,
+    MIN_TOKENS,
+    Artifact,
+    Manifest,
+    load_artifact,
+)
+from minilm_onnx.embedder import CANCELLED, Done, Embedder
+from minilm_onnx.errors import InputError
 from minilm_onnx.policy import Policy, check_positive, choose_policy
-from minilm_onnx.pooling import l2_normalize, mean_pool
-from minilm_onnx.session import Session
-from minilm_onnx.tokens import TokenizedTexts, describe, load_tokenizer, tokenize
-from minilm_onnx.vectors import similarity
+from minilm_onnx.progress import progress_bar
+from minilm_onnx.tokens import Overflow, TextReport, TokenizedTexts, describe, warn_of
+from minilm_onnx.vectors import (
+    Measure,
+    Precision,
+    quantize_embeddings,
+    similarity,
+    similarity_pairwise,
+    truncate_embeddings,
+)
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
+# Texts of a stream that are sorted by length and run together.
+STREAM_CHUNK = 2048
 
 
 class SentenceEncoder:
     """Sentence embeddings of all-MiniLM-L6-v2, without torch and without a network.
 
     A text's vector does not depend on the texts beside it: nothing is padded, and every
-    quantisation scale is fixed when the graph is made.
+    quantisation scale is fixed when the graph is made. An encoder may be shared between threads,
+    used after a fork, and pickled.
 
     Attributes:
         folder: the model folder in use.
         manifest: what that folder says it is; None for a graph that optimum wrote.
         dimension: components of a vector.
-        max_seq_length: tokens read of a text, special tokens included; the rest is cut.
+        max_seq_length: tokens read of a text, special tokens included; may be set.
         policy: how the CPU is used.
+        prompts: what is put before texts, by name; this model wants nothing.
+        default_prompt_name: the prompt of texts that are given none.
+        similarity_fn_name: how `similarity` compares: cosine, dot, euclidean or manhattan.
+        device: "cpu".
     """
+
+    device = "cpu"
 
     def __init__(
         self,
@@ -40,6 +72,7 @@ class SentenceEncoder:
         pinning: bool | None = None,
         exact_products: bool | None = None,
         token_budget: int | None = None,
+        cache_size: int = 0,
     ) -> None:
         """Load a model folder. Nothing needs to be set: None is what is best for this CPU.
 
@@ -57,6 +90,8 @@ class SentenceEncoder:
                 to use those, which are slower, where this CPU's fast ones do.
             token_budget: tokens a run may hold. Less is less memory, about 50 KiB a token and
                 thread; a single longer text still gets its run.
+            cache_size: texts whose vectors are kept, 1.6 KiB each and the text, for when they
+                come again; 0 for none.
 
         Raises:
             ArtifactError: the folder is missing, altered or unfamiliar.
@@ -69,80 +104,328 @@ class SentenceEncoder:
         artifact: Artifact = load_artifact(BUNDLED if model is None else Path(model).absolute())
         self.folder: Path = artifact.folder
         self.manifest: Manifest | None = artifact.manifest
-        self.max_seq_length: int = artifact.max_seq_length
-        self.policy: Policy = choose_policy(
+        self._max_seq_length = artifact.max_seq_length
+        policy = choose_policy(
             threads=threads,
             spinning=spinning,
             pinning=pinning,
             exact_products=exact_products,
             token_budget=token_budget,
         )
-        # The sums are computed while the graph loads: 15 ms less to the first vector. A plain
-        # thread, because an executor refuses to start once the main thread has ended.
-        altered: list[MiniLMError] = []
+        if isinstance(cache_size, bool) or cache_size != 0:
+            check_positive("cache_size", cache_size)
+        self.prompts: dict[str, str] = {"query": "", "document": ""}
+        self.default_prompt_name: str | None = None
+        self.similarity_fn_name: Measure = "cosine"
+        self._embedder = Embedder(artifact, policy, cache_size)
+        self.dimension: int = self._embedder.dimension
+        self._executor: tuple[int, ThreadPoolExecutor] | None = None
+        self._made_with: dict[str, Any] = {
+            "model": None if model is None else str(self.folder),
+            "threads": threads,
+            "spinning": spinning,
+            "pinning": pinning,
+            "exact_products": exact_products,
+            "token_budget": token_budget,
+            "cache_size": cache_size,
+        }
 
-        def verify() -> None:
-            try:
-                artifact.verify_graph()
-            except MiniLMError as error:
-                altered.append(error)
+    @overload
+    def encode(  # type: ignore[overload-overlap]  # a str is a Sequence of str too
+        self,
+        inputs: str,
+        *,
+        prompt_name: str | None = ...,
+        prompt: str | None = ...,
+        batch_size: int | None = ...,
+        show_progress_bar: bool | None = ...,
+        normalize_embeddings: bool = ...,
+        truncate_dim: int | None = ...,
+        overflow: Overflow = ...,
+    ) -> Vector: ...
 
-        verifier = threading.Thread(target=verify, name="minilm-onnx")
-        verifier.start()
-        try:
-            artifact.verify(TOKENIZER)
-            self._tokenizer = load_tokenizer(artifact.folder / TOKENIZER)
-            self._session = Session(artifact.graph, self.policy, artifact.verify_graph)
-        finally:
-            verifier.join()
-            if altered:
-                raise altered[0]  # says more than an error in loading: why it did not load
-        self.dimension: int = self._session.dimension
-        if artifact.manifest is not None and artifact.manifest.dimension != self.dimension:
-            raise ArtifactError(
-                f"{artifact.folder}: expected {artifact.manifest.dimension} components as its "
-                f"manifest says, got a graph of {self.dimension}; export the folder again"
-            )
+    @overload
+    def encode(
+        self,
+        inputs: Sequence[str],
+        *,
+        prompt_name: str | None = ...,
+        prompt: str | None = ...,
+        batch_size: int | None = ...,
+        show_progress_bar: bool | None = ...,
+        normalize_embeddings: bool = ...,
+        truncate_dim: int | None = ...,
+        overflow: Overflow = ...,
+    ) -> Matrix: ...
+
+    @overload  # with what changes the type
+    def encode(
+        self,
+        inputs: str | Sequence[str] | None = ...,
+        *,
+        sentences: str | Sequence[str] | None = ...,
+        prompt_name: str | None = ...,
+        prompt: str | None = ...,
+        batch_size: int | None = ...,
+        show_progress_bar: bool | None = ...,
+        output_value: Output = ...,
+        precision: Precision = ...,
+        convert_to_numpy: bool = ...,
+        convert_to_tensor: bool = ...,
+        device: str | None = ...,
+        normalize_embeddings: bool = ...,
+        truncate_dim: int | None = ...,
+        pool: None = ...,
+        chunk_size: None = ...,
+        overflow: Overflow = ...,
+    ) -> Any: ...
 
     def encode(
-        self, sentences: str | Sequence[str], *, batch_size: int | None = None
-    ) -> FloatArray:
-        """Embed texts.
+        self,
+        inputs: str | Sequence[str] | None = None,
+        *,
+        sentences: str | Sequence[str] | None = None,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        batch_size: int | None = None,
+        show_progress_bar: bool | None = None,
+        output_value: Output = "sentence_embedding",
+        precision: Precision = "float32",
+        convert_to_numpy: bool = True,
+        convert_to_tensor: bool = False,
+        device: str | None = None,
+        normalize_embeddings: bool = False,
+        truncate_dim: int | None = None,
+        pool: None = None,
+        chunk_size: None = None,
+        overflow: Overflow = "truncate",
+    ) -> FloatArray | CodeArray | list[FloatArray]:
+        """Embed texts, as `SentenceTransformer.encode` does; docs/encode.md compares the two.
 
         Args:
-            sentences: one text, or a sequence of N texts.
+            inputs: one text, or a sequence of N texts.
+            sentences: the older name of `inputs`.
+            prompt_name: which of `prompts` is put before every text.
+            prompt: what is put before every text, instead.
             batch_size: texts a run may hold at most; None for as many as is fastest.
                 The vectors are the same bits whatever it is.
+            show_progress_bar: whether to show a bar, on a terminal or in a notebook.
+            output_value: "token_embeddings" for the last hidden state of every token.
+            precision: see `quantize_embeddings`; for int8 and uint8 the ranges are those of this
+                call's vectors, as in sentence-transformers: to compare vectors of several calls,
+                keep float32 and quantise with ranges of your own.
+            convert_to_numpy: True.
+            convert_to_tensor: False.
+            device: None or "cpu".
+            normalize_embeddings: whether to scale to length 1 again what `truncate_dim` left; all
+                other vectors have length 1 anyway.
+            truncate_dim: components to keep; see `truncate_embeddings`.
+            pool: None.
+            chunk_size: None.
+            overflow: what becomes of texts of more than `max_seq_length` tokens. "truncate" reads
+                the first ones, "warn" says so; "error" refuses; "head_tail" reads the first and
+                the last half; "window" reads all in windows that overlap by a quarter, and
+                averages by tokens.
 
         Returns:
-            Unit vectors, (384,) float32 for a str and (N, 384) for a sequence, in its order.
+            Unit vectors, (384,) float32 for a str and (N, 384) for a sequence, in its order; of
+            other shape and type with `truncate_dim` and `precision`. For "token_embeddings" an
+            array of (T, 384) float32 for a str, a list of these for a sequence.
 
         Raises:
-            InputError: a text is not a str or not valid Unicode, or batch_size is not positive.
+            InputError: a text is not a str or not valid Unicode, or an argument is one that
+                cannot be honoured here.
+            SessionError: onnxruntime failed.
+
+        Warns:
+            UserWarning: most tokens of some texts are unknown to the model.
+        """
+        plain = output_value == "sentence_embedding"
+        if not plain and (precision != "float32" or truncate_dim is not None):
+            raise InputError(
+                "output_value: expected 'sentence_embedding' with precision or truncate_dim, got "
+                f"{output_value!r}; cut or quantise the token vectors yourself"
+            )
+        if not plain and overflow == "window":
+            raise InputError(
+                "overflow: expected another than 'window', since token_embeddings of windows that "
+                "overlap are no text's; use head_tail or truncate"
+            )
+        if precision not in get_args(Precision):
+            raise InputError(
+                f"precision: expected {', '.join(get_args(Precision))}, got {precision!r}"
+            )
+        if batch_size is not None:
+            check_positive("batch_size", batch_size)
+        if truncate_dim is not None:
+            check_positive("truncate_dim", truncate_dim, self.dimension)
+        refuse(
+            output_value=output_value,
+            convert_to_numpy=convert_to_numpy,
+            convert_to_tensor=convert_to_tensor,
+            device=device,
+            pool=pool,
+            chunk_size=chunk_size,
+        )
+        if inputs is not None and sentences is not None:
+            raise InputError("inputs: expected texts as inputs or as sentences, got both")
+        given = sentences if inputs is None else inputs
+        texts = [given] if isinstance(given, str) else as_texts(given)
+        before = choose_prompt(self.prompts, prompt_name, prompt, self.default_prompt_name)
+        if before:
+            texts = [before + text if isinstance(text, str) else text for text in texts]
+        with progress_bar(len(texts), show=bool(show_progress_bar)) as done:
+            if not plain:
+                tokens = self.tokenize_texts(texts, overflow=overflow)
+                warn_of(tokens.reports, self.max_seq_length, overflow)
+                states = self._embedder.hidden_states(tokens, batch_size, done)
+                return states[0] if isinstance(given, str) else states
+            vectors, reports = self._embedder.embed(
+                texts, self.max_seq_length, overflow, batch_size, done
+            )
+        warn_of(reports, self.max_seq_length, overflow)
+        if truncate_dim is not None:
+            vectors = truncate_embeddings(vectors, truncate_dim, normalize=normalize_embeddings)
+        finished: FloatArray | CodeArray = vectors
+        if precision != "float32":
+            finished = quantize_embeddings(vectors, precision)
+        return finished[0] if isinstance(given, str) else finished
+
+    def encode_query(self, inputs: str | Sequence[str], **options: Any) -> Any:
+        """Embed queries: `encode` with the prompt named "query"; this model's is empty."""
+        return self.encode(inputs, **self._with_prompt(options, "query"))
+
+    def encode_document(self, inputs: str | Sequence[str], **options: Any) -> Any:
+        """Embed documents: `encode` with the prompt named "document", "passage" or "corpus"."""
+        return self.encode(inputs, **self._with_prompt(options, "document", "passage", "corpus"))
+
+    def encode_stream(
+        self,
+        inputs: Iterable[str],
+        *,
+        batch_size: int | None = None,
+        overflow: Overflow = "truncate",
+    ) -> Iterator[Vector]:
+        """Embed texts as they come, in memory that does not grow with their number.
+
+        Args:
+            inputs: texts; 2,048 are read ahead.
+            batch_size: as in `encode`.
+            overflow: as in `encode`.
+
+        Returns:
+            (384,) float32 unit vectors one by one, in the order of the texts.
+
+        Raises:
+            InputError: as in `encode`; positions are counted within the texts read together.
             SessionError: onnxruntime failed.
         """
-        if isinstance(sentences, str):
-            vector: FloatArray = self.encode([sentences], batch_size=batch_size)[0]
-            return vector
-        return self.embed_tokens(self.tokenize_texts(sentences), batch_size=batch_size)
+        if isinstance(inputs, str | bytes | bytearray) or not isinstance(inputs, Iterable):
+            raise InputError(
+                f"inputs: expected an iterable of str, got {describe(inputs)}; use encode for one"
+            )
 
-    def tokenize_texts(self, texts: Sequence[str]) -> TokenizedTexts:
+        def vectors() -> Iterator[Vector]:
+            texts = iter(inputs)
+            while chunk := list(islice(texts, STREAM_CHUNK)):
+                yield from self.encode(chunk, batch_size=batch_size, overflow=overflow)
+
+        return vectors()
+
+    async def aencode(self, inputs: str | Sequence[str], **options: Any) -> Any:
+        """Embed texts without blocking the event loop.
+
+        One call at a time computes, on a thread of its own that uses all CPUs; others wait their
+        turn. A call that is cancelled stops after the batch it is at.
+
+        Args:
+            inputs: as in `encode`.
+            options: as in `encode`, but for `show_progress_bar`.
+
+        Returns:
+            What `encode` gives.
+
+        Raises:
+            InputError, SessionError: as in `encode`.
+        """
+        # Not needed for a first vector, and 40 ms to load.
+        import asyncio
+        from concurrent.futures import ThreadPoolExecutor
+
+        cancelled = threading.Event()
+        self._embedder.session.check_open()
+        executor = self._executor
+        if executor is None or executor[0] != os.getpid():
+            executor = os.getpid(), ThreadPoolExecutor(1, thread_name_prefix="minilm-onnx")
+            self._executor = executor
+
+        def work() -> Any:
+            token = CANCELLED.set(cancelled)
+            try:
+                return self.encode(inputs, **options)
+            finally:
+                CANCELLED.reset(token)
+
+        future = asyncio.get_running_loop().run_in_executor(executor[1], work)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            cancelled.set()
+            raise
+
+    def inspect(self, texts: Sequence[str], *, overflow: Overflow = "truncate") -> list[TextReport]:
+        """Say what the model sees of texts: tokens, how many are read, how many it knows.
+
+        Raises:
+            InputError: as in `encode`.
+        """
+        return self.tokenize_texts(texts, overflow=overflow).reports
+
+    def tokenize(self, texts: Sequence[str]) -> dict[str, IdArray]:
+        """Give what sentence-transformers' `tokenize` gives, as numpy arrays.
+
+        Returns:
+            input_ids, attention_mask and token_type_ids, (N, T) int64, padded to the longest.
+
+        Raises:
+            InputError: as in `encode`.
+        """
+        rows = self.tokenize_texts(texts).ids
+        width = max(map(len, rows), default=0)
+        ids = np.zeros((len(rows), width), dtype=np.int64)
+        for line, row in zip(ids, rows, strict=True):
+            line[: len(row)] = row
+        lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        mask = (np.arange(width) < lengths[:, None]).astype(np.int64)
+        return {
+            "input_ids": ids,
+            "attention_mask": mask,
+            "token_type_ids": np.zeros_like(ids),
+        }
+
+    def tokenize_texts(
+        self, texts: Sequence[str], *, overflow: Overflow = "truncate"
+    ) -> TokenizedTexts:
         """Turn texts into what the model will read of them.
 
         Raises:
             InputError: `texts` is not a sequence of str of valid Unicode.
         """
-        if isinstance(texts, np.ndarray) and texts.ndim == 1:
-            texts = texts.tolist()
-        if isinstance(texts, str | bytes | bytearray) or not isinstance(texts, Sequence):
-            raise InputError(
-                f"texts: expected a sequence of str, got {describe(texts)}; "
-                "give a list, for one text too"
-            )
-        return tokenize(self._tokenizer, texts, self.max_seq_length)
+        return self._embedder.tokenize(as_texts(texts), self.max_seq_length, overflow)
 
-    def embed_tokens(self, tokens: TokenizedTexts, *, batch_size: int | None = None) -> FloatArray:
+    def embed_tokens(
+        self,
+        tokens: TokenizedTexts,
+        *,
+        batch_size: int | None = None,
+        done: Done = lambda count: None,
+    ) -> Matrix:
         """Run the graph on tokenised texts: equal lengths together, then pool, normalise, reorder.
+
+        Args:
+            tokens: from `tokenize_texts`.
+            batch_size: as in `encode`.
+            done: called with the number of rows that were computed since.
 
         Returns:
             (N, 384) float32 unit rows.
@@ -151,24 +434,109 @@ class SentenceEncoder:
             InputError: batch_size is not a positive integer.
             SessionError: onnxruntime failed.
         """
-        if batch_size is not None:
-            check_positive("batch_size", batch_size)
-        vectors: FloatArray = np.empty((len(tokens.ids), self.dimension), dtype=np.float32)
-        lengths = [len(ids) for ids in tokens.ids]
-        batches = list(
-            equal_length_batches(
-                lengths, token_budget=self.policy.token_budget, max_texts=batch_size
-            )
-        )
-        ids = [[tokens.ids[i] for i in batch] for batch in batches]
-        rows = self._session.run_each(ids, lambda hidden: l2_normalize(mean_pool(hidden)))
-        for batch, unit in zip(batches, rows, strict=True):
-            vectors[batch] = unit
-        return vectors
+        return self._embedder.embed_tokens(tokens, batch_size, done)
 
-    def similarity(self, a: FloatArray, b: FloatArray) -> FloatArray:
-        """Compute the cosine similarity of every row of `a` with every row of `b`.
+    def similarity(self, a: FloatArray, b: FloatArray) -> Matrix:
+        """Compare every row of `a` with every row of `b` by `similarity_fn_name`.
 
         See minilm_onnx.similarity.
         """
-        return similarity(a, b)
+        return similarity(a, b, self.similarity_fn_name)
+
+    def similarity_pairwise(self, a: FloatArray, b: FloatArray) -> Vector:
+        """Compare each row of `a` with the row of `b` beside it by `similarity_fn_name`.
+
+        See minilm_onnx.similarity_pairwise.
+        """
+        return similarity_pairwise(a, b, self.similarity_fn_name)
+
+    @property
+    def policy(self) -> Policy:
+        """How the CPU is used."""
+        return self._embedder.policy
+
+    @property
+    def max_seq_length(self) -> int:
+        """Tokens read of a text, special tokens included."""
+        return self._max_seq_length
+
+    @max_seq_length.setter
+    def max_seq_length(self, value: int) -> None:
+        check_positive("max_seq_length", value, MAX_TOKENS)
+        if value < MIN_TOKENS:
+            raise InputError(f"max_seq_length: expected at least {MIN_TOKENS}, got {value}")
+        self._max_seq_length = int(value)
+
+    @property
+    def fingerprint(self) -> str:
+        """Name what vectors depend on: weights, recipe, precision, tokens read, pooling.
+
+        Vectors of encoders with different fingerprints are not to be compared. Keep it beside
+        vectors, and `check_fingerprint` before they are used.
+        """
+        parts = [
+            f"{name}={digest}" for name, digest in sorted(self._embedder.artifact.sha256.items())
+        ]
+        parts += [f"max_seq_length={self.max_seq_length}", "pooling=mean", "normalize=true"]
+        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+        name = self.manifest.model_id.rpartition("/")[2] if self.manifest else "unknown"
+        precision = self.manifest.precision if self.manifest else "unknown"
+        return f"{name}:{precision}:{self.max_seq_length}:{digest}"
+
+    def check_fingerprint(self, fingerprint: str) -> None:
+        """Refuse vectors that another model, precision or limit made.
+
+        Raises:
+            InputError: the fingerprint is not this encoder's.
+        """
+        if fingerprint != self.fingerprint:
+            raise InputError(
+                f"fingerprint: expected {self.fingerprint}, this encoder's, got {fingerprint!r}; "
+                "embed the texts again, or load the model that made the vectors"
+            )
+
+    def get_embedding_dimension(self) -> int:
+        """Give the number of components of a vector."""
+        return self.dimension
+
+    def get_sentence_embedding_dimension(self) -> int:
+        """Give the number of components of a vector; the older name."""
+        return self.dimension
+
+    def close(self) -> None:
+        """End the threads; the encoder cannot be used any more. Garbage collection does as much."""
+        self._embedder.session.close()
+        executor, self._executor = self._executor, None
+        if executor is not None and executor[0] == os.getpid():
+            executor[1].shutdown(cancel_futures=True)
+
+    def __enter__(self) -> "SentenceEncoder":
+        """Close at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep what the encoder was made with, not the model."""
+        changed = ("_max_seq_length", "prompts", "default_prompt_name", "similarity_fn_name")
+        return {"made_with": self._made_with, "set": {key: getattr(self, key) for key in changed}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Load the model again."""
+        SentenceEncoder.__init__(self, **state["made_with"])
+        for key, value in state["set"].items():
+            setattr(self, key, value)
+
+    def _with_prompt(self, options: dict[str, Any], *names: str) -> dict[str, Any]:
+        """Add the first prompt there is, unless the caller chose one."""
+        if options.get("prompt") is None and options.get("prompt_name") is None:
+            name = next((name for name in names if name in self.prompts), None)
+            return {**options, "prompt_name": name}
+        return options

@@ -1,8 +1,9 @@
 """One graph on this CPU: what runs on how many threads."""
 
+import ctypes
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,17 @@ EXTENDED = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
 
 # Work, in batches.cost's tokens, after which sessions of one thread are made: 0.3 s of it.
 SESSIONS_PAY = 4000.0
+
+
+@dataclass
+class OneAtATime:
+    """An onnxruntime session, and the turn to run it.
+
+    Callers that share one get slower together than one after the other: all of them spin.
+    """
+
+    session: onnxruntime.InferenceSession
+    turn: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Session:
@@ -54,25 +66,28 @@ class Session:
         """
         self.policy = policy
         self._graph, self._verify = graph, verify
-        self._session = load_graph(graph, policy)
-        self._apart: list[onnxruntime.InferenceSession] = []
+        session = load_graph(graph, policy)
+        self._shared: OneAtATime | None = OneAtATime(session)
+        self._apart: list[OneAtATime] = []
         self._shared_work = 0.0
         self._lock = threading.Lock()
-        self.inputs: Sequence[str] = [node.name for node in self._session.get_inputs()]
+        self._growing = threading.Lock()
+        self._closed = False
+        self.inputs: Sequence[str] = [node.name for node in session.get_inputs()]
         unknown = sorted(set(self.inputs) - KNOWN_INPUTS)
         if unknown or "input_ids" not in self.inputs:
             raise ArtifactError(
                 f"graph inputs: expected input_ids and at most attention_mask and "
                 f"token_type_ids, got {', '.join(self.inputs)}; export the model folder again"
             )
-        outputs = [node.name for node in self._session.get_outputs()]
+        outputs = [node.name for node in session.get_outputs()]
         self._output = next((name for name in HIDDEN_OUTPUTS if name in outputs), None)
         if self._output is None:
             raise ArtifactError(
                 f"graph outputs: expected {' or '.join(HIDDEN_OUTPUTS)}, "
                 f"got {', '.join(outputs)}; export with task feature-extraction"
             )
-        width = self._session.get_outputs()[outputs.index(self._output)].shape[-1]
+        width = session.get_outputs()[outputs.index(self._output)].shape[-1]
         if not isinstance(width, int):
             raise ArtifactError(
                 f"graph output {self._output}: expected a fixed last axis, got {width!r}; "
@@ -92,11 +107,38 @@ class Session:
         Raises:
             SessionError: onnxruntime failed.
         """
-        with staying_on(self.policy.pinned, 0):
-            return self._run(self._session, ids)
+        with self._lock:
+            self.check_open()
+            if self._shared is None:  # after a fork
+                self._verify()
+                self._shared = OneAtATime(load_graph(self._graph, self.policy))
+            shared = self._shared
+        with shared.turn, staying_on(self.policy.pinned, 0):
+            return self._run(shared.session, ids)
+
+    def check_open(self) -> None:
+        """Raise SessionError if this was closed."""
+        if self._closed:
+            raise SessionError("encoder: expected an open one, got a closed one; make another")
+
+    def close(self) -> None:
+        """Let go of onnxruntime's sessions and their threads; nothing can be run any more."""
+        with self._lock:
+            self._closed = True
+            self._shared, self._apart = None, []
+
+    def leave_behind(self) -> None:
+        """Start anew in a forked process."""
+        # Not ended either, not even with the process: their threads are only in the parent.
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object((self._shared, self._apart)))
+        self._shared, self._apart = None, []
+        self._lock, self._growing = threading.Lock(), threading.Lock()
 
     def run_each(
-        self, batches: Sequence[Sequence[IdArray]], finish: Callable[[FloatArray], FloatArray]
+        self,
+        batches: Sequence[Sequence[IdArray]],
+        finish: Callable[[FloatArray], FloatArray],
+        done: Callable[[int], object] = lambda count: None,
     ) -> list[FloatArray]:
         """Compute several batches, and give what is made of each in their order.
 
@@ -104,10 +146,13 @@ class Session:
             batches: token ids of B texts, each (T,) int64, T the same within a batch.
             finish: applied to each last hidden state, (B, T, H) float32, on the thread that
                 computed it, so that no more than one a thread is ever held.
+            done: called with the number of texts of each batch that is finished; what it raises
+                stops the others.
 
         Raises:
             SessionError: onnxruntime failed.
         """
+        self.check_open()
         shapes = [(len(texts), len(texts[0])) for texts in batches]
         shared, apart = plan(shapes, self.policy.threads)
         sessions = self._sessions(len(apart), sum(cost(*shape) for shape in shapes))
@@ -116,6 +161,7 @@ class Session:
         results: dict[int, FloatArray] = {}
         for place in shared:
             results[place] = finish(self.run(np.stack(batches[place])))
+            done(len(batches[place]))
         places = iter(apart)
         errors: list[BaseException] = []
 
@@ -125,8 +171,10 @@ class Session:
                     for place in places:  # one iterator for all threads: each takes the next
                         if errors:
                             return
-                        hidden = self._run(sessions[number], np.stack(batches[place]))
+                        with sessions[number].turn:
+                            hidden = self._run(sessions[number].session, np.stack(batches[place]))
                         results[place] = finish(hidden)
+                        done(len(batches[place]))
             except BaseException as error:  # an interrupt too must stop the others
                 errors.append(error)
 
@@ -148,7 +196,7 @@ class Session:
             raise errors[0]
         return [results[place] for place in range(len(batches))]
 
-    def _sessions(self, batches: int, work: float) -> list[onnxruntime.InferenceSession]:
+    def _sessions(self, batches: int, work: float) -> list[OneAtATime]:
         """Give a one-thread session for each thread that batches run apart need, at most.
 
         Each thread has its own, since threads that share one take over each other's buffers, and
@@ -156,16 +204,17 @@ class Session:
         are made once enough work has come that a first small request does not wait for them.
         """
         count = min(batches, self.policy.threads)
-        with self._lock:
-            if len(self._apart) < count:
+        with self._growing:  # not the lock that every run takes, since this lasts
+            apart = self._apart
+            if len(apart) < count:
                 self._shared_work += work
                 if self._shared_work < SESSIONS_PAY:
-                    return self._apart[:count] if len(self._apart) > 1 else []
+                    return apart[:count] if len(apart) > 1 else []
                 self._verify()
-            while len(self._apart) < count:
+            while len(apart) < count:
                 alone = replace(self.policy, threads=1, pinned=())
-                self._apart.append(load_graph(self._graph, alone))
-            return self._apart[:count]
+                apart.append(OneAtATime(load_graph(self._graph, alone)))
+            return apart[:count]
 
     def _run(self, session: onnxruntime.InferenceSession, ids: IdArray) -> FloatArray:
         feed = {"input_ids": ids}

@@ -1,8 +1,11 @@
-"""From texts to token ids."""
+"""From texts to token ids, and what of a text the model does not see."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -10,8 +13,40 @@ from tokenizers import Tokenizer
 from minilm_onnx.arrays import IdArray
 from minilm_onnx.errors import ArtifactError, InputError
 
+Overflow: TypeAlias = Literal["truncate", "warn", "error", "window", "head_tail"]
 # Texts given to the tokenizer at a time: its encodings weigh far more than the ids kept of them.
 SLICE = 256
+UNKNOWN = "[UNK]"
+# A text of which more than this share is unknown says little to the model.
+MOST_UNKNOWN = 0.5
+# Of a window, that the next one reads again.
+OVERLAP = 0.25
+
+
+@dataclass(frozen=True)
+class TextReport:
+    """What the model sees of a text.
+
+    Attributes:
+        tokens: its length, special tokens included.
+        kept: tokens that the model reads of it.
+        unknown: share of its own tokens, special ones left out, that the vocabulary has no word
+            for; they all look the same to the model.
+    """
+
+    tokens: int
+    kept: int
+    unknown: float
+
+    @property
+    def cut(self) -> bool:
+        """Whether something of it is not read."""
+        return self.kept < self.tokens
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether most of it is unknown."""
+        return self.unknown > MOST_UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -19,17 +54,36 @@ class TokenizedTexts:
     """What the model will read of some texts.
 
     Attributes:
-        ids: token ids of each text, special tokens included, each (T,) int64.
-        lengths: tokens of each text before it was cut, special tokens included.
+        ids: token ids to run, special tokens included, each (T,) int64; one row a text, but for
+            long texts that are read in windows.
+        windows: rows of `ids` that each text takes.
+        reports: what the model sees of each text.
     """
 
     ids: list[IdArray]
-    lengths: list[int]
+    windows: list[int]
+    reports: list[TextReport]
+
+    @property
+    def lengths(self) -> list[int]:
+        """Tokens of each text before it was cut, special tokens included."""
+        return [report.tokens for report in self.reports]
 
     @property
     def cut(self) -> int:
-        """Number of texts that were longer than the model reads."""
-        return sum(len(ids) < length for ids, length in zip(self.ids, self.lengths, strict=True))
+        """Number of texts that are longer than what the model reads of them."""
+        return sum(report.cut for report in self.reports)
+
+    @property
+    def unreadable(self) -> int:
+        """Number of texts that the vocabulary mostly has no words for."""
+        return sum(report.unreadable for report in self.reports)
+
+    @property
+    def spans(self) -> list[slice]:
+        """Rows of `ids` of each text."""
+        edges = accumulate(self.windows, initial=0)
+        return [slice(first, last) for first, last in pairwise(edges)]
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -54,25 +108,100 @@ def load_tokenizer(path: Path) -> Tokenizer:
     return tokenizer
 
 
-def tokenize(tokenizer: Tokenizer, texts: Sequence[str], max_seq_length: int) -> TokenizedTexts:
-    """Turn texts into token ids, cut to the first `max_seq_length` tokens.
+def tokenize(
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    max_seq_length: int,
+    overflow: Overflow = "truncate",
+) -> TokenizedTexts:
+    """Turn texts into token ids.
 
-    As sentence-transformers cuts: the first `max_seq_length - 1` ids, then the closing [SEP].
+    Args:
+        tokenizer: from `load_tokenizer`.
+        texts: what to read.
+        max_seq_length: tokens of a run, special tokens included.
+        overflow: what becomes of longer texts: "truncate" and "warn" keep the first
+            `max_seq_length - 1` ids and the closing [SEP], as sentence-transformers does;
+            "head_tail" the first and the last half; "window" all, in rows that overlap by a
+            quarter; "error" refuses them.
 
     Raises:
-        InputError: an element is not a str, or holds a lone surrogate; its position is named.
+        InputError: an element is not a str, or holds a lone surrogate, or is too long where that
+            is an error; its position is named.
     """
+    if overflow not in get_args(Overflow):
+        raise InputError(
+            f"overflow: expected {', '.join(get_args(Overflow))}, got {overflow!r}; choose one"
+        )
     check_texts(texts)
+    unknown = tokenizer.token_to_id(UNKNOWN)
     ids: list[IdArray] = []
-    lengths: list[int] = []
+    windows: list[int] = []
+    reports: list[TextReport] = []
     for first in range(0, len(texts), SLICE):
         for encoding in tokenizer.encode_batch_fast(list(texts[first : first + SLICE])):
-            full = encoding.ids
-            lengths.append(len(full))
+            full = np.array(encoding.ids, dtype=np.int64)
+            rows = [full]
             if len(full) > max_seq_length:
-                full = [*full[: max_seq_length - 1], full[-1]]
-            ids.append(np.array(full, dtype=np.int64))
-    return TokenizedTexts(ids, lengths)
+                rows = shorten(full, max_seq_length, overflow)
+            kept = len(full) if overflow == "window" else len(rows[0])
+            share = np.count_nonzero(full == unknown) / max(1, len(full) - 2)
+            ids += rows
+            windows.append(len(rows))
+            reports.append(TextReport(len(full), kept, share))
+    if overflow == "error":
+        refuse_long(reports, max_seq_length)
+    return TokenizedTexts(ids, windows, reports)
+
+
+def refuse_long(reports: Sequence[TextReport], max_seq_length: int) -> None:
+    """Raise InputError at the first text that the model does not read whole."""
+    for position, report in enumerate(reports):
+        if report.cut:
+            raise InputError(
+                f"texts[{position}]: expected at most {max_seq_length} tokens, "
+                f"got {report.tokens}; shorten it, or choose another overflow"
+            )
+
+
+def warn_of(reports: Sequence[TextReport], max_seq_length: int, overflow: Overflow) -> None:
+    """Say to the caller's caller what the model does not see."""
+    cut = sum(report.cut for report in reports)
+    if overflow == "warn" and cut:
+        warnings.warn(
+            f"{cut} of {len(reports)} texts are longer than {max_seq_length} tokens and were cut; "
+            'see inspect, or overflow="window"',
+            stacklevel=3,
+        )
+    unreadable = sum(report.unreadable for report in reports)
+    if unreadable:
+        warnings.warn(
+            f"{unreadable} of {len(reports)} texts are mostly unknown to the model, which reads "
+            "English: their vectors mean little; see inspect",
+            stacklevel=3,
+        )
+
+
+def shorten(full: IdArray, limit: int, overflow: Overflow) -> list[IdArray]:
+    """Make rows of at most `limit` ids of a longer text, [CLS] and [SEP] around each.
+
+    Args:
+        full: (T,) int64, T more than the limit.
+        limit: ids a row.
+        overflow: see `tokenize`.
+    """
+    if overflow == "head_tail":
+        head = limit // 2
+        return [np.concatenate([full[:head], full[head - limit :]])]
+    if overflow != "window":
+        return [np.concatenate([full[: limit - 1], full[-1:]])]
+    words = full[1:-1]
+    width = limit - 2
+    step = max(1, width - int(width * OVERLAP))
+    return [
+        np.concatenate([full[:1], words[first : first + width], full[-1:]])
+        for first in range(0, max(1, len(words) - width + step), step)
+    ]
 
 
 def check_texts(texts: Sequence[str]) -> None:

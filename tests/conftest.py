@@ -49,9 +49,19 @@ class FakeSession:
         self.shapes: list[tuple[int, ...]] = []
 
     def run_each(
-        self, batches: Sequence[Sequence[IdArray]], finish: Callable[[FloatArray], FloatArray]
+        self,
+        batches: Sequence[Sequence[IdArray]],
+        finish: Callable[[FloatArray], FloatArray],
+        done: Callable[[int], object],
     ) -> list[FloatArray]:
-        return [finish(self.run(np.stack(texts))) for texts in batches]
+        rows = []
+        for texts in batches:
+            rows.append(finish(self.run(np.stack(texts))))
+            done(len(texts))
+        return rows
+
+    def check_open(self) -> None:
+        pass
 
     def run(self, ids: IdArray) -> FloatArray:
         self.shapes.append(ids.shape)
@@ -65,8 +75,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> tuple[SentenceEncoder, FakeSession]
     """An encoder of four components whose vectors can be worked out by hand."""
     session = FakeSession()
     encoder = SentenceEncoder()
-    monkeypatch.setattr(encoder, "_session", session)
-    monkeypatch.setattr(encoder, "dimension", 4)
+    monkeypatch.setattr(encoder._embedder, "session", session)
+    monkeypatch.setattr(encoder._embedder, "dimension", 4)
     return encoder, session
 
 

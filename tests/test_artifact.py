@@ -146,7 +146,7 @@ def test_a_folder_replaced_while_in_use_is_refused_not_mixed(folder: Path) -> No
     """The second session is made when several texts first come; it must be of the same model."""
     encoder = SentenceEncoder(folder, threads=2)
     encoder.encode("one text")
-    many = ["two texts", "of different lengths"] * 1000
+    many = [f"text number {i}" + " and more" * (i % 2) for i in range(2000)]
     data = bytearray((folder / WEIGHTS).read_bytes())
     data[len(data) // 2] ^= 1
     (folder / WEIGHTS).unlink()  # as an upgrade does: the old file stays mapped
@@ -161,4 +161,7 @@ def test_a_relative_folder_outlives_a_change_of_directory(
     monkeypatch.chdir(folder.parent)
     encoder = SentenceEncoder(folder.name, threads=2)
     monkeypatch.chdir("/")
-    assert encoder.encode(["two texts", "of different lengths"] * 1000).shape == (2000, 384)
+    assert encoder.encode([f"text {i}" + " and more" * (i % 2) for i in range(2000)]).shape == (
+        2000,
+        384,
+    )

@@ -32,6 +32,18 @@ def test_embedding_loads_nothing_heavy() -> None:
     assert result.stdout == "[]\n"
 
 
+def test_importing_leaves_for_later_what_a_first_vector_does_not_need() -> None:
+    code = (
+        "import sys, numpy, onnxruntime, tokenizers; before = set(sys.modules); import minilm_onnx;"
+        "print(sorted({'asyncio', 'tqdm', 'ctypes', 'concurrent.futures'} "
+        "& (set(sys.modules) - before)))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "[]\n"
+
+
 def test_the_runtime_depends_on_three_packages() -> None:
     core = [line for line in requires("minilm-onnx") or [] if "extra ==" not in line]
     names = sorted(re.split(r"[<>=!~ ;\[]", line)[0] for line in core)

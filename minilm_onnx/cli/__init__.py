@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable
 
 from minilm_onnx import __version__
@@ -31,7 +32,9 @@ def _run(arguments: list[str]) -> int:
     if sys.stdout is None:
         raise MiniLMError("stdout: expected to write to it, got a closed one; use --out or > FILE")
     try:
-        code = run(options)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            code = run(options)
         sys.stdout.flush()
     except BrokenPipeError:
         raise
@@ -42,6 +45,11 @@ def _run(arguments: list[str]) -> int:
             f"stdout: expected to write on, got {error.strerror}; free some space or use --out"
         ) from error
     return code
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning as one line, without the place in the code."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _drop_stdout() -> None:

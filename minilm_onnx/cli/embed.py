@@ -54,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         options.out = None
     kind = _format(options.format, options.out)
     encoder = load_encoder(options)
-    count = cut = 0
+    count = cut = unreadable = 0
     with (
         TextFile(options.file) as source,
         open_output(options.out, kind, encoder.dimension) as output,
@@ -70,11 +70,14 @@ def run(options: argparse.Namespace) -> int:
             output.write(chunk, encoder.embed_tokens(tokens))
             count += len(chunk)
             cut += tokens.cut
+            unreadable += tokens.unreadable
             show(source.position(), count)
     where = options.out or "stdout"
     summary = f"{count} texts to {where}: {count} x {encoder.dimension} float32"
     if cut:
         summary += f"; {cut} were cut at {encoder.max_seq_length} tokens"
+    if unreadable:
+        summary += f"; {unreadable} are mostly unknown to the model, which reads English"
     print(summary, file=sys.stderr)
     return 0
 

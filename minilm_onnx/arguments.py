@@ -1,0 +1,88 @@
+"""What `encode` can be asked for, beyond texts to vectors."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from minilm_onnx.errors import InputError
+from minilm_onnx.tokens import describe
+
+Output: TypeAlias = Literal["sentence_embedding", "token_embeddings"]
+
+
+def as_texts(texts: Sequence[str] | None) -> Sequence[str]:
+    """Take a sequence of texts, also as a numpy array or what else lists its elements.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if isinstance(texts, np.ndarray) and texts.ndim == 1:
+        texts = texts.tolist()
+    if isinstance(texts, str | bytes | bytearray) or not isinstance(texts, Sequence):
+        raise InputError(
+            f"texts: expected a sequence of str, got {describe(texts)}; "
+            "give a list, for one text too"
+        )
+    return texts
+
+
+def choose_prompt(
+    prompts: Mapping[str, str], prompt_name: str | None, prompt: str | None, default: str | None
+) -> str:
+    """Give what is put before every text: the prompt, or the one of that name, or nothing.
+
+    Raises:
+        InputError: there is no prompt of that name, or the prompt is no str.
+    """
+    if prompt is not None:
+        if not isinstance(prompt, str):
+            raise InputError(f"prompt: expected a str or None, got {describe(prompt)}")
+        return prompt
+    name = default if prompt_name is None else prompt_name
+    if name is None:
+        return ""
+    if name not in prompts:
+        raise InputError(
+            f"prompt_name: expected one of {', '.join(prompts) or 'none'}, got {name!r}; add it "
+            "to encoder.prompts, or give prompt"
+        )
+    return prompts[name]
+
+
+def refuse(
+    *,
+    output_value: Any,
+    convert_to_numpy: Any,
+    convert_to_tensor: Any,
+    device: Any,
+    pool: Any,
+    chunk_size: Any,
+) -> None:
+    """Refuse what sentence-transformers' encode takes and this cannot do.
+
+    Raises:
+        InputError: with what to do instead.
+    """
+    if output_value not in ("sentence_embedding", "token_embeddings"):
+        raise InputError(
+            "output_value: expected 'sentence_embedding' or 'token_embeddings', got "
+            f"{output_value!r}; call encode for each of the two"
+        )
+    if convert_to_tensor:
+        raise InputError(
+            "convert_to_tensor: expected False, since there is no torch here, got "
+            f"{convert_to_tensor!r}; use torch.from_numpy(encoder.encode(...))"
+        )
+    if not convert_to_numpy:
+        raise InputError(
+            "convert_to_numpy: expected True, since there is no torch here, got "
+            f"{convert_to_numpy!r}; use list(encoder.encode(...)) for a list of vectors"
+        )
+    if device is not None and str(device) != "cpu":
+        raise InputError(f"device: expected None or 'cpu', got {device!r}; this runs on CPUs")
+    if pool is not None or chunk_size is not None:
+        name, value = ("pool", pool) if pool is not None else ("chunk_size", chunk_size)
+        raise InputError(
+            f"{name}: expected None, got {describe(value)}; one process uses all CPUs, see threads"
+        )

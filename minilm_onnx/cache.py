@@ -1,0 +1,43 @@
+"""Vectors of texts that come again."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable
+
+from minilm_onnx.arrays import FloatArray
+from minilm_onnx.tokens import TextReport
+
+Entry = tuple[FloatArray, TextReport]
+
+
+class VectorCache:
+    """Vectors and reports of the last texts asked for; safe to share between threads."""
+
+    def __init__(self, size: int) -> None:
+        """Keep `size` vectors at most, (H,) float32 each."""
+        self.size = size
+        self._vectors: OrderedDict[Hashable, Entry] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """Start anew, as in a forked process: who held the lock may not be there."""
+        self._vectors = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, keys: Iterable[Hashable]) -> dict[Hashable, Entry]:
+        """Give those that are there."""
+        with self._lock:
+            found = {key: self._vectors[key] for key in keys if key in self._vectors}
+            for key in found:
+                self._vectors.move_to_end(key)
+        return found
+
+    def keep(self, entries: dict[Hashable, Entry]) -> None:
+        """Add vectors, and forget those that were asked for longest ago."""
+        with self._lock:
+            for key, (vector, report) in entries.items():
+                # A copy, not the whole array that it is a row of.
+                self._vectors[key] = vector.copy(), report
+                self._vectors.move_to_end(key)
+            while len(self._vectors) > self.size:
+                self._vectors.popitem(last=False)

@@ -1,0 +1,215 @@
+"""One loaded model: texts to unit rows."""
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+
+import numpy as np
+
+from minilm_onnx.arrays import FloatArray, IdArray, IndexArray, Matrix
+from minilm_onnx.artifact import TOKENIZER, Artifact
+from minilm_onnx.batches import equal_length_batches
+from minilm_onnx.cache import VectorCache
+from minilm_onnx.errors import ArtifactError, MiniLMError
+from minilm_onnx.policy import Policy, check_positive
+from minilm_onnx.pooling import l2_normalize, mean_pool
+from minilm_onnx.session import Session
+from minilm_onnx.tokens import (
+    Overflow,
+    TextReport,
+    TokenizedTexts,
+    check_texts,
+    load_tokenizer,
+    refuse_long,
+    tokenize,
+)
+
+Done = Callable[[int], object]
+# Set while aencode computes, so that the batches of its call learn when it is cancelled.
+CANCELLED: ContextVar[threading.Event | None] = ContextVar("cancelled", default=None)
+
+
+_ALIVE: "weakref.WeakSet[Embedder]" = weakref.WeakSet()
+
+
+class CancelledCallError(MiniLMError):
+    """A call was cancelled; aencode alone sees it."""
+
+
+class Embedder:
+    """A model folder's tokenizer and graph, and a cache of vectors.
+
+    Attributes:
+        artifact: the folder.
+        policy: how the CPU is used.
+        dimension: components of a vector.
+    """
+
+    def __init__(self, artifact: Artifact, policy: Policy, cache_size: int) -> None:
+        """Load, and verify meanwhile.
+
+        Raises:
+            ArtifactError: a file is missing or altered.
+            SessionError: onnxruntime cannot load the graph.
+        """
+        self.artifact, self.policy = artifact, policy
+        self._cache = VectorCache(cache_size) if cache_size else None
+        # The sums are computed while the graph loads: 15 ms less to the first vector. A plain
+        # thread, because an executor refuses to start once the main thread has ended.
+        altered: list[MiniLMError] = []
+
+        def verify() -> None:
+            try:
+                artifact.verify_graph()
+            except MiniLMError as error:
+                altered.append(error)
+
+        verifier = threading.Thread(target=verify, name="minilm-onnx")
+        verifier.start()
+        try:
+            artifact.verify(TOKENIZER)
+            self._tokenizer = load_tokenizer(artifact.folder / TOKENIZER)
+            self.session = Session(artifact.graph, policy, artifact.verify_graph)
+        finally:
+            verifier.join()
+            if altered:
+                raise altered[0]  # says more than an error in loading: why it did not load
+        self.dimension: int = self.session.dimension
+        if artifact.manifest is not None and artifact.manifest.dimension != self.dimension:
+            raise ArtifactError(
+                f"{artifact.folder}: expected {artifact.manifest.dimension} components as its "
+                f"manifest says, got a graph of {self.dimension}; export the folder again"
+            )
+
+        _ALIVE.add(self)
+
+    def leave_behind(self) -> None:
+        """Start anew in a forked process: the parent's threads and locks are of no use there."""
+        self.session.leave_behind()
+        if self._cache is not None:
+            self._cache.forget()
+
+    def tokenize(
+        self, texts: Sequence[str], max_seq_length: int, overflow: Overflow
+    ) -> TokenizedTexts:
+        """Turn texts into what the model will read of them; see `tokens.tokenize`."""
+        return tokenize(self._tokenizer, texts, max_seq_length, overflow)
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        max_seq_length: int,
+        overflow: Overflow,
+        batch_size: int | None,
+        done: Done,
+    ) -> tuple[Matrix, list[TextReport]]:
+        """Embed each different text once, and those in the cache not at all.
+
+        Returns:
+            (N, H) float32 unit rows, and what the model saw of each text.
+
+        Raises:
+            InputError: a text is too long where that is an error; its position is named.
+            SessionError: onnxruntime failed.
+        """
+        check_texts(texts)
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        keys = {text: (text, max_seq_length, overflow) for text in places}
+        known = self._cache.find(keys.values()) if self._cache is not None else {}
+        missing = [text for text in places if keys[text] not in known]
+        tokens = self.tokenize(
+            missing, max_seq_length, "truncate" if overflow == "error" else overflow
+        )
+        reports = dict(zip(missing, tokens.reports, strict=True))
+        reports |= {text: known[key][1] for text, key in keys.items() if key in known}
+        seen = [reports[text] for text in texts]
+        if overflow == "error":
+            refuse_long(seen, max_seq_length)
+        done(len(texts) - len(missing))
+        found = self.embed_tokens(tokens, batch_size, done)
+        if self._cache is not None:
+            rows = zip(missing, found, strict=True)
+            self._cache.keep({keys[text]: (row, reports[text]) for text, row in rows})
+        if len(missing) == len(texts):
+            return found, seen
+        vectors: Matrix = np.empty((len(places), self.dimension), dtype=np.float32)
+        vectors[[places[text] for text in missing]] = found
+        for text, place in places.items():
+            if keys[text] in known:
+                vectors[place] = known[keys[text]][0]
+        return vectors[[places[text] for text in texts]], seen
+
+    def embed_tokens(self, tokens: TokenizedTexts, batch_size: int | None, done: Done) -> Matrix:
+        """Run the graph on tokenised texts: equal lengths together, then pool, normalise, reorder.
+
+        Returns:
+            (N, H) float32 unit rows.
+
+        Raises:
+            InputError: batch_size is not a positive integer.
+            SessionError: onnxruntime failed.
+        """
+        pooled: Matrix = np.empty((len(tokens.ids), self.dimension), dtype=np.float32)
+        for batch, rows in self._run(tokens, batch_size, mean_pool, done):
+            pooled[batch] = rows
+        if len(pooled) != len(tokens.windows):
+            texts = [_average(pooled[span], tokens.ids[span]) for span in tokens.spans]
+            pooled = np.stack(texts)
+        return l2_normalize(pooled)
+
+    def hidden_states(
+        self, tokens: TokenizedTexts, batch_size: int | None, done: Done
+    ) -> list[FloatArray]:
+        """Give the last hidden state of every row of ids, (T, H) float32 each."""
+        states: list[FloatArray] = [np.empty((0, 0), dtype=np.float32)] * len(tokens.ids)
+        for batch, hidden in self._run(tokens, batch_size, lambda hidden: hidden, done):
+            for place, rows in zip(batch, hidden, strict=True):
+                states[place] = rows
+        return states
+
+    def _run(
+        self,
+        tokens: TokenizedTexts,
+        batch_size: int | None,
+        finish: Callable[[FloatArray], FloatArray],
+        done: Done,
+    ) -> list[tuple[IndexArray, FloatArray]]:
+        """Compute every row of ids: places of a batch, and what `finish` makes of it."""
+        if batch_size is not None:
+            check_positive("batch_size", batch_size)
+        cancelled = CANCELLED.get()
+
+        def ready(count: int) -> None:
+            if cancelled is not None and cancelled.is_set():
+                raise CancelledCallError("the call was cancelled")
+            done(count)
+
+        batches = list(
+            equal_length_batches(
+                [len(ids) for ids in tokens.ids],
+                token_budget=self.policy.token_budget,
+                max_texts=batch_size,
+            )
+        )
+        ids = [[tokens.ids[i] for i in batch] for batch in batches]
+        return list(zip(batches, self.session.run_each(ids, finish, ready), strict=True))
+
+
+def _average(rows: FloatArray, ids: Sequence[IdArray]) -> FloatArray:
+    """Average the windows of a text by their tokens; a single one is left as it is."""
+    mean: FloatArray = rows[0]
+    if len(rows) > 1:
+        weights = np.array([len(row) for row in ids], dtype=np.float32)
+        mean = (weights / weights.sum()) @ rows
+    return mean
+
+
+def _after_fork() -> None:
+    for embedder in list(_ALIVE):
+        embedder.leave_behind()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
