@@ -151,13 +151,19 @@ class Embedder:
             InputError: batch_size is not a positive integer.
             SessionError: onnxruntime failed.
         """
-        pooled: Matrix = np.empty((len(tokens.ids), self.dimension), dtype=np.float32)
-        for batch, rows in self._run(tokens, batch_size, mean_pool, done):
-            pooled[batch] = rows
-        if len(pooled) != len(tokens.windows):
-            texts = [_average(pooled[span], tokens.ids[span]) for span in tokens.spans]
-            pooled = np.stack(texts)
-        return l2_normalize(pooled)
+        windowed = len(tokens.ids) != len(tokens.windows)
+
+        def unit(hidden: FloatArray) -> FloatArray:
+            # Batch by batch, since copies of all vectors would be dear.
+            return l2_normalize(mean_pool(hidden))
+
+        vectors: Matrix = np.empty((len(tokens.ids), self.dimension), dtype=np.float32)
+        for batch, rows in self._run(tokens, batch_size, mean_pool if windowed else unit, done):
+            vectors[batch] = rows
+        if windowed:
+            texts = [_average(vectors[span], tokens.ids[span]) for span in tokens.spans]
+            vectors = l2_normalize(np.stack(texts))
+        return vectors
 
     def hidden_states(
         self, tokens: TokenizedTexts, batch_size: int | None, done: Done
