@@ -134,6 +134,8 @@ class Embedder:
             self._cache.keep({keys[text]: (row, reports[text]) for text, row in rows})
         if len(missing) == len(texts):
             return found, seen
+        if not known:
+            return found[[places[text] for text in texts]], seen
         vectors: Matrix = np.empty((len(places), self.dimension), dtype=np.float32)
         vectors[[places[text] for text in missing]] = found
         for text, place in places.items():
