@@ -110,8 +110,7 @@ def main(arguments: list[str]) -> int:
             f"got {', '.join(unknown)}"
         )
     if options.command == "setup":
-        # Every run needs these two.
-        names = list(dict.fromkeys([*names, contenders.OURS, contenders.REFERENCE]))
+        names = list(dict.fromkeys([*names, *contenders.NEEDED]))
         return 0 if set_up_all(names, options.home, options.checkpoint, options.lock) else 1
     if options.command == "report":
         lines = [line for path in options.files for line in read_lines(path)]
@@ -135,10 +134,10 @@ def measure(options: argparse.Namespace, names: list[str]) -> None:
     home, quick = options.home.resolve(), options.quick
     notes = {
         name: read_note(home, name) or Note(name, [], "setup", "not tried")
-        for name in {contenders.OURS: 0, contenders.REFERENCE: 0, **dict.fromkeys(names)}
+        for name in dict.fromkeys([*contenders.NEEDED, *names])
     }
     missing = [name for name, note in notes.items() if note.step != "ready"]
-    needed = sorted({contenders.OURS, contenders.REFERENCE} & set(missing))
+    needed = sorted(set(contenders.NEEDED) & set(missing))
     if needed:
         raise InputError(f"{home}: expected {', '.join(needed)} set up; see setup --help")
     for name in missing:

@@ -233,6 +233,7 @@ def summary(lines: Sequence[Line]) -> str:
     rows = []
     for name in by_speed(lines):
         texts = texts_per_second(lines, name)
+        _, _, peak, installed, _, mean, least = size_row(lines, name)
         rows.append(
             [
                 f"**{name}**" if name == OURS else name,
@@ -242,8 +243,7 @@ def summary(lines: Sequence[Line]) -> str:
                 figure(call_ms(lines, name, "query_idle"), "{:.2f}"),
                 figure(call_ms(lines, name, "request_32")),
                 figure(call_ms(lines, name, "cold")),
-                *size_row(lines, name)[2:4],
-                *size_row(lines, name)[5:],
+                *(peak, installed, mean, least),
             ]
         )
     head = ["", "texts/s", "of ours", "query ms", "after a rest", "32 texts ms", "cold start ms"]

@@ -1,18 +1,20 @@
 """What `encode` can be asked for, beyond texts to vectors."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from minilm_onnx.errors import InputError
+from minilm_onnx.policy import check_positive
 from minilm_onnx.tokens import describe
+from minilm_onnx.vectors import check_precision
 
 Output: TypeAlias = Literal["sentence_embedding", "token_embeddings"]
 
 
 def as_texts(texts: Sequence[str] | None) -> Sequence[str]:
-    """Take a sequence of texts, also as a numpy array or what else lists its elements.
+    """Take a sequence of texts, also as a numpy array of one axis.
 
     Raises:
         InputError: it is something else.
@@ -50,21 +52,42 @@ def choose_prompt(
     return prompts[name]
 
 
-def refuse(
+def check_arguments(
     *,
+    batch_size: Any,
     output_value: Any,
+    precision: Any,
     convert_to_numpy: Any,
     convert_to_tensor: Any,
     device: Any,
+    truncate_dim: Any,
     pool: Any,
     chunk_size: Any,
+    overflow: Any,
+    dimension: int,
 ) -> None:
-    """Refuse what sentence-transformers' encode takes and this cannot do.
+    """Refuse what encode cannot do with vectors of `dimension`, before anything is computed.
 
     Raises:
         InputError: with what to do instead.
     """
-    if output_value not in ("sentence_embedding", "token_embeddings"):
+    if output_value != "sentence_embedding":
+        if precision != "float32" or truncate_dim is not None:
+            raise InputError(
+                "output_value: expected 'sentence_embedding' with precision or truncate_dim, got "
+                f"{output_value!r}; cut or quantise the token vectors yourself"
+            )
+        if overflow == "window":
+            raise InputError(
+                "overflow: expected another than 'window', since token_embeddings of windows that "
+                "overlap are no text's; use head_tail or truncate"
+            )
+    check_precision(precision)
+    if batch_size is not None:
+        check_positive("batch_size", batch_size)
+    if truncate_dim is not None:
+        check_positive("truncate_dim", truncate_dim, dimension)
+    if output_value not in get_args(Output):
         raise InputError(
             "output_value: expected 'sentence_embedding' or 'token_embeddings', got "
             f"{output_value!r}; call encode for each of the two"

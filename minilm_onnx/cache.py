@@ -16,7 +16,7 @@ class VectorCache:
     def __init__(self, size: int) -> None:
         """Keep `size` vectors at most, (H,) float32 each."""
         self.size = size
-        self._vectors: OrderedDict[Hashable, Entry] = OrderedDict()
+        self._vectors: OrderedDict[tuple[str, Hashable], Entry] = OrderedDict()
         self._lock = threading.Lock()
 
     def forget(self) -> None:
@@ -24,20 +24,22 @@ class VectorCache:
         self._vectors = OrderedDict()
         self._lock = threading.Lock()
 
-    def find(self, keys: Iterable[Hashable]) -> dict[Hashable, Entry]:
-        """Give those that are there."""
+    def find(self, texts: Iterable[str], how: Hashable) -> dict[str, Entry]:
+        """Give, by text, those that are there of texts read in one way."""
+        found = {}
         with self._lock:
-            found = {key: self._vectors[key] for key in keys if key in self._vectors}
-            for key in found:
-                self._vectors.move_to_end(key)
+            for text in texts:
+                if (text, how) in self._vectors:
+                    found[text] = self._vectors[text, how]
+                    self._vectors.move_to_end((text, how))
         return found
 
-    def keep(self, entries: dict[Hashable, Entry]) -> None:
+    def keep(self, entries: dict[str, Entry], how: Hashable) -> None:
         """Add vectors, and forget those that were asked for longest ago."""
         with self._lock:
-            for key, (vector, report) in entries.items():
+            for text, (vector, report) in entries.items():
                 # A copy, not the whole array that it is a row of.
-                self._vectors[key] = vector.copy(), report
-                self._vectors.move_to_end(key)
+                self._vectors[text, how] = vector.copy(), report
+                self._vectors.move_to_end((text, how))
             while len(self._vectors) > self.size:
                 self._vectors.popitem(last=False)

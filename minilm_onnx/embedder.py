@@ -23,6 +23,7 @@ from minilm_onnx.tokens import (
     check_texts,
     load_tokenizer,
     refuse_long,
+    to_ids,
     tokenize,
 )
 
@@ -116,32 +117,28 @@ class Embedder:
         """
         check_texts(texts)
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        keys = {text: (text, max_seq_length, overflow) for text in places}
-        known = self._cache.find(keys.values()) if self._cache is not None else {}
-        missing = [text for text in places if keys[text] not in known]
-        tokens = self.tokenize(
-            missing, max_seq_length, "truncate" if overflow == "error" else overflow
-        )
-        reports = dict(zip(missing, tokens.reports, strict=True))
-        reports |= {text: known[key][1] for text, key in keys.items() if key in known}
+        how = (max_seq_length, overflow)
+        known = self._cache.find(places, how) if self._cache is not None else {}
+        missing = [text for text in places if text not in known]
+        tokens = to_ids(self._tokenizer, missing, max_seq_length, overflow)
+        reports = {text: report for text, (_, report) in known.items()}
+        reports |= zip(missing, tokens.reports, strict=True)
         seen = [reports[text] for text in texts]
         if overflow == "error":
             refuse_long(seen, max_seq_length)
         done(len(texts) - len(missing))
-        found = self.embed_tokens(tokens, batch_size, done)
+        vectors = found = self.embed_tokens(tokens, batch_size, done)
         if self._cache is not None:
             rows = zip(missing, found, strict=True)
-            self._cache.keep({keys[text]: (row, reports[text]) for text, row in rows})
-        if len(missing) == len(texts):
-            return found, seen
-        if not known:
-            return found[[places[text] for text in texts]], seen
-        vectors: Matrix = np.empty((len(places), self.dimension), dtype=np.float32)
-        vectors[[places[text] for text in missing]] = found
-        for text, place in places.items():
-            if keys[text] in known:
-                vectors[place] = known[keys[text]][0]
-        return vectors[[places[text] for text in texts]], seen
+            self._cache.keep({text: (row, reports[text]) for text, row in rows}, how)
+        if known:
+            vectors = np.empty((len(places), self.dimension), dtype=np.float32)
+            vectors[[places[text] for text in missing]] = found
+            for text, (row, _) in known.items():
+                vectors[places[text]] = row
+        if len(places) < len(texts):
+            vectors = vectors[[places[text] for text in texts]]
+        return vectors, seen
 
     def embed_tokens(self, tokens: TokenizedTexts, batch_size: int | None, done: Done) -> Matrix:
         """Run the graph on tokenised texts: equal lengths together, then pool, normalise, reorder.

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, get_args, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from minilm_onnx.arguments import Output, as_texts, choose_prompt, refuse
+from minilm_onnx.arguments import Output, as_texts, check_arguments, choose_prompt
 from minilm_onnx.arrays import CodeArray, FloatArray, IdArray, Matrix, Vector
 from minilm_onnx.artifact import (
     BUNDLED,
@@ -21,7 +21,7 @@ from minilm_onnx.artifact import (
     Manifest,
     load_artifact,
 )
-from minilm_onnx.embedder import CANCELLED, Done, Embedder
+from minilm_onnx.embedder import CANCELLED, Embedder
 from minilm_onnx.errors import InputError
 from minilm_onnx.policy import Policy, check_positive, choose_policy
 from minilm_onnx.progress import progress_bar
@@ -240,32 +240,18 @@ class SentenceEncoder:
         Warns:
             UserWarning: most tokens of some texts are unknown to the model.
         """
-        plain = output_value == "sentence_embedding"
-        if not plain and (precision != "float32" or truncate_dim is not None):
-            raise InputError(
-                "output_value: expected 'sentence_embedding' with precision or truncate_dim, got "
-                f"{output_value!r}; cut or quantise the token vectors yourself"
-            )
-        if not plain and overflow == "window":
-            raise InputError(
-                "overflow: expected another than 'window', since token_embeddings of windows that "
-                "overlap are no text's; use head_tail or truncate"
-            )
-        if precision not in get_args(Precision):
-            raise InputError(
-                f"precision: expected {', '.join(get_args(Precision))}, got {precision!r}"
-            )
-        if batch_size is not None:
-            check_positive("batch_size", batch_size)
-        if truncate_dim is not None:
-            check_positive("truncate_dim", truncate_dim, self.dimension)
-        refuse(
+        check_arguments(
+            batch_size=batch_size,
             output_value=output_value,
+            precision=precision,
             convert_to_numpy=convert_to_numpy,
             convert_to_tensor=convert_to_tensor,
             device=device,
+            truncate_dim=truncate_dim,
             pool=pool,
             chunk_size=chunk_size,
+            overflow=overflow,
+            dimension=self.dimension,
         )
         if inputs is not None and sentences is not None:
             raise InputError("inputs: expected texts as inputs or as sentences, got both")
@@ -275,7 +261,7 @@ class SentenceEncoder:
         if before:
             texts = [before + text if isinstance(text, str) else text for text in texts]
         with progress_bar(len(texts), show=bool(show_progress_bar)) as done:
-            if not plain:
+            if output_value == "token_embeddings":
                 tokens = self.tokenize_texts(texts, overflow=overflow)
                 warn_of(tokens.reports, self.max_seq_length, overflow)
                 states = self._embedder.hidden_states(tokens, batch_size, done)
@@ -418,14 +404,12 @@ class SentenceEncoder:
         tokens: TokenizedTexts,
         *,
         batch_size: int | None = None,
-        done: Done = lambda count: None,
     ) -> Matrix:
         """Run the graph on tokenised texts: equal lengths together, then pool, normalise, reorder.
 
         Args:
             tokens: from `tokenize_texts`.
             batch_size: as in `encode`.
-            done: called with the number of rows that were computed since.
 
         Returns:
             (N, 384) float32 unit rows.
@@ -434,7 +418,7 @@ class SentenceEncoder:
             InputError: batch_size is not a positive integer.
             SessionError: onnxruntime failed.
         """
-        return self._embedder.embed_tokens(tokens, batch_size, done)
+        return self._embedder.embed_tokens(tokens, batch_size, lambda count: None)
 
     def similarity(self, a: FloatArray, b: FloatArray) -> Matrix:
         """Compare every row of `a` with every row of `b` by `similarity_fn_name`.

@@ -81,8 +81,7 @@ def semantic_search(
             f"and {corpus.shape}; give vectors of one model"
         )
     hits: list[list[Hit]] = []
-    for first in range(0, len(queries), query_chunk_size):
-        chunk = queries[first : first + query_chunk_size]
+    for _, chunk in _chunks(queries, query_chunk_size):
         places, scores = _best_over_chunks(chunk, corpus, corpus_chunk_size, top_k, score_function)
         hits += [_hits(*found) for found in zip(places, scores, strict=True)]
     return hits
@@ -248,8 +247,8 @@ def community_detection(
     unit = l2_normalize(rows)
     least = min(min_community_size, len(unit))
     groups: list[IndexArray] = []
-    for first in range(0, len(unit), batch_size):
-        for cosines in unit[first : first + batch_size] @ unit.T:
+    for _, chunk in _chunks(unit, batch_size):
+        for cosines in chunk @ unit.T:
             near = np.flatnonzero(cosines >= threshold)
             if len(near) >= least:
                 groups.append(near[np.argsort(-cosines[near], kind="stable")])

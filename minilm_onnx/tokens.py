@@ -129,11 +129,25 @@ def tokenize(
         InputError: an element is not a str, or holds a lone surrogate, or is too long where that
             is an error; its position is named.
     """
+    check_texts(texts)
+    tokens = to_ids(tokenizer, texts, max_seq_length, overflow)
+    if overflow == "error":
+        refuse_long(tokens.reports, max_seq_length)
+    return tokens
+
+
+def to_ids(
+    tokenizer: Tokenizer, texts: Sequence[str], max_seq_length: int, overflow: Overflow
+) -> TokenizedTexts:
+    """Do what `tokenize` does for texts that are checked, and leave it to the caller to refuse.
+
+    Raises:
+        InputError: the overflow is none of those.
+    """
     if overflow not in get_args(Overflow):
         raise InputError(
             f"overflow: expected {', '.join(get_args(Overflow))}, got {overflow!r}; choose one"
         )
-    check_texts(texts)
     unknown = tokenizer.token_to_id(UNKNOWN)
     ids: list[IdArray] = []
     windows: list[int] = []
@@ -149,8 +163,6 @@ def tokenize(
             ids += rows
             windows.append(len(rows))
             reports.append(TextReport(len(full), kept, share))
-    if overflow == "error":
-        refuse_long(reports, max_seq_length)
     return TokenizedTexts(ids, windows, reports)
 
 

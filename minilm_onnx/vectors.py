@@ -130,16 +130,13 @@ def quantize_embeddings(
             f"embeddings: expected (N, H) floats, got {array.dtype} of shape {array.shape}; "
             "quantise what encode gives"
         )
+    check_precision(precision)
     if precision == "float32":
         same: FloatArray = array.astype(np.float32)
         return same
     if precision in ("binary", "ubinary"):
         bits: npt.NDArray[np.uint8] = np.packbits(array > 0, axis=-1)
         return bits if precision == "ubinary" else (bits.astype(np.int16) - 128).astype(np.int8)
-    if precision not in ("int8", "uint8"):
-        raise InputError(
-            f"precision: expected {', '.join(get_args(Precision))}, got {precision!r}; choose one"
-        )
     if ranges is None and calibration_embeddings is None and not len(array):
         empty: CodeArray = np.empty(array.shape, dtype=TYPES[precision])
         return empty
@@ -158,6 +155,14 @@ def quantize_embeddings(
     if precision == "int8":
         stored = (codes - 128).astype(np.int8)
     return stored
+
+
+def check_precision(precision: str) -> None:
+    """Raise InputError unless this is one of the ways to store a component."""
+    if precision not in get_args(Precision):
+        raise InputError(
+            f"precision: expected {', '.join(get_args(Precision))}, got {precision!r}; choose one"
+        )
 
 
 def ranges_of(embeddings: Vectors) -> FloatArray:

@@ -249,7 +249,8 @@ def test_a_folder_without_permission_is_named_and_exits_with_2(lines: Path, tmp_
     locked = tmp_path / "locked"
     locked.mkdir(mode=0o000)
     code = (
-        "import os, sys\n"
+        # argparse loads locale late, when this user may not be able to read root's Python.
+        "import locale, os, sys\n"
         "from minilm_onnx.cli import main\n"
         "os.geteuid() or os.seteuid(65534)\n"
         "_, file, _, out = sys.argv[1:]\n"

@@ -33,6 +33,8 @@ Embed: TypeAlias = "Callable[[Sequence[str], Batch], FloatArray | list[list[floa
 MAX_TOKENS = 256
 OURS = "minilm_onnx"
 REFERENCE = "sentence_transformers_torch"
+# What every run needs: what the others are compared with, in speed and in quality.
+NEEDED = (OURS, REFERENCE)
 
 
 def names() -> list[str]:

@@ -2,20 +2,18 @@
 
 import argparse
 import json
-import platform
 import sys
 import time
 from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+import numpy as np
+
 from minilm_onnx import __version__
-from minilm_onnx.ceiling import measure_ceiling
-from minilm_onnx.cli.info import DISTRIBUTIONS
+from minilm_onnx.cli.info import surroundings
 from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
-from minilm_onnx.cpus import available_cpus, cpu_name
+from minilm_onnx.cpus import cpu_name
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
 from minilm_onnx.sample import sample_texts
@@ -55,6 +53,9 @@ def run(options: argparse.Namespace) -> int:
     """Measure, then print as text or as JSON."""
     if not 0 < options.seconds < float("inf"):
         raise InputError(f"--seconds: expected a positive number, got {options.seconds}")
+    # Not needed by the other commands.
+    from minilm_onnx.ceiling import measure_ceiling
+
     start = time.perf_counter()
     encoder = load_encoder(options)
     load_ms = (time.perf_counter() - start) * 1e3
@@ -62,13 +63,8 @@ def run(options: argparse.Namespace) -> int:
     bulk = measure_bulk(encoder, options.seconds)
     facts: dict[str, Any] = {
         "cpu": cpu_name(),
-        "cpus": available_cpus(),
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in DISTRIBUTIONS},
+        **surroundings(encoder),
         "graph": encoder.manifest.files["model.onnx"] if encoder.manifest else None,
-        "policy": asdict(encoder.policy),
         "load_ms": load_ms,
         "bulk": bulk,
         # Before the ceiling, whose sessions would count.
@@ -99,8 +95,8 @@ def measure_bulk(encoder: SentenceEncoder, seconds: float) -> dict[str, Any]:
         "texts": count,
         "tokens": tokens,
         "seconds": passes,
-        "texts_per_second": count / median(passes),
-        "tokens_per_second": tokens / median(passes),
+        "texts_per_second": count / float(np.median(passes)),
+        "tokens_per_second": tokens / float(np.median(passes)),
     }
 
 
@@ -119,7 +115,7 @@ def latency_ms(encoder: SentenceEncoder, length: int) -> dict[str, float]:
     while len(calls) < 3 or (len(calls) < MOST_CALLS and time.perf_counter() < end):
         calls.append(timed(encoder, text) * 1e3)
     counted = sorted(calls[len(calls) // 5 :])
-    return {"median": median(counted), "p99": counted[int(0.99 * (len(counted) - 1))]}
+    return {"median": float(np.median(counted)), "p99": counted[int(0.99 * (len(counted) - 1))]}
 
 
 def peak_rss_mib() -> float | None:
