@@ -151,14 +151,14 @@ class Embedder:
             SessionError: onnxruntime failed.
         """
         windowed = len(tokens.ids) != len(tokens.windows)
-
-        def unit(hidden: FloatArray) -> FloatArray:
-            # Batch by batch, since copies of all vectors would be dear.
-            return l2_normalize(mean_pool(hidden))
-
         vectors: Matrix = np.empty((len(tokens.ids), self.dimension), dtype=np.float32)
-        for batch, rows in self._run(tokens, batch_size, mean_pool if windowed else unit, done):
-            vectors[batch] = rows
+
+        def take(batch: IndexArray, hidden: FloatArray) -> None:
+            # Batch by batch, since copies of all vectors would be dear.
+            pooled = mean_pool(hidden)
+            vectors[batch] = pooled if windowed else l2_normalize(pooled)
+
+        self._run(tokens, batch_size, take, done)
         if windowed:
             texts = [_average(vectors[span], tokens.ids[span]) for span in tokens.spans]
             vectors = l2_normalize(np.stack(texts))
@@ -169,27 +169,25 @@ class Embedder:
     ) -> list[FloatArray]:
         """Give the last hidden state of every row of ids, (T, H) float32 each."""
         states: list[FloatArray] = [np.empty((0, 0), dtype=np.float32)] * len(tokens.ids)
-        for batch, hidden in self._run(tokens, batch_size, lambda hidden: hidden, done):
+
+        def take(batch: IndexArray, hidden: FloatArray) -> None:
             for place, rows in zip(batch, hidden, strict=True):
                 states[place] = rows
+
+        self._run(tokens, batch_size, take, done)
         return states
 
     def _run(
         self,
         tokens: TokenizedTexts,
         batch_size: int | None,
-        finish: Callable[[FloatArray], FloatArray],
+        take: Callable[[IndexArray, FloatArray], object],
         done: Done,
-    ) -> list[tuple[IndexArray, FloatArray]]:
-        """Compute every row of ids: places of a batch, and what `finish` makes of it."""
+    ) -> None:
+        """Compute every row of ids, and hand over the places of a batch and its hidden state."""
         if batch_size is not None:
             check_positive("batch_size", batch_size)
         cancelled = CANCELLED.get()
-
-        def ready(count: int) -> None:
-            if cancelled is not None and cancelled.is_set():
-                raise CancelledCallError("the call was cancelled")
-            done(count)
 
         batches = list(
             equal_length_batches(
@@ -199,7 +197,14 @@ class Embedder:
             )
         )
         ids = [[tokens.ids[i] for i in batch] for batch in batches]
-        return list(zip(batches, self.session.run_each(ids, finish, ready), strict=True))
+
+        def ready(place: int, hidden: FloatArray) -> None:
+            if cancelled is not None and cancelled.is_set():
+                raise CancelledCallError("the call was cancelled")
+            take(batches[place], hidden)
+            done(len(batches[place]))
+
+        self.session.run_each(ids, ready)
 
 
 def _average(rows: FloatArray, ids: Sequence[IdArray]) -> FloatArray:

@@ -137,17 +137,15 @@ class Session:
     def run_each(
         self,
         batches: Sequence[Sequence[IdArray]],
-        finish: Callable[[FloatArray], FloatArray],
-        done: Callable[[int], object] = lambda count: None,
-    ) -> list[FloatArray]:
-        """Compute several batches, and give what is made of each in their order.
+        take: Callable[[int, FloatArray], object],
+    ) -> None:
+        """Compute several batches, and hand over each as it is ready.
 
         Args:
             batches: token ids of B texts, each (T,) int64, T the same within a batch.
-            finish: applied to each last hidden state, (B, T, H) float32, on the thread that
-                computed it, so that no more than one a thread is ever held.
-            done: called with the number of texts of each batch that is finished; what it raises
-                stops the others.
+            take: called with a batch's position and its last hidden state, (B, T, H) float32, on
+                the thread that computed it, so that no more than one a thread is ever held; what
+                it raises stops the others.
 
         Raises:
             SessionError: onnxruntime failed.
@@ -158,10 +156,8 @@ class Session:
         sessions = self._sessions(len(apart), sum(cost(*shape) for shape in shapes))
         if not sessions:
             shared, apart = shared + apart, []
-        results: dict[int, FloatArray] = {}
         for place in shared:
-            results[place] = finish(self.run(np.stack(batches[place])))
-            done(len(batches[place]))
+            take(place, self.run(np.stack(batches[place])))
         places = iter(apart)
         errors: list[BaseException] = []
 
@@ -173,8 +169,7 @@ class Session:
                             return
                         with sessions[number].turn:
                             hidden = self._run(sessions[number].session, np.stack(batches[place]))
-                        results[place] = finish(hidden)
-                        done(len(batches[place]))
+                        take(place, hidden)
             except BaseException as error:  # an interrupt too must stop the others
                 errors.append(error)
 
@@ -194,7 +189,6 @@ class Session:
                 helper.join()
         if errors:
             raise errors[0]
-        return [results[place] for place in range(len(batches))]
 
     def _sessions(self, batches: int, work: float) -> list[OneAtATime]:
         """Give a one-thread session for each thread that batches run apart need, at most.

@@ -23,7 +23,7 @@ MOST_UNKNOWN = 0.5
 OVERLAP = 0.25
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TextReport:
     """What the model sees of a text.
 

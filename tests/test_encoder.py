@@ -312,9 +312,9 @@ def test_the_cache_answers_what_came_before(monkeypatch: pytest.MonkeyPatch) -> 
     runs: list[int] = []
     real = session.run_each
 
-    def spy(batches: Any, finish: Any, done: Any) -> Any:
+    def spy(batches: Any, take: Any) -> None:
         runs.append(sum(map(len, batches)))
-        return real(batches, finish, done)
+        real(batches, take)
 
     monkeypatch.setattr(session, "run_each", spy)
     plain = SentenceEncoder(threads=1)

@@ -58,15 +58,17 @@ def test_session_runs_several_batches_in_order_with_the_same_bits(session: Sessi
     batches = [list(random.integers(1000, 20000, (8, length))) for length in range(3, 60)]
     alone = [session.run(np.stack(texts)) for texts in batches]
     for threads in (1, 2, 3):
-        found = bundled(threads).run_each(batches, lambda h: h)
-        assert all(np.array_equal(a, b) for a, b in zip(alone, found, strict=True))
+        found: dict[int, FloatArray] = {}
+        bundled(threads).run_each(batches, found.__setitem__)
+        assert sorted(found) == list(range(len(batches)))
+        assert all(np.array_equal(hidden, found[place]) for place, hidden in enumerate(alone))
 
 
 def test_session_reports_a_batch_that_fails_beside_others() -> None:
     good = [np.full(5, 101, dtype=np.int64)]
     bad = [np.full(600, 101, dtype=np.int64)]
     with pytest.raises(SessionError, match=r"ids of shape \(1, 600\)"):
-        bundled(2).run_each([good, bad, *[good] * 50], lambda h: h)
+        bundled(2).run_each([good, bad, *[good] * 50], lambda place, hidden: None)
 
 
 @pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt])
@@ -74,14 +76,13 @@ def test_session_stops_every_thread_at_the_first_error(kind: type[BaseException]
     batches = [[np.full(40, 101, dtype=np.int64)] for _ in range(200)]
     calls = []
 
-    def finish(hidden: FloatArray) -> FloatArray:
-        calls.append(hidden)
+    def take(place: int, hidden: FloatArray) -> None:
+        calls.append(place)
         if len(calls) == 5:
             raise kind("enough")
-        return hidden
 
     with pytest.raises(kind, match="enough"):
-        bundled(2).run_each(batches, finish)
+        bundled(2).run_each(batches, take)
     assert len(calls) < 20
     assert "minilm-onnx" not in [thread.name for thread in threading.enumerate()]
 
@@ -123,15 +124,14 @@ def test_pinning_lasts_as_long_as_a_run() -> None:
     free = Session(BUNDLED / GRAPH, choose_policy(threads=2, pinning=False))
     seen: list[list[int]] = []
 
-    def finish(hidden: FloatArray) -> FloatArray:
+    def take(place: int, hidden: FloatArray) -> None:
         seen.append(affinity())
-        return hidden
 
     ids = np.full((8, 64), 2000, dtype=np.int64)
     batches = [list(ids)] * 12
     for session in (pinned, free):
         for _ in range(2):
-            session.run_each(batches, finish)
+            session.run_each(batches, take)
     assert np.array_equal(pinned.run(ids), free.run(ids))
     assert affinity() == before
     own = {tuple(cpus) for cpus in seen[:24]} - {tuple(before)}
