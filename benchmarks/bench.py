@@ -55,6 +55,11 @@ class Bench:
             self.engines[name] = Engine(name, self.home, self.threads)
         return self.engines[name]
 
+    def close_engines(self) -> None:
+        """End the workers; those needed again are started anew."""
+        while self.engines:
+            self.engines.popitem()[1].close()
+
     def file_of(self, texts: Sequence[Any]) -> str:
         """Write texts or requests where a worker can read them."""
         data = json.dumps(texts)

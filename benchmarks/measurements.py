@@ -158,6 +158,8 @@ def measure(bench: Bench, name: str, workload: Workload, number: int) -> None:
     best = best_sweep(bench, name, workload)
     share = 1.0 if workload.name == "corpus" else SHARE_OF_OTHERS
     part = affordable(workload, best, bench.most_seconds * share)
+    if not workload.requests and not bench.quick:
+        warm_up(bench, name, workload, best["batch"])
     measured = {
         "batch": best["batch"],
         "texts": len(part.texts),
@@ -165,6 +167,13 @@ def measure(bench: Bench, name: str, workload: Workload, number: int) -> None:
         **timed(bench, name, part, best["batch"]),
     }
     bench.records.add(name, workload.name, number, workload.digest(), measured)
+
+
+def warm_up(bench: Bench, name: str, workload: Workload, batch: Batch) -> None:
+    """Let a process that is new to this round see texts of every length."""
+    texts = bench.file_of(workload.sample(SWEEP_TOKENS).texts)
+    with bench.quiet():
+        bench.engine(name).ask(do="bulk", texts=texts, batch=batch)
 
 
 def affordable(workload: Workload, best: dict[str, Any], most_seconds: float) -> Workload:
@@ -192,6 +201,7 @@ def measure_cold(bench: Bench, name: str, number: int) -> None:
                     cold_ms = (time.perf_counter() - start) * 1e3
     measured = {
         "cold_ms": cold_ms,
+        "load_ms": engine.ready["load_ms"],
         "foreign_cpu": others.foreign_cpu,
         "versions": engine.ready["versions"],
     }

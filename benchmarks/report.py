@@ -176,7 +176,7 @@ def call_row(lines: Sequence[Line], name: str) -> list[str]:
         calls = sorted(ms for line in of(lines, name, workload) for ms in line["latencies_ms"])
         worst = f" / {calls[int(0.99 * (len(calls) - 1))]:.2f}" if calls else ""
         cells.append(figure(call_ms(lines, name, workload), "{:.2f}") + worst)
-    load = value(of(lines, name, "vectors"), "load_ms")
+    load = value(of(lines, name, "cold"), "load_ms") or value(of(lines, name, "vectors"), "load_ms")
     return [name, *cells, figure(call_ms(lines, name, "cold")), figure(load)]
 
 

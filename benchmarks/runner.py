@@ -1,7 +1,8 @@
 """Measure contenders side by side: every round, each of them once on each workload.
 
-Workers stay alive between rounds, and only one of them computes at a time. Before time is taken
-a contender's vectors are checked, and its batch setting is swept on a sample of each workload.
+Before time is taken a contender's vectors are checked, and its batch setting is swept on a sample
+of each workload. Every round has processes of its own, of which one computes at a time; in a quick
+run they stay alive.
 """
 
 from collections.abc import Sequence
@@ -37,6 +38,8 @@ def run(bench: Bench, names: Sequence[str], checks: Workload, rounds: int) -> No
                 with bench.step(name, f"{workload.name} sweep"):
                     sweep(bench, name, workload)
         for number in range(rounds):
+            if not bench.quick:
+                bench.close_engines()
             # Whoever comes first in a round comes last in the next.
             order = names if number % 2 == 0 else names[::-1]
             measure_ceiling(bench, number)
@@ -51,8 +54,7 @@ def run(bench: Bench, names: Sequence[str], checks: Workload, rounds: int) -> No
             with bench.step(name, "memory"):
                 measure_memory(bench, name, corpus)
     finally:
-        for engine in bench.engines.values():
-            engine.close()
+        bench.close_engines()
 
 
 def steps(names: Sequence[str], workloads: Sequence[Workload], rounds: int, *, quick: bool) -> int:
