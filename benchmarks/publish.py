@@ -9,40 +9,53 @@ from benchmarks.report import Line, by_speed, fastest, latest, report, summary
 from minilm_onnx import InputError
 from minilm_onnx.cli.bench import PUBLISHED
 
+# The name of the corpus that the project makes up.
+OWN = "sample"
 
-def publish(lines: Sequence[Line], root: Path) -> None:
+
+def publish(every: Sequence[Line], root: Path) -> None:
     """Write every generated part.
 
+    Args:
+        every: lines of a run over the project's own corpus, and of others over real texts.
+        root: the project's folder.
+
     Raises:
-        InputError: the run is not one of the project's own corpus, of one commit.
+        InputError: a run is a quick one, or the first kind is not of one commit.
     """
     from benchmarks.plots import draw_all
 
-    for path, content in documents(lines, root).items():
+    for path, content in documents(every, root).items():
         part = path.with_name(path.name + ".part")
         part.write_text(content, "utf-8")
         part.rename(path)
-    draw_all(latest(lines), root / "docs")
+    draw_all(latest([line for line in every if line["corpus"] == OWN]), root / "docs")
 
 
-def documents(lines: Sequence[Line], root: Path) -> dict[Path, str]:
-    """Give the text of every generated document.
+def documents(every: Sequence[Line], root: Path) -> dict[Path, str]:
+    """Give the text of every generated document; see `publish`.
 
     Raises:
-        InputError: see publish.
+        InputError: see `publish`.
     """
-    for key, wanted in (("corpus", "sample"), ("quick", False)):
-        if {line.get(key) for line in lines} != {wanted}:
-            raise InputError(f"results: expected {key} {wanted} in every line; run without --{key}")
+    if any(line["quick"] for line in every):
+        raise InputError("results: expected full runs, got a quick one; run without --quick")
+    lines = [line for line in every if line["corpus"] == OWN]
+    real = [line for line in every if line["corpus"] != OWN]
+    if not lines:
+        raise InputError(f"results: expected a run of the corpus {OWN!r}; run without --corpus")
     commits = {line["commit"] for line in lines}
     if len(commits) != 1:
         raise InputError(f"results: expected one commit, got {', '.join(sorted(commits))}")
     readme, speed = root / "README.md", root / "docs" / "speed.md"
+    tables = filled(speed.read_text("utf-8"), "tables", report(lines))
+    if real:
+        tables = filled(tables, "real text", report(real))
     cpu, threads = lines[0]["cpu"], lines[0]["threads"]
     said = f"On {cpu}, {threads} threads, every engine at its best setting:"
     return {
-        readme: filled(readme, "benchmark", f"{said}\n\n{summary(lines)}"),
-        speed: filled(speed, "tables", report(lines)),
+        readme: filled(readme.read_text("utf-8"), "benchmark", f"{said}\n\n{summary(lines)}"),
+        speed: tables,
         PUBLISHED: comparison(lines),
     }
 
@@ -59,14 +72,13 @@ def comparison(lines: Sequence[Line]) -> str:
     return json.dumps(facts, indent=2) + "\n"
 
 
-def filled(path: Path, marker: str, content: str) -> str:
+def filled(text: str, marker: str, content: str) -> str:
     """Give a document with another content between a marker and the next end.
 
     Raises:
         InputError: the document has no such marker.
     """
-    text = path.read_text("utf-8")
     pattern = re.compile(f"(<!-- {marker} -->\n).*?(<!-- end -->)", re.DOTALL)
     if not pattern.search(text):
-        raise InputError(f"{path}: expected a part between <!-- {marker} --> and <!-- end -->")
+        raise InputError(f"document: expected a part between <!-- {marker} --> and <!-- end -->")
     return pattern.sub(lambda found: f"{found[1]}\n{content}\n\n{found[2]}", text, count=1)
