@@ -47,7 +47,9 @@ def equal_length_batches(
             yield group[first : first + size]
 
 
-def plan(shapes: Sequence[tuple[int, ...]], threads: int) -> tuple[list[int], list[int]]:
+def plan(
+    shapes: Sequence[tuple[int, ...]], threads: int, *, apart: bool = False
+) -> tuple[list[int], list[int]]:
     """Decide which batches all threads share, one after the other, and which run one a thread.
 
     Threads that share a batch wait for each other after every operator, so a batch a thread is
@@ -56,6 +58,7 @@ def plan(shapes: Sequence[tuple[int, ...]], threads: int) -> tuple[list[int], li
     Args:
         shapes: (B, T) of each batch.
         threads: threads that work at a time.
+        apart: whether none is to be shared, where there are threads to choose from.
 
     Returns:
         Positions into `shapes` of both kinds, the dearest first.
@@ -64,6 +67,8 @@ def plan(shapes: Sequence[tuple[int, ...]], threads: int) -> tuple[list[int], li
     order = sorted(range(len(costs)), key=lambda place: -costs[place])
     if threads == 1:
         return order, []
+    if apart:
+        return [], order
     left = sum(costs)
     together = 0.0
     shared_speed = threads / (1.0 + SHARED_LOSS * (threads - 1))

@@ -2,7 +2,8 @@
 
 import ctypes
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,13 +36,15 @@ class OneAtATime:
 
     session: onnxruntime.InferenceSession
     turn: threading.Lock = field(default_factory=threading.Lock)
+    number: int = 0  # of the thread it stands for, whose CPU it runs on
 
 
 class Session:
     """An onnxruntime session that runs batches of texts of equal token length.
 
     Some batches are run by all threads together, the rest one a thread, by further onnxruntime
-    sessions that are made when they are first needed.
+    sessions that are made when they are first needed. A call that comes while another is at work
+    runs all its batches one a thread, since threads that share a batch wait for each other.
 
     Attributes:
         policy: how the CPU is used.
@@ -70,6 +73,7 @@ class Session:
         self._shared: OneAtATime | None = OneAtATime(session)
         self._apart: list[OneAtATime] = []
         self._shared_work = 0.0
+        self._calls = 0
         self._lock = threading.Lock()
         self._growing = threading.Lock()
         self._closed = False
@@ -131,7 +135,7 @@ class Session:
         """Start anew in a forked process."""
         # Not ended either, not even with the process: their threads are only in the parent.
         ctypes.pythonapi.Py_IncRef(ctypes.py_object((self._shared, self._apart)))
-        self._shared, self._apart = None, []
+        self._shared, self._apart, self._calls = None, [], 0
         self._lock, self._growing = threading.Lock(), threading.Lock()
 
     def run_each(
@@ -152,36 +156,57 @@ class Session:
         """
         self.check_open()
         shapes = [(len(texts), len(texts[0])) for texts in batches]
-        shared, apart = plan(shapes, self.policy.threads)
-        sessions = self._sessions(len(apart), sum(cost(*shape) for shape in shapes))
-        if not sessions:
-            shared, apart = shared + apart, []
-        for place in shared:
-            take(place, self.run(np.stack(batches[place])))
+        work = sum(cost(*shape) for shape in shapes)
+        with self._meeting() as others:
+            shared, apart = plan(shapes, self.policy.threads, apart=others > 0)
+            wanted = self.policy.threads if others else len(apart)
+            sessions = self._sessions(wanted, work) if apart else []
+            if not sessions:
+                shared, apart = shared + apart, []
+            for place in shared:
+                take(place, self.run(np.stack(batches[place])))
+            self._run_apart(batches, apart, sessions, others, take)
+
+    def _run_apart(
+        self,
+        batches: Sequence[Sequence[IdArray]],
+        apart: Sequence[int],
+        sessions: Sequence[OneAtATime],
+        first: int,
+        take: Callable[[int, FloatArray], object],
+    ) -> None:
+        """Compute the batches at some positions, one a session; see `run_each`.
+
+        Args:
+            batches: all of a call.
+            apart: which of them.
+            sessions: of one thread each.
+            first: which of these comes first, so that calls that meet do not all wait for one.
+            take: see `run_each`.
+        """
         places = iter(apart)
         errors: list[BaseException] = []
 
         def work(number: int) -> None:
             try:
-                with staying_on(self.policy.pinned, number):
-                    for place in places:  # one iterator for all threads: each takes the next
-                        if errors:
-                            return
-                        with sessions[number].turn:
-                            hidden = self._run(sessions[number].session, np.stack(batches[place]))
-                        take(place, hidden)
+                for place in places:  # one iterator for all threads: each takes the next
+                    if errors:
+                        return
+                    one = free_one(sessions, first + number)
+                    with one.turn, staying_on(self.policy.pinned, one.number):
+                        hidden = self._run(one.session, np.stack(batches[place]))
+                    take(place, hidden)
             except BaseException as error:  # an interrupt too must stop the others
                 errors.append(error)
 
         # Threads live as long as the call: nothing to close, nothing to lose in a fork.
         helpers: list[threading.Thread] = []
         try:
-            for number in range(1, len(sessions)):
+            for number in range(1, min(len(sessions), len(apart))):
                 helper = threading.Thread(target=work, args=(number,), name="minilm-onnx")
                 helper.start()
                 helpers.append(helper)
-            if sessions:
-                work(0)
+            work(0)
         except BaseException as error:
             errors.append(error)
         finally:
@@ -189,6 +214,18 @@ class Session:
                 helper.join()
         if errors:
             raise errors[0]
+
+    @contextmanager
+    def _meeting(self) -> Iterator[int]:
+        """Count this call among those at work, and give how many others there are."""
+        with self._lock:
+            others = self._calls
+            self._calls += 1
+        try:
+            yield others
+        finally:
+            with self._lock:
+                self._calls -= 1
 
     def _sessions(self, batches: int, work: float) -> list[OneAtATime]:
         """Give a one-thread session for each thread that batches run apart need, at most.
@@ -207,7 +244,7 @@ class Session:
                 self._verify()
             while len(apart) < count:
                 alone = replace(self.policy, threads=1, pinned=())
-                apart.append(OneAtATime(load_graph(self._graph, alone)))
+                apart.append(OneAtATime(load_graph(self._graph, alone), number=len(apart)))
             return apart[:count]
 
     def _run(self, session: onnxruntime.InferenceSession, ids: IdArray) -> FloatArray:
@@ -224,6 +261,13 @@ class Session:
                 f"{error}; report it with this message if the ids are those of tokenize_texts"
             ) from error
         return hidden
+
+
+def free_one(sessions: Sequence[OneAtATime], first: int) -> OneAtATime:
+    """Give a session that nobody runs, counted from one of them; that one if all are busy."""
+    count = len(sessions)
+    order = [sessions[(first + step) % count] for step in range(count)]
+    return next((one for one in order if not one.turn.locked()), order[0])
 
 
 def load_graph(graph: Path, policy: Policy) -> onnxruntime.InferenceSession:

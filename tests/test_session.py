@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from minilm_onnx import ArtifactError, InputError, SessionError, policy
-from minilm_onnx.arrays import FloatArray
+from minilm_onnx.arrays import FloatArray, IdArray
 from minilm_onnx.artifact import BUNDLED, GRAPH
 from minilm_onnx.cpus import affinity, available_cpus, staying_on
 from minilm_onnx.policy import choose_policy
@@ -118,26 +118,54 @@ def test_threads_are_pinned_where_each_has_a_cpu(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.skipif(len(affinity()) < 2, reason="needs two CPUs that can be told apart")
-def test_pinning_lasts_as_long_as_a_run() -> None:
+def test_pinning_lasts_as_long_as_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     before = affinity()
     pinned = Session(BUNDLED / GRAPH, choose_policy(threads=2, pinning=True))
     free = Session(BUNDLED / GRAPH, choose_policy(threads=2, pinning=False))
     seen: list[list[int]] = []
+    run = Session._run
 
-    def take(place: int, hidden: FloatArray) -> None:
+    def spy(session: Session, *arguments: Any) -> FloatArray:
         seen.append(affinity())
+        return run(session, *arguments)
+
+    monkeypatch.setattr(Session, "_run", spy)
 
     ids = np.full((8, 64), 2000, dtype=np.int64)
     batches = [list(ids)] * 12
     for session in (pinned, free):
         for _ in range(2):
-            session.run_each(batches, take)
+            session.run_each(batches, lambda place, hidden: None)
+    count = len(seen) // 2
     assert np.array_equal(pinned.run(ids), free.run(ids))
     assert affinity() == before
-    own = {tuple(cpus) for cpus in seen[:24]} - {tuple(before)}
-    assert own <= {(before[0],), (before[1],)}
-    assert len(own) == 2
-    assert {tuple(cpus) for cpus in seen[24:]} == {tuple(before)}
+    assert {tuple(cpus) for cpus in seen[:count]} == {(before[0],), (before[1],)}
+    assert {tuple(cpus) for cpus in seen[count : 2 * count]} == {tuple(before)}
+
+
+def test_calls_that_meet_share_no_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("minilm_onnx.session.SESSIONS_PAY", 0.0)
+    session = Session(BUNDLED / GRAPH, choose_policy(threads=2))
+    shared, used, found = session._shared, [], []
+    run = Session._run
+
+    def spy(self: Session, one: Any, ids: IdArray) -> FloatArray:
+        used.append(one)
+        return run(self, one, ids)
+
+    monkeypatch.setattr(Session, "_run", spy)
+    batch = [np.full(9, 2000, dtype=np.int64)]
+
+    def take(place: int, hidden: FloatArray) -> None:
+        found.append(hidden)
+        if len(found) == 1:
+            session.run_each([batch], take)  # while the first call is at work
+
+    session.run_each([batch], take)
+    session.run_each([batch], take)
+    assert shared is not None
+    assert [one is shared.session for one in used] == [True, False, True]
+    assert all(np.array_equal(hidden, found[0]) for hidden in found)
 
 
 @pytest.mark.skipif(len(affinity()) < 2, reason="needs two CPUs that can be told apart")
