@@ -26,6 +26,7 @@ from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.artifact import (
     FILES,
     FORMAT,
+    GOLDEN,
     GRAPH,
     MANIFEST,
     TOKENIZER,
@@ -34,6 +35,7 @@ from minilm_onnx.artifact import (
     sha256_of,
 )
 from minilm_onnx.cli import report_errors
+from minilm_onnx.golden import GoldenTexts
 from minilm_onnx.tokens import tokenize
 
 TEXTS = Path(__file__).parent / "texts"
@@ -73,6 +75,8 @@ def export(checkpoint: Checkpoint, out: Path, precision: str) -> Manifest:
         (TEXTS / name).read_text("utf-8").splitlines()
         for name in ("calibration.txt", "held_out.txt")
     )
+    reference = SentenceTransformersReference(checkpoint.folder)
+    golden = golden_texts(reference)
     with staging(out) as folder, tempfile.TemporaryDirectory() as scratch:
         tokenizer = build_tokenizer(checkpoint.folder / "vocab.txt")
         weights = weights_from_tensors(
@@ -85,7 +89,7 @@ def export(checkpoint: Checkpoint, out: Path, precision: str) -> Manifest:
         export_standard(checkpoint.folder, standard)
         lean = build_fp32(weights)
         say("the lean fp32 graph against optimum's")
-        write_folder(checkpoint, Path(scratch) / "fp32", tokenizer, "fp32", lean)
+        write_folder(checkpoint, Path(scratch) / "fp32", tokenizer, golden, "fp32", lean)
         check_same(
             "the lean fp32 graph against optimum's",
             SentenceEncoder(Path(scratch) / "fp32").encode(held_out),
@@ -96,27 +100,34 @@ def export(checkpoint: Checkpoint, out: Path, precision: str) -> Manifest:
             count = len(weights.layers)
             with tqdm(total=count, desc="export: calibrating", unit="layer") as bar:
                 lean = build_int8(weights, calibrate(weights, ids, lambda _: bar.update()))
-        manifest = write_folder(checkpoint, folder, tokenizer, precision, lean)
+        manifest = write_folder(checkpoint, folder, tokenizer, golden, precision, lean)
         say("parity with sentence-transformers on held-out texts")
-        parity = measure(
-            folder, precision, SentenceTransformersReference(checkpoint.folder), standard, held_out
-        )
+        parity = measure(folder, precision, reference, standard, held_out)
         manifest = replace(manifest, parity=parity)
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return manifest
+
+
+def golden_texts(reference: SentenceTransformersReference) -> GoldenTexts:
+    """Ask the reference about texts of many kinds."""
+    lines = (TEXTS / "golden.jsonl").read_text("utf-8").splitlines()
+    texts = [json.loads(line) for line in lines]
+    return GoldenTexts(texts, reference.ids(texts), reference.vectors(texts))
 
 
 def write_folder(
     checkpoint: Checkpoint,
     folder: Path,
     tokenizer: Tokenizer,
+    golden: GoldenTexts,
     precision: str,
     graph: onnx.ModelProto,
 ) -> Manifest:
-    """Write graph, tokenizer and a manifest without parity figures."""
+    """Write graph, tokenizer, golden values, and a manifest without parity figures."""
     folder.mkdir(exist_ok=True)
     save_graph(graph, folder / GRAPH, WEIGHTS)
     (folder / TOKENIZER).write_bytes(tokenizer.to_str().encode())
+    (folder / GOLDEN).write_text(golden.to_json(), "utf-8")
     manifest = Manifest(
         format=FORMAT,
         model_id=checkpoint.model_id,

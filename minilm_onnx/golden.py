@@ -1,0 +1,51 @@
+"""What sentence-transformers makes of a few texts; a model folder carries it to be checked."""
+
+import base64
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from minilm_onnx.arrays import FloatArray
+from minilm_onnx.artifact import GOLDEN, read
+from minilm_onnx.errors import ArtifactError
+
+
+@dataclass(frozen=True)
+class GoldenTexts:
+    """Texts of many kinds, and sentence-transformers' fp32 answers.
+
+    Attributes:
+        texts: N texts.
+        ids: token ids of each, cut at the model's limit.
+        vectors: (N, H) float32 unit rows.
+    """
+
+    texts: list[str]
+    ids: list[list[int]]
+    vectors: FloatArray
+
+    def to_json(self) -> str:
+        """Give the text of golden.json; vectors are little-endian float32 in base64."""
+        vectors = base64.b64encode(self.vectors.astype("<f4").tobytes()).decode()
+        fields = {"texts": self.texts, "ids": self.ids, "vectors": vectors}
+        return json.dumps(fields, indent=0) + "\n"
+
+
+def read_golden(folder: Path) -> GoldenTexts:
+    """Read golden.json.
+
+    Raises:
+        ArtifactError: it is missing or of another form.
+    """
+    try:
+        fields = json.loads(read(folder, GOLDEN))
+        texts, ids = fields["texts"], fields["ids"]
+        vectors = np.frombuffer(base64.b64decode(fields["vectors"]), "<f4").astype(np.float32)
+        return GoldenTexts(texts, ids, vectors.reshape(len(texts), -1))
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ArtifactError(
+            f"{folder / GOLDEN}: expected texts, ids and vectors, got {error!r}; "
+            "export the model folder again"
+        ) from error
