@@ -1,16 +1,40 @@
 """What `encode` can be asked for, beyond texts to vectors."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 import numpy as np
 
 from minilm_onnx.errors import InputError
 from minilm_onnx.policy import check_positive
-from minilm_onnx.tokens import describe
-from minilm_onnx.vectors import check_precision
+from minilm_onnx.tokens import Overflow, describe
+from minilm_onnx.vectors import Precision, check_precision
 
 Output: TypeAlias = Literal["sentence_embedding", "token_embeddings"]
+
+
+class Options(TypedDict, total=False):
+    """Arguments of `SentenceEncoder.encode` that leave the type of what it gives alone."""
+
+    prompt_name: str | None
+    prompt: str | None
+    batch_size: int | None
+    show_progress_bar: bool | None
+    normalize_embeddings: bool
+    truncate_dim: int | None
+    overflow: Overflow
+
+
+class AllOptions(Options, total=False):
+    """All arguments of `SentenceEncoder.encode` but the texts."""
+
+    output_value: Output
+    precision: Precision
+    convert_to_numpy: bool
+    convert_to_tensor: bool
+    device: str | None
+    pool: None
+    chunk_size: None
 
 
 def as_texts(texts: Sequence[str] | None) -> Sequence[str]:
@@ -50,6 +74,13 @@ def choose_prompt(
             "to encoder.prompts, or give prompt"
         )
     return prompts[name]
+
+
+def put_before(prompt: str, texts: Sequence[str]) -> Sequence[str]:
+    """Put a prompt before every text; what is no str is left for `check_texts` to refuse."""
+    if not prompt:
+        return texts
+    return [prompt + text if isinstance(text, str) else text for text in texts]
 
 
 def check_arguments(

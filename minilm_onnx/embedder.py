@@ -104,9 +104,18 @@ class Embedder:
         max_seq_length: int,
         overflow: Overflow,
         batch_size: int | None,
-        done: Done,
+        done: Done = lambda count: None,
+        first: int = 0,
     ) -> tuple[Matrix, list[TextReport]]:
         """Embed each different text once, and those in the cache not at all.
+
+        Args:
+            texts: what to embed.
+            max_seq_length: see `minilm_onnx.tokens.tokenize`.
+            overflow: likewise.
+            batch_size: texts a run may hold; None for as many as the policy says.
+            done: called with the number of texts done since.
+            first: position of the first text, for errors.
 
         Returns:
             (N, H) float32 unit rows, and what the model saw of each text.
@@ -115,7 +124,7 @@ class Embedder:
             InputError: a text is too long where that is an error; its position is named.
             SessionError: onnxruntime failed.
         """
-        check_texts(texts)
+        check_texts(texts, first)
         places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         how = (max_seq_length, overflow)
         known = self._cache.find(places, how) if self._cache is not None else {}
@@ -125,7 +134,7 @@ class Embedder:
         reports |= zip(missing, tokens.reports, strict=True)
         seen = [reports[text] for text in texts]
         if overflow == "error":
-            refuse_long(seen, max_seq_length)
+            refuse_long(seen, max_seq_length, first)
         done(len(texts) - len(missing))
         vectors = found = self.embed_tokens(tokens, batch_size, done)
         if self._cache is not None:
@@ -188,6 +197,9 @@ class Embedder:
         if batch_size is not None:
             check_positive("batch_size", batch_size)
         cancelled = CANCELLED.get()
+        # A text that is read in windows is counted with the first of them.
+        starts = np.zeros(len(tokens.ids), dtype=np.intp)
+        starts[[span.start for span in tokens.spans]] = 1
 
         batches = list(
             equal_length_batches(
@@ -202,7 +214,7 @@ class Embedder:
             if cancelled is not None and cancelled.is_set():
                 raise CancelledCallError("the call was cancelled")
             take(batches[place], hidden)
-            done(len(batches[place]))
+            done(int(starts[batches[place]].sum()))
 
         self.session.run_each(ids, ready)
 

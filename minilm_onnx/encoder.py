@@ -7,14 +7,23 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
 
-from minilm_onnx.arguments import Output, as_texts, check_arguments, choose_prompt
+from minilm_onnx.arguments import (
+    AllOptions,
+    Options,
+    Output,
+    as_texts,
+    check_arguments,
+    choose_prompt,
+    put_before,
+)
 from minilm_onnx.arrays import CodeArray, FloatArray, IdArray, Matrix, Vector
 from minilm_onnx.artifact import (
     BUNDLED,
+    GOLDEN,
     MAX_TOKENS,
     MIN_TOKENS,
     Artifact,
@@ -25,10 +34,18 @@ from minilm_onnx.embedder import CANCELLED, Embedder
 from minilm_onnx.errors import InputError
 from minilm_onnx.policy import Policy, check_positive, choose_policy
 from minilm_onnx.progress import progress_bar
-from minilm_onnx.tokens import Overflow, TextReport, TokenizedTexts, describe, warn_of
+from minilm_onnx.tokens import (
+    Overflow,
+    Tally,
+    TextReport,
+    TokenizedTexts,
+    check_overflow,
+    describe,
+)
 from minilm_onnx.vectors import (
     Measure,
     Precision,
+    check_measure,
     quantize_embeddings,
     similarity,
     similarity_pairwise,
@@ -116,7 +133,7 @@ class SentenceEncoder:
             check_positive("cache_size", cache_size)
         self.prompts: dict[str, str] = {"query": "", "document": ""}
         self.default_prompt_name: str | None = None
-        self.similarity_fn_name: Measure = "cosine"
+        self._similarity_fn_name: Measure = "cosine"
         self._embedder = Embedder(artifact, policy, cache_size)
         self.dimension: int = self._embedder.dimension
         self._executor: tuple[int, ThreadPoolExecutor] | None = None
@@ -132,52 +149,19 @@ class SentenceEncoder:
 
     @overload
     def encode(  # type: ignore[overload-overlap]  # a str is a Sequence of str too
-        self,
-        inputs: str,
-        *,
-        prompt_name: str | None = ...,
-        prompt: str | None = ...,
-        batch_size: int | None = ...,
-        show_progress_bar: bool | None = ...,
-        normalize_embeddings: bool = ...,
-        truncate_dim: int | None = ...,
-        overflow: Overflow = ...,
+        self, inputs: str, **options: Unpack[Options]
     ) -> Vector: ...
 
     @overload
-    def encode(
-        self,
-        inputs: Sequence[str],
-        *,
-        prompt_name: str | None = ...,
-        prompt: str | None = ...,
-        batch_size: int | None = ...,
-        show_progress_bar: bool | None = ...,
-        normalize_embeddings: bool = ...,
-        truncate_dim: int | None = ...,
-        overflow: Overflow = ...,
-    ) -> Matrix: ...
+    def encode(self, inputs: Sequence[str], **options: Unpack[Options]) -> Matrix: ...
 
-    @overload  # with what changes the type
+    @overload
     def encode(
         self,
         inputs: str | Sequence[str] | None = ...,
         *,
         sentences: str | Sequence[str] | None = ...,
-        prompt_name: str | None = ...,
-        prompt: str | None = ...,
-        batch_size: int | None = ...,
-        show_progress_bar: bool | None = ...,
-        output_value: Output = ...,
-        precision: Precision = ...,
-        convert_to_numpy: bool = ...,
-        convert_to_tensor: bool = ...,
-        device: str | None = ...,
-        normalize_embeddings: bool = ...,
-        truncate_dim: int | None = ...,
-        pool: None = ...,
-        chunk_size: None = ...,
-        overflow: Overflow = ...,
+        **options: Unpack[AllOptions],
     ) -> Any: ...
 
     def encode(
@@ -258,18 +242,20 @@ class SentenceEncoder:
         given = sentences if inputs is None else inputs
         texts = [given] if isinstance(given, str) else as_texts(given)
         before = choose_prompt(self.prompts, prompt_name, prompt, self.default_prompt_name)
-        if before:
-            texts = [before + text if isinstance(text, str) else text for text in texts]
+        texts = put_before(before, texts)
+        tally = Tally()
         with progress_bar(len(texts), show=bool(show_progress_bar)) as done:
             if output_value == "token_embeddings":
                 tokens = self.tokenize_texts(texts, overflow=overflow)
-                warn_of(tokens.reports, self.max_seq_length, overflow)
+                tally.add(tokens.reports)
+                tally.warn(self.max_seq_length, overflow)
                 states = self._embedder.hidden_states(tokens, batch_size, done)
                 return states[0] if isinstance(given, str) else states
             vectors, reports = self._embedder.embed(
                 texts, self.max_seq_length, overflow, batch_size, done
             )
-        warn_of(reports, self.max_seq_length, overflow)
+        tally.add(reports)
+        tally.warn(self.max_seq_length, overflow)
         if truncate_dim is not None:
             vectors = truncate_embeddings(vectors, truncate_dim, normalize=normalize_embeddings)
         finished: FloatArray | CodeArray = vectors
@@ -277,11 +263,35 @@ class SentenceEncoder:
             finished = quantize_embeddings(vectors, precision)
         return finished[0] if isinstance(given, str) else finished
 
-    def encode_query(self, inputs: str | Sequence[str], **options: Any) -> Any:
+    @overload
+    def encode_query(  # type: ignore[overload-overlap]  # as above
+        self, inputs: str, **options: Unpack[Options]
+    ) -> Vector: ...
+
+    @overload
+    def encode_query(self, inputs: Sequence[str], **options: Unpack[Options]) -> Matrix: ...
+
+    @overload
+    def encode_query(self, inputs: str | Sequence[str], **options: Unpack[AllOptions]) -> Any: ...
+
+    def encode_query(self, inputs: str | Sequence[str], **options: Unpack[AllOptions]) -> Any:
         """Embed queries: `encode` with the prompt named "query"; this model's is empty."""
         return self.encode(inputs, **self._with_prompt(options, "query"))
 
-    def encode_document(self, inputs: str | Sequence[str], **options: Any) -> Any:
+    @overload
+    def encode_document(  # type: ignore[overload-overlap]  # as above
+        self, inputs: str, **options: Unpack[Options]
+    ) -> Vector: ...
+
+    @overload
+    def encode_document(self, inputs: Sequence[str], **options: Unpack[Options]) -> Matrix: ...
+
+    @overload
+    def encode_document(
+        self, inputs: str | Sequence[str], **options: Unpack[AllOptions]
+    ) -> Any: ...
+
+    def encode_document(self, inputs: str | Sequence[str], **options: Unpack[AllOptions]) -> Any:
         """Embed documents: `encode` with the prompt named "document", "passage" or "corpus"."""
         return self.encode(inputs, **self._with_prompt(options, "document", "passage", "corpus"))
 
@@ -289,6 +299,8 @@ class SentenceEncoder:
         self,
         inputs: Iterable[str],
         *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
         batch_size: int | None = None,
         overflow: Overflow = "truncate",
     ) -> Iterator[Vector]:
@@ -296,6 +308,8 @@ class SentenceEncoder:
 
         Args:
             inputs: texts; 2,048 are read ahead.
+            prompt_name: as in `encode`.
+            prompt: as in `encode`.
             batch_size: as in `encode`.
             overflow: as in `encode`.
 
@@ -303,22 +317,52 @@ class SentenceEncoder:
             (384,) float32 unit vectors one by one, in the order of the texts.
 
         Raises:
-            InputError: as in `encode`; positions are counted within the texts read together.
+            InputError: as in `encode`; positions are counted from the first text of all.
             SessionError: onnxruntime failed.
+
+        Warns:
+            UserWarning: as in `encode`, once, when the stream ends or is closed.
         """
         if isinstance(inputs, str | bytes | bytearray) or not isinstance(inputs, Iterable):
             raise InputError(
                 f"inputs: expected an iterable of str, got {describe(inputs)}; use encode for one"
             )
 
+        if batch_size is not None:
+            check_positive("batch_size", batch_size)
+        check_overflow(overflow)
+        before = choose_prompt(self.prompts, prompt_name, prompt, self.default_prompt_name)
+
         def vectors() -> Iterator[Vector]:
-            texts = iter(inputs)
-            while chunk := list(islice(texts, STREAM_CHUNK)):
-                yield from self.encode(chunk, batch_size=batch_size, overflow=overflow)
+            texts, tally = iter(inputs), Tally()
+            try:
+                while chunk := list(islice(texts, STREAM_CHUNK)):
+                    rows, reports = self._embedder.embed(
+                        put_before(before, chunk),
+                        self.max_seq_length,
+                        overflow,
+                        batch_size,
+                        first=tally.texts,
+                    )
+                    tally.add(reports)
+                    yield from rows
+            finally:
+                tally.warn(self.max_seq_length, overflow)
 
         return vectors()
 
-    async def aencode(self, inputs: str | Sequence[str], **options: Any) -> Any:
+    @overload
+    async def aencode(  # type: ignore[overload-overlap]  # as above
+        self, inputs: str, **options: Unpack[Options]
+    ) -> Vector: ...
+
+    @overload
+    async def aencode(self, inputs: Sequence[str], **options: Unpack[Options]) -> Matrix: ...
+
+    @overload
+    async def aencode(self, inputs: str | Sequence[str], **options: Unpack[AllOptions]) -> Any: ...
+
+    async def aencode(self, inputs: str | Sequence[str], **options: Unpack[AllOptions]) -> Any:
         """Embed texts without blocking the event loop.
 
         One call at a time computes, on a thread of its own that uses all CPUs; others wait their
@@ -452,6 +496,16 @@ class SentenceEncoder:
         self._max_seq_length = int(value)
 
     @property
+    def similarity_fn_name(self) -> Measure:
+        """How `similarity` compares: cosine, dot, euclidean or manhattan."""
+        return self._similarity_fn_name
+
+    @similarity_fn_name.setter
+    def similarity_fn_name(self, value: Measure) -> None:
+        check_measure(value)
+        self._similarity_fn_name = value
+
+    @property
     def fingerprint(self) -> str:
         """Name what vectors depend on: weights, recipe, precision, tokens read, pooling.
 
@@ -459,7 +513,9 @@ class SentenceEncoder:
         vectors, and `check_fingerprint` before they are used.
         """
         parts = [
-            f"{name}={digest}" for name, digest in sorted(self._embedder.artifact.sha256.items())
+            f"{name}={digest}"
+            for name, digest in sorted(self._embedder.artifact.sha256.items())
+            if name != GOLDEN
         ]
         parts += [f"max_seq_length={self.max_seq_length}", "pooling=mean", "normalize=true"]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
@@ -509,7 +565,7 @@ class SentenceEncoder:
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep what the encoder was made with, not the model."""
-        changed = ("_max_seq_length", "prompts", "default_prompt_name", "similarity_fn_name")
+        changed = ("max_seq_length", "prompts", "default_prompt_name", "similarity_fn_name")
         return {"made_with": self._made_with, "set": {key: getattr(self, key) for key in changed}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -518,7 +574,7 @@ class SentenceEncoder:
         for key, value in state["set"].items():
             setattr(self, key, value)
 
-    def _with_prompt(self, options: dict[str, Any], *names: str) -> dict[str, Any]:
+    def _with_prompt(self, options: AllOptions, *names: str) -> AllOptions:
         """Add the first prompt there is, unless the caller chose one."""
         if options.get("prompt") is None and options.get("prompt_name") is None:
             name = next((name for name in names if name in self.prompts), None)

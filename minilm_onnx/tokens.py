@@ -144,10 +144,7 @@ def to_ids(
     Raises:
         InputError: the overflow is none of those.
     """
-    if overflow not in get_args(Overflow):
-        raise InputError(
-            f"overflow: expected {', '.join(get_args(Overflow))}, got {overflow!r}; choose one"
-        )
+    check_overflow(overflow)
     unknown = tokenizer.token_to_id(UNKNOWN)
     ids: list[IdArray] = []
     windows: list[int] = []
@@ -166,9 +163,23 @@ def to_ids(
     return TokenizedTexts(ids, windows, reports)
 
 
-def refuse_long(reports: Sequence[TextReport], max_seq_length: int) -> None:
-    """Raise InputError at the first text that the model does not read whole."""
-    for position, report in enumerate(reports):
+def check_overflow(overflow: str) -> None:
+    """Raise InputError if long texts are not dealt with that way."""
+    if overflow not in get_args(Overflow):
+        raise InputError(
+            f"overflow: expected {', '.join(get_args(Overflow))}, got {overflow!r}; choose one"
+        )
+
+
+def refuse_long(reports: Sequence[TextReport], max_seq_length: int, first: int = 0) -> None:
+    """Raise InputError at the first text that the model does not read whole.
+
+    Args:
+        reports: of each text.
+        max_seq_length: see `tokenize`.
+        first: position of the first of them, for the error.
+    """
+    for position, report in enumerate(reports, first):
         if report.cut:
             raise InputError(
                 f"texts[{position}]: expected at most {max_seq_length} tokens, "
@@ -176,22 +187,40 @@ def refuse_long(reports: Sequence[TextReport], max_seq_length: int) -> None:
             )
 
 
-def warn_of(reports: Sequence[TextReport], max_seq_length: int, overflow: Overflow) -> None:
-    """Say to the caller's caller what the model does not see."""
-    cut = sum(report.cut for report in reports)
-    if overflow == "warn" and cut:
-        warnings.warn(
-            f"{cut} of {len(reports)} texts are longer than {max_seq_length} tokens and were cut; "
-            'see inspect, or overflow="window"',
-            stacklevel=3,
-        )
-    unreadable = sum(report.unreadable for report in reports)
-    if unreadable:
-        warnings.warn(
-            f"{unreadable} of {len(reports)} texts are mostly unknown to the model, which reads "
-            "English: their vectors mean little; see inspect",
-            stacklevel=3,
-        )
+@dataclass
+class Tally:
+    """What the model did not see of many texts.
+
+    Attributes:
+        texts: how many there were.
+        cut: those that it did not read whole.
+        unreadable: those that are mostly unknown to it.
+    """
+
+    texts: int = 0
+    cut: int = 0
+    unreadable: int = 0
+
+    def add(self, reports: Sequence[TextReport]) -> None:
+        """Count more texts."""
+        self.texts += len(reports)
+        self.cut += sum(report.cut for report in reports)
+        self.unreadable += sum(report.unreadable for report in reports)
+
+    def warn(self, max_seq_length: int, overflow: Overflow) -> None:
+        """Say it to the caller's caller."""
+        if overflow == "warn" and self.cut:
+            warnings.warn(
+                f"{self.cut} of {self.texts} texts are longer than {max_seq_length} tokens and "
+                'were cut; see inspect, or overflow="window"',
+                stacklevel=3,
+            )
+        if self.unreadable:
+            warnings.warn(
+                f"{self.unreadable} of {self.texts} texts are mostly unknown to the model, which "
+                "reads English: their vectors mean little; see inspect",
+                stacklevel=3,
+            )
 
 
 def shorten(full: IdArray, limit: int, overflow: Overflow) -> list[IdArray]:
@@ -216,9 +245,14 @@ def shorten(full: IdArray, limit: int, overflow: Overflow) -> list[IdArray]:
     ]
 
 
-def check_texts(texts: Sequence[str]) -> None:
-    """Raise InputError at the first element that is not a str of valid Unicode."""
-    for position, text in enumerate(texts):
+def check_texts(texts: Sequence[str], first: int = 0) -> None:
+    """Raise InputError at the first element that is not a str of valid Unicode.
+
+    Args:
+        texts: what was given.
+        first: position of the first of them, for the error.
+    """
+    for position, text in enumerate(texts, first):
         if not isinstance(text, str):
             raise InputError(
                 f"texts[{position}]: expected a str, got {describe(text)}; "

@@ -37,7 +37,8 @@ def similarity(a: Vectors, b: Vectors, measure: Measure = "cosine") -> FloatArra
         InputError: the two are not one- or two-dimensional with the same H, or the measure is
             not one of these.
     """
-    compared: FloatArray = _measure(measure, _MEASURES)(*_rows(a, b))
+    check_measure(measure)
+    compared: FloatArray = _MEASURES[measure](*_rows(a, b))
     return compared
 
 
@@ -55,13 +56,15 @@ def similarity_pairwise(a: Vectors, b: Vectors, measure: Measure = "cosine") -> 
     Raises:
         InputError: the two are not of the same shape, or the measure is unknown.
     """
+    check_measure(measure)
     left, right = _rows(a, b)
     if left.shape != right.shape:
         raise InputError(
             f"similarity_pairwise: expected two arrays of one shape, got {np.shape(a)} and "
             f"{np.shape(b)}; use similarity to compare all with all"
         )
-    return _measure(measure, _PAIRWISE)(left, right)
+    compared: FloatArray = _PAIRWISE[measure](left, right)
+    return compared
 
 
 def truncate_embeddings(
@@ -234,6 +237,13 @@ def check_codes(codes: npt.ArrayLike, precision: Precision) -> CodeArray:
     return array
 
 
+def check_measure(measure: str) -> None:
+    """Raise InputError if vectors are not compared that way."""
+    if measure not in get_args(Measure):
+        expected = ", ".join(get_args(Measure))
+        raise InputError(f"measure: expected {expected}, got {measure!r}; choose one")
+
+
 def check_ranges(ranges: npt.ArrayLike | None, precision: Precision, width: int) -> FloatArray:
     """Give ranges as (2, H) float32.
 
@@ -263,14 +273,6 @@ def _rows(a: Vectors, b: Vectors) -> tuple[FloatArray, FloatArray]:
             "give vectors of one model"
         )
     return left, right
-
-
-def _measure(
-    name: str, known: dict[str, Callable[[FloatArray, FloatArray], Any]]
-) -> Callable[[FloatArray, FloatArray], FloatArray]:
-    if name not in known:
-        raise InputError(f"measure: expected {', '.join(known)}, got {name!r}; choose one")
-    return known[name]
 
 
 def _euclidean(a: FloatArray, b: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@ import gc
 import multiprocessing
 import os
 import pickle
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -204,6 +205,8 @@ def test_similarity_follows_the_encoders_measure() -> None:
     encoder.similarity_fn_name = "euclidean"
     assert np.array_equal(encoder.similarity_pairwise(a, b), similarity_pairwise(a, b, "euclidean"))
     np.testing.assert_allclose(encoder.similarity(a, a).diagonal(), 0, atol=1e-3)
+    with pytest.raises(InputError, match="measure: expected cosine, dot"):
+        encoder.similarity_fn_name = "angular"  # type: ignore[assignment]
 
 
 def test_tokenize_pads_as_sentence_transformers_does(encoder: SentenceEncoder) -> None:
@@ -352,6 +355,43 @@ def test_a_stream_gives_vectors_as_they_are_asked_for(encoder: SentenceEncoder) 
     for wrong in ("a cat", b"a cat", 3):
         with pytest.raises(InputError, match="inputs: expected an iterable of str"):
             encoder.encode_stream(wrong)  # type: ignore[arg-type]
+    for argument in ({"batch_size": 0}, {"overflow": "cut"}, {"prompt_name": "poem"}):
+        with pytest.raises(InputError, match=next(iter(argument))):
+            encoder.encode_stream(texts, **argument)
+
+
+def test_a_stream_counts_from_its_first_text(
+    encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minilm_onnx.encoder.STREAM_CHUNK", 2)
+    with pytest.raises(InputError, match=r"texts\[3\]: expected a str, got None"):
+        list(encoder.encode_stream(["a", "b", "c", None]))  # type: ignore[list-item]
+    with pytest.raises(InputError, match=r"texts\[4\]: expected at most 256 tokens"):
+        list(encoder.encode_stream(["a", "b", "c", "d", "word " * 300], overflow="error"))
+
+
+UNREADABLE = "\u732b\u5728\u6905\u5b50\u4e0a"
+
+
+def test_a_stream_warns_once_of_all(
+    encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minilm_onnx.encoder.STREAM_CHUNK", 2)
+    with pytest.warns(UserWarning, match="2 of 5 texts are mostly unknown") as caught:
+        list(encoder.encode_stream([UNREADABLE, "b", "c", "d", UNREADABLE]))
+    assert len(caught) == 1
+    with pytest.warns(UserWarning, match="1 of 2 texts are mostly unknown"):
+        next(encoder.encode_stream([UNREADABLE, "b", "c", "d"]))
+
+
+def test_a_stream_puts_prompts_before_texts() -> None:
+    encoder = SentenceEncoder(threads=1)
+    encoder.prompts["query"] = "find: "
+    plain = encoder.encode(["find: a cat"])
+    assert np.array_equal(list(encoder.encode_stream(["a cat"], prompt_name="query")), plain)
+    assert np.array_equal(list(encoder.encode_stream(["a cat"], prompt="find: ")), plain)
+    encoder.default_prompt_name = "query"
+    assert np.array_equal(list(encoder.encode_stream(["a cat"])), plain)
 
 
 def test_aencode_leaves_the_loop_free_and_gives_the_same(encoder: SentenceEncoder) -> None:
@@ -496,6 +536,9 @@ def test_a_bar_is_shown_where_somebody_sees_it(
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     encoder.encode(WORDS, show_progress_bar=True)
     assert "6/6" in capsys.readouterr().err
+    encoder.encode([*WORDS[:5], "word " * 700], show_progress_bar=True, overflow="window")
+    shown = re.findall(r"(\d+)/6", capsys.readouterr().err)
+    assert max(map(int, shown)) == 6  # texts, not windows
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.raises(InputError, match=r"pip install 'minilm-onnx\[progress\]'"):
         encoder.encode(WORDS, show_progress_bar=True)
