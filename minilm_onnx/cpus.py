@@ -36,6 +36,17 @@ def affinity() -> list[int]:
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
+def machine_cpus() -> int:
+    """Count the machine's CPUs, whether this process may use them or not."""
+    return os.cpu_count() or 1
+
+
+def governors(root: Path = Path("/")) -> list[str]:
+    """Name what decides the clock of each CPU, as in the kernel's admin-guide/pm/cpufreq."""
+    folder = root / "sys/devices/system/cpu/cpufreq"
+    return [_read(path).strip() for path in sorted(folder.glob("policy*/scaling_governor"))]
+
+
 @contextmanager
 def staying_on(cpus: Sequence[int], place: int) -> Iterator[None]:
     """Keep this thread on one of several CPUs for a while.

@@ -156,7 +156,7 @@ def to_ids(
             if len(full) > max_seq_length:
                 rows = shorten(full, max_seq_length, overflow)
             kept = len(full) if overflow == "window" else len(rows[0])
-            share = np.count_nonzero(full == unknown) / max(1, len(full) - 2)
+            share = float(np.count_nonzero(full == unknown) / max(1, len(full) - 2))
             ids += rows
             windows.append(len(rows))
             reports.append(TextReport(len(full), kept, share))

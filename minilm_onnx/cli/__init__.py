@@ -2,20 +2,46 @@
 
 import argparse
 import os
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from minilm_onnx import __version__
-from minilm_onnx.cli import bench, embed, info, similarity
+from minilm_onnx.cli import bench, embed, info, similarity, verify
 from minilm_onnx.errors import InputError, MiniLMError
 
-COMMANDS = (embed, similarity, info, bench)
+COMMANDS = (embed, similarity, info, verify, bench)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand and give its exit code: 0, 1 for a failure, 2 for wrong input."""
-    return report_errors(_run, sys.argv[1:] if arguments is None else arguments)
+    with _tidy_when_terminated():
+        return report_errors(_run, sys.argv[1:] if arguments is None else arguments)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came: end as after Ctrl-C, so that nothing half-written is left."""
+
+
+@contextmanager
+def _tidy_when_terminated() -> Iterator[None]:
+    """Raise Terminated at the first SIGTERM, and take no notice of more."""
+
+    def terminate(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
 def _run(arguments: list[str]) -> int:
@@ -73,6 +99,6 @@ def report_errors(run: Callable[[list[str]], int], arguments: list[str]) -> int:
         message = " ".join(str(error).split())
         print(f"error: {message}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("error: interrupted; no output file was left", file=sys.stderr)
-        return 130
+        return 143 if isinstance(error, Terminated) else 130

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
 from minilm_onnx.cli.reading import TextFile, read_texts
+from minilm_onnx.cli.resuming import open_resumable
 from minilm_onnx.cli.writing import FORMATS, open_output
+from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
+from minilm_onnx.tokens import Tally
 
 # Texts sorted by length and run at a time, and the characters they may hold together: enough
 # for full batches, a few MiB.
@@ -44,6 +47,11 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--format", choices=FORMATS, help="default: by the suffix of --out, jsonl on stdout"
     )
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="keep what is done in FILE.partial when interrupted, and go on with what is there",
+    )
     add_encoder_options(parser)
     parser.set_defaults(run=run)
 
@@ -53,33 +61,71 @@ def run(options: argparse.Namespace) -> int:
     if options.out == Path("-"):
         options.out = None
     kind = _format(options.format, options.out)
+    if options.resume and options.out is None:
+        raise InputError("--resume: expected --out FILE, got stdout; name a file")
     encoder = load_encoder(options)
-    count = cut = unreadable = 0
-    with (
-        TextFile(options.file) as source,
-        open_output(options.out, kind, encoder.dimension) as output,
-        _progress(source.size) as show,
-    ):
+    with TextFile(options.file) as source, _progress(source.size) as show:
         if options.out is not None and source.is_same_file(options.out):
             raise InputError(
                 f"--out {options.out}: expected another file than the input, got the input; "
                 "choose another"
             )
-        for chunk in _chunks(read_texts(source, options.field)):
-            tokens = encoder.tokenize_texts(chunk)
-            output.write(chunk, encoder.embed_tokens(tokens))
-            count += len(chunk)
-            cut += tokens.cut
-            unreadable += tokens.unreadable
-            show(source.position(), count)
+        texts = read_texts(source, options.field)
+        write = _resume if options.resume else _write
+        tally = write(options.out, kind, encoder, texts, lambda n: show(source.position(), n))
     where = options.out or "stdout"
-    summary = f"{count} texts to {where}: {count} x {encoder.dimension} float32"
-    if cut:
-        summary += f"; {cut} were cut at {encoder.max_seq_length} tokens"
-    if unreadable:
-        summary += f"; {unreadable} are mostly unknown to the model, which reads English"
+    summary = f"{tally.texts} texts to {where}: {tally.texts} x {encoder.dimension} float32"
+    if tally.cut:
+        summary += f"; {tally.cut} were cut at {encoder.max_seq_length} tokens"
+    if tally.unreadable:
+        summary += f"; {tally.unreadable} are mostly unknown to the model, which reads English"
     print(summary, file=sys.stderr)
     return 0
+
+
+def _write(
+    out: Path | None,
+    kind: str,
+    encoder: SentenceEncoder,
+    texts: Iterator[str],
+    show: Callable[[int], None],
+) -> Tally:
+    """Embed all texts, and say what the model did not see."""
+    tally = Tally()
+    with open_output(out, kind, encoder.dimension) as output:
+        for chunk in _chunks(texts):
+            tokens = encoder.tokenize_texts(chunk)
+            output.write(chunk, encoder.embed_tokens(tokens))
+            tally.add(tokens.reports)
+            show(tally.texts)
+    return tally
+
+
+def _resume(
+    out: Path,
+    kind: str,
+    encoder: SentenceEncoder,
+    texts: Iterator[str],
+    show: Callable[[int], None],
+) -> Tally:
+    """Do the same, going on with what an earlier run left, and leave as much for a later one."""
+    with open_resumable(out, kind, encoder.dimension, encoder.fingerprint) as output:
+        output.skip(texts)
+        if output.tally.texts:
+            print(f"going on after {output.tally.texts} texts", file=sys.stderr)
+        try:
+            for chunk in _chunks(texts):
+                tokens = encoder.tokenize_texts(chunk)
+                output.write(chunk, encoder.embed_tokens(tokens), tokens.reports)
+                show(output.tally.texts)
+        except BaseException:
+            print(
+                f"{output.tally.texts} texts are kept beside {out}; the same command goes on "
+                "with them",
+                file=sys.stderr,
+            )
+            raise
+    return output.tally
 
 
 def _format(given: str | None, out: Path | None) -> str:

@@ -26,12 +26,21 @@ class Output:
         rows: vectors written so far.
     """
 
-    def __init__(self, file: BinaryIO, kind: str, dimension: int) -> None:
-        """Start a file of one of FORMATS for vectors of some dimension."""
-        self.rows = 0
+    def __init__(self, file: BinaryIO, kind: str, dimension: int, rows: int = 0) -> None:
+        """Start a file of one of FORMATS for vectors of some dimension.
+
+        Args:
+            file: where to write.
+            kind: the format.
+            dimension: components of a vector.
+            rows: how many are there, the file being at their end.
+        """
+        self.rows = rows
         self._dimension = dimension
         self._file = file
         self._kind = kind
+        if rows:
+            return
         if kind == "npy":
             self._write_header()
         elif kind == "csv":
@@ -93,34 +102,54 @@ def open_output(path: Path | None, kind: str, dimension: int) -> Iterator[Output
     if path is None:
         yield Output(sys.stdout.buffer, kind, dimension)
         return
+    with writable(path) as target:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                output = Output(file, kind, dimension)
+                yield output
+                output.finish()
+            give_name(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[Path]:
+    """Give where a file's bytes go, and say what is wrong if they cannot.
+
+    Raises:
+        InputError: there can be no such file.
+        MiniLMError: writing failed on the way, as on a full disk.
+    """
+    # Through a link, what it points to is replaced, as a plain write would.
     try:
-        # Through a link, what it points to is replaced, as a plain write would.
         target = path.resolve()
         if target.exists() and not target.is_file():
             raise InputError(
                 f"--out {path}: expected a regular file, got something else; "
                 "name a file, or leave --out away for stdout"
             )
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        # Asked of a file that is deleted at once, because permissions alone do not tell.
+        tempfile.TemporaryFile(dir=target.parent).close()
     except OSError as error:
         raise InputError(
             f"--out {path}: expected a writable place, got {error.strerror}; choose another"
         ) from error
-    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            output = Output(file, kind, dimension)
-            yield output
-            output.finish()
-        temporary.chmod(_mode(target))
-        temporary.replace(target)
+        yield target
     except OSError as error:
         raise MiniLMError(
             f"--out {path}: expected to write the vectors, got {error.strerror}; "
             "free some space: nothing was left there"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+def give_name(temporary: Path, target: Path) -> None:
+    """Put a complete file where it belongs, at once."""
+    temporary.chmod(_mode(target))
+    temporary.replace(target)
 
 
 def _mode(path: Path) -> int:

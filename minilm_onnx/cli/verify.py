@@ -1,0 +1,67 @@
+"""minilm-onnx verify: whether the model does on this machine what it should."""
+
+import argparse
+import json
+import sys
+from dataclasses import asdict
+
+from minilm_onnx.cli.info import surroundings
+from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
+from minilm_onnx.cpus import cgroup_quota, cpu_name
+from minilm_onnx.verification import advise, measure_speed, run_checks
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "verify",
+        help="whether the model works as it should on this machine",
+        description="Check the files, the tokenizer, the vectors and their bits against what "
+        "sentence-transformers says, measure a second of speed, and give advice. Takes seconds; "
+        "exits with 1 if something is wrong.",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_encoder_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Check, then print as text or as JSON."""
+    encoder = load_encoder(options)
+    checks = run_checks(encoder)
+    ok = all(check.ok for check in checks)
+    speed, advice = measure_speed(encoder), advise(encoder)
+    facts = surroundings(encoder)
+    if options.json:
+        print(
+            json.dumps(
+                {
+                    "ok": ok,
+                    "cpu": cpu_name(),
+                    **facts,
+                    "cgroup_quota": cgroup_quota(),
+                    "fingerprint": encoder.fingerprint,
+                    "checks": [asdict(check) for check in checks],
+                    "texts_per_second": speed,
+                    "advice": advice,
+                },
+                indent=2,
+            )
+        )
+        return 0 if ok else 1
+    quota = f", a quota of {cgroup_quota():g}" if cgroup_quota() else ""
+    rows = [
+        ("cpu", cpu_name()),
+        ("threads", f"{encoder.policy.threads} of {facts['cpus']} CPUs{quota}"),
+        ("machine", f"{facts['machine']}, {facts['system']}, Python {facts['python']}"),
+        ("versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())),
+        ("model", encoder.fingerprint),
+        *((check.name, f"{'ok    ' if check.ok else 'WRONG '} {check.found}") for check in checks),
+        ("speed", f"{speed:,.0f} texts/s; minilm-onnx bench says more"),
+        *(("advice", line) for line in advice),
+    ]
+    for name, value in rows:
+        print(f"{name:<10} {value}")
+    if not ok:
+        print("error: the vectors are not to be trusted; see WRONG above", file=sys.stderr)
+    return 0 if ok else 1

@@ -1,0 +1,175 @@
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minilm_onnx import ArtifactError, SentenceEncoder, verification
+from minilm_onnx.artifact import BUNDLED, GOLDEN, GRAPH, TOKENIZER, WEIGHTS
+from minilm_onnx.cli import main
+from minilm_onnx.cpus import governors
+from minilm_onnx.golden import read_golden
+from minilm_onnx.tokens import TokenizedTexts
+from minilm_onnx.verification import advise, run_checks
+from tests.conftest import Golden
+
+
+@pytest.fixture
+def wrong() -> Callable[[SentenceEncoder], list[str]]:
+    """Give the names of the checks that an encoder fails."""
+    return lambda encoder: [check.name for check in run_checks(encoder) if not check.ok]
+
+
+def test_verify_finds_nothing_wrong_with_the_bundled_model(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["verify"]) == 0
+    found = capsys.readouterr()
+    assert found.out.count(" ok ") == 4
+    assert "WRONG" not in found.out
+    assert found.err == ""
+
+
+def test_verify_says_it_in_json(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "SPEED_SECONDS", 0.0)
+    assert main(["verify", "--json", "--threads", "1"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["ok"] is True
+    assert [check["name"] for check in facts["checks"]] == ["files", "tokens", "vectors", "bits"]
+    assert facts["policy"]["threads"] == 1
+    assert facts["fingerprint"].startswith("all-MiniLM-L6-v2:int8:256:")
+
+
+def test_the_bundled_golden_values_are_sentence_transformers(golden: Golden) -> None:
+    bundled = read_golden(BUNDLED)
+    places = [golden.texts.index(text) for text in bundled.texts]
+    assert len(places) > 40
+    assert bundled.ids == [golden.ids[place] for place in places]
+    np.testing.assert_allclose(bundled.vectors, golden.vectors[places], atol=1e-6)
+
+
+def test_an_altered_golden_file_is_found(tmp_path: Path, wrong: Any) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(BUNDLED, folder)
+    path = folder / GOLDEN
+    path.write_text(path.read_text().replace("101", "102", 1))
+    assert wrong(SentenceEncoder(folder)) == ["files", "tokens"]
+    path.write_text("{}")
+    assert wrong(SentenceEncoder(folder)) == ["files", "golden"]
+    path.unlink()
+    assert wrong(SentenceEncoder(folder)) == ["files", "golden"]
+
+
+def test_a_tokenizer_that_reads_otherwise_is_found(
+    wrong: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = SentenceEncoder()
+    real = encoder.tokenize_texts
+
+    def drifted(texts: Any) -> TokenizedTexts:
+        tokens = real(texts)
+        return replace(tokens, ids=[tokens.ids[0][::-1], *tokens.ids[1:]])
+
+    monkeypatch.setattr(encoder, "tokenize_texts", drifted)
+    assert wrong(encoder) == ["tokens"]
+
+
+def l2_normalize_any(vectors: Any) -> Any:
+    """Scale one vector or rows of them to length 1."""
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+
+
+def test_kernels_that_are_not_exact_enough_are_found(
+    wrong: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(0)
+    real = SentenceEncoder.encode
+    finish: Callable[[Any], Any] = np.copy
+
+    def noisy(self: SentenceEncoder, texts: Any, **options: Any) -> Any:
+        vectors = real(self, texts, **options)
+        noise = random.normal(0, 0.003, vectors.shape).astype(np.float32)
+        return finish(vectors + noise)
+
+    monkeypatch.setattr(SentenceEncoder, "encode", noisy)
+    for finish, said in (  # noqa: B007  noisy uses it
+        (l2_normalize_any, "at least 0.999"),
+        (np.copy, "expected length 1"),
+    ):
+        encoder = SentenceEncoder()
+        assert wrong(encoder) == ["vectors", "bits"]
+        assert said in run_checks(encoder)[2].found
+
+
+def test_a_text_that_depends_on_its_company_is_found(
+    wrong: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = SentenceEncoder.encode
+
+    def coupled(self: SentenceEncoder, texts: Any, **options: Any) -> Any:
+        vectors = real(self, texts, **options)
+        return vectors if isinstance(texts, str) else vectors * np.float32(1 + 1e-6)
+
+    monkeypatch.setattr(SentenceEncoder, "encode", coupled)
+    encoder = SentenceEncoder()
+    assert wrong(encoder) == ["bits"]
+    found = run_checks(encoder)[-1].found
+    assert "bits: expected the same alone, got others for" in found
+
+
+def test_verify_fails_where_something_is_wrong(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(BUNDLED, folder)
+    (folder / GOLDEN).write_text("{}")
+    assert main(["verify", "--model", str(folder)]) == 1
+    found = capsys.readouterr()
+    assert "files      WRONG" in found.out
+    assert found.err == "error: the vectors are not to be trusted; see WRONG above\n"
+
+
+def test_a_folder_without_a_manifest_cannot_be_verified(tmp_path: Path) -> None:
+    for name in (GRAPH, WEIGHTS, TOKENIZER):
+        shutil.copy(BUNDLED / name, tmp_path)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ArtifactError, match=r"expected a manifest\.json to check against"):
+        run_checks(SentenceEncoder(tmp_path))
+
+
+def test_advice_is_given_where_there_is_something_to_gain(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (
+        ("cgroup_quota", None),
+        ("available_cpus", 4),
+        ("affinity", [0, 1, 2, 3]),
+        ("machine_cpus", 4),
+        ("governors", ["ondemand"] * 4),
+    ):
+        monkeypatch.setattr(verification, name, lambda value=value: value)
+    fast = SentenceEncoder(threads=4, pinning=False, exact_products=False)
+    assert advise(fast) == []
+    slow = SentenceEncoder(threads=4, pinning=False, exact_products=True)
+    assert "8-bit products saturate" in advise(slow)[0]
+    monkeypatch.setattr(verification, "governors", lambda: ["powersave"] * 4)
+    assert "governor is powersave" in advise(fast)[0]
+    monkeypatch.setattr(verification, "machine_cpus", lambda: 8)
+    assert "4 of the machine's 8 CPUs" in advise(fast)[0]
+    monkeypatch.setattr(verification, "available_cpus", lambda: 2)
+    assert "4 threads for 2 CPUs" in advise(fast)[0]
+    monkeypatch.setattr(verification, "cgroup_quota", lambda: 2.5)
+    assert "--threads 2 is steadier" in advise(fast)[0]
+
+
+def test_governors_are_read_for_every_cpu(tmp_path: Path) -> None:
+    for number in (0, 4):
+        folder = tmp_path / f"sys/devices/system/cpu/cpufreq/policy{number}"
+        folder.mkdir(parents=True)
+        (folder / "scaling_governor").write_text("powersave\n")
+    assert governors(tmp_path) == ["powersave", "powersave"]
+    assert governors(tmp_path / "nowhere") == []
