@@ -14,6 +14,7 @@ DYING = """
 import os, signal, sys
 from minilm_onnx.cli import embed, main
 from minilm_onnx.encoder import SentenceEncoder
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 embed.CHUNK, chunks, real = 4, 0, SentenceEncoder.embed_tokens
 def embed_tokens(self, tokens):
     global chunks
