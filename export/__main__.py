@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from export.calibrate import calibrate
 from export.checkpoint import DEFAULT_MODEL, Checkpoint, find_checkpoint
-from export.forward import weights_from_tensors
+from export.forward import Weights, weights_from_tensors
 from export.gate import check_same, measure
 from export.graph import build_fp32, build_int8, save_graph
 from export.reference import SentenceTransformersReference, export_standard
@@ -79,11 +79,7 @@ def export(checkpoint: Checkpoint, out: Path, precision: str) -> Manifest:
     golden = golden_texts(reference)
     with staging(out) as folder, tempfile.TemporaryDirectory() as scratch:
         tokenizer = build_tokenizer(checkpoint.folder / "vocab.txt")
-        weights = weights_from_tensors(
-            checkpoint.tensors(),
-            heads=checkpoint.config["num_attention_heads"],
-            epsilon=checkpoint.config["layer_norm_eps"],
-        )
+        weights = weights_of(checkpoint)
         say("standard graph, by optimum")
         standard = Path(scratch) / "standard"
         export_standard(checkpoint.folder, standard)
@@ -106,6 +102,15 @@ def export(checkpoint: Checkpoint, out: Path, precision: str) -> Manifest:
         manifest = replace(manifest, parity=parity)
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return manifest
+
+
+def weights_of(checkpoint: Checkpoint) -> Weights:
+    """Read the encoder's weights."""
+    return weights_from_tensors(
+        checkpoint.tensors(),
+        heads=checkpoint.config["num_attention_heads"],
+        epsilon=checkpoint.config["layer_norm_eps"],
+    )
 
 
 def golden_texts(reference: SentenceTransformersReference) -> GoldenTexts:

@@ -8,9 +8,8 @@ import numpy.typing as npt
 
 from export.reference import SentenceTransformersReference
 from minilm_onnx import MiniLMError, SentenceEncoder
+from minilm_onnx.verification import MAX_DIFFERENCE, other_bits
 
-# fp32: largest difference of any component, to sentence-transformers and to optimum's graph.
-MAX_DIFFERENCE = 1e-5
 # int8: cosine to sentence-transformers fp32 over the held-out texts.
 MIN_MEAN_COSINE = 0.9993
 MIN_COSINE = 0.997
@@ -74,16 +73,11 @@ def check_bits(
         texts: what was embedded.
         vectors: what came of it, together and with all threads.
     """
-    again = SentenceEncoder(folder, threads=1).encode(texts[::-1], batch_size=3)[::-1]
-    shared = SentenceEncoder(folder, threads=2)
-    alone = np.stack([shared.encode(text) for text in texts])
-    for how, found in (("backwards, three at a time, on one thread", again), ("alone", alone)):
-        different = np.flatnonzero((found != vectors).any(axis=1))
-        if len(different):
-            raise ParityError(
-                f"{name}: expected the same bits {how}, got others for {len(different)} texts, "
-                f"the first held-out text {different[0]}; nothing was written"
-            )
+    for how, different in other_bits(SentenceEncoder(folder, threads=2), texts, vectors):
+        raise ParityError(
+            f"{name}: expected the same bits {how}, got others for {len(different)} texts, "
+            f"the first held-out text {different[0]}; nothing was written"
+        )
 
 
 def measure(

@@ -75,11 +75,6 @@ class TokenizedTexts:
         return sum(report.cut for report in self.reports)
 
     @property
-    def unreadable(self) -> int:
-        """Number of texts that the vocabulary mostly has no words for."""
-        return sum(report.unreadable for report in self.reports)
-
-    @property
     def spans(self) -> list[slice]:
         """Rows of `ids` of each text."""
         edges = accumulate(self.windows, initial=0)

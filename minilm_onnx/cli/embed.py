@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
 from minilm_onnx.cli.reading import TextFile, read_texts
 from minilm_onnx.cli.resuming import open_resumable
 from minilm_onnx.cli.writing import FORMATS, open_output
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
-from minilm_onnx.tokens import Tally
+from minilm_onnx.tokens import Tally, TextReport
 
 # Texts sorted by length and run at a time, and the characters they may hold together: enough
 # for full batches, a few MiB.
@@ -93,10 +94,9 @@ def _write(
     """Embed all texts, and say what the model did not see."""
     tally = Tally()
     with open_output(out, kind, encoder.dimension) as output:
-        for chunk in _chunks(texts):
-            tokens = encoder.tokenize_texts(chunk)
-            output.write(chunk, encoder.embed_tokens(tokens))
-            tally.add(tokens.reports)
+        for chunk, vectors, reports in _embedded(encoder, texts):
+            output.write(chunk, vectors)
+            tally.add(reports)
             show(tally.texts)
     return tally
 
@@ -114,9 +114,8 @@ def _resume(
         if output.tally.texts:
             print(f"going on after {output.tally.texts} texts", file=sys.stderr)
         try:
-            for chunk in _chunks(texts):
-                tokens = encoder.tokenize_texts(chunk)
-                output.write(chunk, encoder.embed_tokens(tokens), tokens.reports)
+            for chunk, vectors, reports in _embedded(encoder, texts):
+                output.write(chunk, vectors, reports)
                 show(output.tally.texts)
         except BaseException:
             print(
@@ -126,6 +125,15 @@ def _resume(
             )
             raise
     return output.tally
+
+
+def _embedded(
+    encoder: SentenceEncoder, texts: Iterator[str]
+) -> Iterator[tuple[list[str], Matrix, list[TextReport]]]:
+    """Give texts, vectors, and what the model saw, a chunk at a time."""
+    for chunk in _chunks(texts):
+        tokens = encoder.tokenize_texts(chunk)
+        yield chunk, encoder.embed_tokens(tokens), tokens.reports
 
 
 def _format(given: str | None, out: Path | None) -> str:

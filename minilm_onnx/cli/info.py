@@ -41,6 +41,14 @@ def surroundings(encoder: SentenceEncoder) -> dict[str, Any]:
     }
 
 
+def where(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """Say in words where an encoder runs, from `surroundings`."""
+    return [
+        ("machine", f"{facts['machine']}, {facts['system']}, Python {facts['python']}"),
+        ("versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())),
+    ]
+
+
 def run(options: argparse.Namespace) -> int:
     """Print the facts, as text or as JSON."""
     encoder = load_encoder(options)
@@ -87,8 +95,7 @@ def run(options: argparse.Namespace) -> int:
         ("waiting", f"by {waiting} for the others' part of a batch; asleep between runs"),
         ("products", f"this CPU's {saturation}; {kernels} kernels are used"),
         ("runs", f"of up to {policy.token_budget} tokens a thread"),
-        ("machine", f"{facts['machine']}, {facts['system']}, Python {facts['python']}"),
-        ("versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())),
+        *where(facts),
     ]
     for name, value in rows:
         print(f"{name:<10} {value}")

@@ -5,7 +5,7 @@ import json
 import sys
 from dataclasses import asdict
 
-from minilm_onnx.cli.info import surroundings
+from minilm_onnx.cli.info import surroundings, where
 from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
 from minilm_onnx.cpus import cgroup_quota, cpu_name
 from minilm_onnx.verification import advise, measure_speed, run_checks
@@ -31,15 +31,15 @@ def run(options: argparse.Namespace) -> int:
     checks = run_checks(encoder)
     ok = all(check.ok for check in checks)
     speed, advice = measure_speed(encoder), advise(encoder)
-    facts = surroundings(encoder)
+    facts, cpu, quota = surroundings(encoder), cpu_name(), cgroup_quota()
     if options.json:
         print(
             json.dumps(
                 {
                     "ok": ok,
-                    "cpu": cpu_name(),
+                    "cpu": cpu,
                     **facts,
-                    "cgroup_quota": cgroup_quota(),
+                    "cgroup_quota": quota,
                     "fingerprint": encoder.fingerprint,
                     "checks": [asdict(check) for check in checks],
                     "texts_per_second": speed,
@@ -49,12 +49,11 @@ def run(options: argparse.Namespace) -> int:
             )
         )
         return 0 if ok else 1
-    quota = f", a quota of {cgroup_quota():g}" if cgroup_quota() else ""
+    share = f", a quota of {quota:g}" if quota else ""
     rows = [
-        ("cpu", cpu_name()),
-        ("threads", f"{encoder.policy.threads} of {facts['cpus']} CPUs{quota}"),
-        ("machine", f"{facts['machine']}, {facts['system']}, Python {facts['python']}"),
-        ("versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())),
+        ("cpu", cpu),
+        ("threads", f"{encoder.policy.threads} of {facts['cpus']} CPUs{share}"),
+        *where(facts),
         ("model", encoder.fingerprint),
         *((check.name, f"{'ok    ' if check.ok else 'WRONG '} {check.found}") for check in checks),
         ("speed", f"{speed:,.0f} texts/s; minilm-onnx bench says more"),
