@@ -6,10 +6,40 @@ from ending. Whoever wants that sets ORT_DISABLE_TELEMETRY=0.
 """
 
 import os
+import sys
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-import onnxruntime
+
+def advice(*, bits: int, system: str, machine: str, libc: str) -> str:
+    """Say what to do where onnxruntime cannot be imported.
+
+    Args:
+        bits: 32 or 64, of this Python; a 64-bit Raspberry Pi may run a 32-bit one.
+        system: as `sys.platform` gives it.
+        machine: as `platform.machine` gives it.
+        libc: as `platform.libc_ver` gives it: "glibc", or else on Linux.
+    """
+    if bits == 32:
+        return "it has no wheels for a 32-bit Python; install a 64-bit system, or a 64-bit Python"
+    if system == "linux" and libc != "glibc":
+        return "it has no wheels for musl (Alpine); use a system with glibc, such as Debian"
+    if system == "darwin" and machine == "x86_64":
+        return "its last release for Intel Macs is 1.23.2; pip install onnxruntime==1.23.2"
+    return "pip install onnxruntime"
+
+
+try:
+    import onnxruntime
+except ImportError as error:
+    import platform
+
+    found = {"machine": platform.machine(), "libc": platform.libc_ver()[0]}
+    bits = 64 if sys.maxsize > 2**32 else 32
+    raise ImportError(
+        f"onnxruntime: expected to import it on {sys.platform} {found['machine']}, {bits} bits, "
+        f"got {error}; {advice(bits=bits, system=sys.platform, **found)}"
+    ) from error
 
 if os.environ["ORT_DISABLE_TELEMETRY"] != "0":
     # Somebody else may have loaded it before; and Windows has no such variable.

@@ -416,3 +416,15 @@ def test_a_gate_that_is_missed_writes_nothing(
     with pytest.raises(gate.ParityError, match="nothing was written"):
         export(find_checkpoint(str(official)), tmp_path / "out", "fp32")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_bill_of_materials_is_reproduced_and_valid() -> None:
+    pytest.importorskip("cyclonedx", reason="cyclonedx-python-lib is not installed")
+    from cyclonedx.schema import SchemaVersion
+    from cyclonedx.validation.json import JsonStrictValidator
+
+    from export.sbom import SBOM, build_sbom
+
+    text = SBOM.read_text("utf-8")
+    assert build_sbom() == text
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None

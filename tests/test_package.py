@@ -1,6 +1,7 @@
 """What the package is as a whole: its imports, its documents, its files."""
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import minilm_onnx
-from minilm_onnx.artifact import BUNDLED
+from minilm_onnx.artifact import BUNDLED, FILES, sha256_of
+from minilm_onnx.silent import advice
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "transformers", "huggingface_hub", "optimum", "sentence_transformers", "onnx")
@@ -105,6 +107,52 @@ def test_onnxruntime_is_imported_in_one_place() -> None:
         if re.search(r"^\s*(import|from) onnxruntime", path.read_text("utf-8"), re.MULTILINE)
     ]
     assert found == ["silent.py"]
+
+
+@pytest.mark.parametrize(
+    ("bits", "system", "machine", "libc", "word"),
+    [
+        (32, "linux", "armv7l", "glibc", "32-bit"),
+        (32, "linux", "aarch64", "glibc", "32-bit"),
+        (64, "linux", "x86_64", "", "musl"),
+        (64, "darwin", "x86_64", "", "onnxruntime==1.23.2"),
+        (64, "darwin", "arm64", "", "pip install onnxruntime"),
+        (64, "linux", "aarch64", "glibc", "pip install onnxruntime"),
+    ],
+)
+def test_where_no_onnxruntime_is_the_error_says_why(
+    bits: int, system: str, machine: str, libc: str, word: str
+) -> None:
+    assert word in advice(bits=bits, system=system, machine=machine, libc=libc)
+
+
+def test_importing_without_onnxruntime_is_one_clear_error() -> None:
+    code = (
+        "import sys; sys.modules['onnxruntime'] = None\n"
+        "try: import minilm_onnx\n"
+        "except ImportError as error: print(error)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.startswith("onnxruntime: expected to import it on ")
+    assert result.stdout.count("\n") == 1
+
+
+def test_the_bill_of_materials_names_what_is_in_the_model() -> None:
+    path = ROOT / "sbom.cdx.json"
+    if not path.exists():
+        pytest.skip("not a checkout")
+    bill = json.loads(path.read_text("utf-8"))
+    assert bill["metadata"]["component"]["version"] == minilm_onnx.__version__
+    stated = {
+        Path(component["name"]).name: component["hashes"][0]["content"]
+        for component in bill["components"]
+        if component["type"] == "file"
+    }
+    assert stated == {name: sha256_of(BUNDLED / name) for name in FILES}
+    named = {component["name"] for component in bill["components"]}
+    assert {"numpy", "onnxruntime", "tokenizers"} < named
 
 
 def test_the_bundled_files_fit_the_wheel() -> None:

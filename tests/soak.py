@@ -1,0 +1,216 @@
+"""Mixed requests from several threads for as long as you like: python -m tests.soak --minutes 60.
+
+Every vector must have the bits that its text had alone at the start, whoever else asks; memory,
+threads and open files must not grow. Needs Linux, whose /proc says how much a process holds.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import sys
+import threading
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minilm_onnx import InputError, SentenceEncoder, semantic_search
+from minilm_onnx.arrays import FloatArray
+from minilm_onnx.golden import read_golden
+from minilm_onnx.sample import sample_texts
+
+TEXTS = 300
+MOST_AT_ONCE = 40
+# What is held is looked at this often, and compared between the second fifth and the last.
+SAMPLES = 100
+# A caller may hold one encoder more at one moment than at another.
+MOST_GROWTH = {"rss_mib": 10.0, "threads": 8, "files": 8}
+WRONG: tuple[Any, ...] = (None, 3, [None], ["a", b"b"], "\ud800", ["a", "\udfff"])
+
+
+@dataclass(frozen=True)
+class Held:
+    """What the process holds at one moment."""
+
+    rss_mib: float
+    threads: int
+    files: int
+
+
+def held() -> Held:
+    """Ask /proc."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return Held(
+        pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
+        len(list(Path("/proc/self/task").iterdir())),
+        len(list(Path("/proc/self/fd").iterdir())),
+    )
+
+
+class Soak:
+    """Requests against one encoder, what they should give, and what went wrong."""
+
+    def __init__(self) -> None:
+        self.encoder = SentenceEncoder()
+        self.remembering = SentenceEncoder(cache_size=TEXTS // 2)
+        self.texts = [*sample_texts(TEXTS), *read_golden(self.encoder.folder).texts]
+        self.expected = np.stack([self.encoder.encode(text) for text in self.texts])
+        self.tokens = [report.tokens for report in self.encoder.inspect(self.texts)]
+        self.hits = semantic_search(self.expected[:20], self.expected, top_k=5)
+        self.end = threading.Event()
+        self.done: Counter[str] = Counter()
+        self.vectors = 0
+        self.wrong: list[str] = []
+
+    def one(self, draw: random.Random) -> int:
+        place = draw.randrange(len(self.texts))
+        return self.same([place], self.encoder.encode(self.texts[place])[None])
+
+    def several(self, draw: random.Random) -> int:
+        places = self.choose(draw)
+        batch_size = draw.choice([None, 1, 7, 32])
+        return self.same(places, self.encoder.encode(self.at(places), batch_size=batch_size))
+
+    def query(self, draw: random.Random) -> int:
+        places = self.choose(draw)
+        return self.same(places, self.encoder.encode_query(self.at(places)))
+
+    def cached(self, draw: random.Random) -> int:
+        places = self.choose(draw)
+        return self.same(places, self.remembering.encode(self.at(places)))
+
+    def stream(self, draw: random.Random) -> int:
+        places = self.choose(draw)
+        return self.same(places, np.stack(list(self.encoder.encode_stream(iter(self.at(places))))))
+
+    def asynchronous(self, draw: random.Random) -> int:
+        places = self.choose(draw)
+        return self.same(places, asyncio.run(self.encoder.aencode(self.at(places))))
+
+    def fresh(self, draw: random.Random) -> int:
+        places = self.choose(draw)[:3]
+        with SentenceEncoder(threads=draw.choice([1, 2])) as encoder:
+            return self.same(places, encoder.encode(self.at(places)))
+
+    def search(self, draw: random.Random) -> int:
+        if semantic_search(self.expected[:20], self.expected, top_k=5) != self.hits:
+            self.wrong.append("semantic_search gave other hits")
+        return 0
+
+    def inspect(self, draw: random.Random) -> int:
+        places = self.choose(draw)
+        found = [report.tokens for report in self.encoder.inspect(self.at(places))]
+        if found != [self.tokens[place] for place in places]:
+            self.wrong.append(f"inspect gave other token counts for {places}")
+        return 0
+
+    def refused(self, draw: random.Random) -> int:
+        wrong = draw.choice(WRONG)
+        try:
+            self.encoder.encode(wrong)
+        except InputError:
+            return 0
+        self.wrong.append(f"encode({wrong!r}) was taken")
+        return 0
+
+    def choose(self, draw: random.Random) -> list[int]:
+        return [draw.randrange(len(self.texts)) for _ in range(draw.randint(1, MOST_AT_ONCE))]
+
+    def at(self, places: Sequence[int]) -> list[str]:
+        return [self.texts[place] for place in places]
+
+    def same(self, places: Sequence[int], found: FloatArray) -> int:
+        """Compare bits; give how many vectors these were."""
+        if not np.array_equal(found, self.expected[places]):
+            self.wrong.append(f"other bits among the texts {places}")
+        return len(places)
+
+    def work(self, number: int) -> None:
+        """Make one request after the other, of a kind that chance chooses."""
+        draw = random.Random(number)
+        kinds: list[Callable[[random.Random], int]] = [
+            *[self.one] * 8,
+            *[self.several] * 3,
+            *(self.query, self.cached, self.stream, self.asynchronous, self.fresh),
+            *(self.search, self.inspect, self.refused),
+        ]
+        while not self.end.is_set():
+            kind = draw.choice(kinds)
+            try:
+                vectors = kind(draw)
+            except Exception as error:  # whatever it is, the report must say it
+                self.wrong.append(f"{kind.__name__}: {type(error).__name__}: {error}")
+                vectors = 0
+            self.done[kind.__name__] += 1
+            self.vectors += vectors
+
+    def run(self, seconds: float, callers: int) -> list[Held]:
+        """Let callers ask for so long; give what was held at even distances."""
+        threads = [threading.Thread(target=self.work, args=[number]) for number in range(callers)]
+        samples = []
+        start = time.monotonic()
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(SAMPLES):
+                rest = start + seconds * (number + 1) / SAMPLES - time.monotonic()
+                self.end.wait(max(0.0, rest))
+                samples.append(held())
+        finally:
+            self.end.set()
+            for thread in threads:
+                thread.join()
+        return samples
+
+
+def growth(samples: Sequence[Held]) -> dict[str, float]:
+    """Give by how much the highest of the last fifth exceeds the highest of the second."""
+    fifth = len(samples) // 5
+    early, late = samples[fifth : 2 * fifth], samples[-fifth:]
+    return {
+        name: round(max(getattr(s, name) for s in late) - max(getattr(s, name) for s in early), 1)
+        for name in MOST_GROWTH
+    }
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Soak, and print what came of it as JSON; 1 if anything is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--callers", type=int, default=4, help="threads that ask at once")
+    options = parser.parse_args(arguments)
+    warnings.simplefilter("ignore")  # some golden texts are there because they are unreadable
+    soak = Soak()
+    samples = soak.run(options.minutes * 60, options.callers)
+    grown = growth(samples)
+    ok = not soak.wrong and all(grown[name] <= most for name, most in MOST_GROWTH.items())
+    print(
+        json.dumps(
+            {
+                "ok": ok,
+                "minutes": options.minutes,
+                "callers": options.callers,
+                "requests": soak.done.total(),
+                "by_kind": dict(sorted(soak.done.items())),
+                "vectors": soak.vectors,
+                "wrong": len(soak.wrong),
+                "first_wrong": soak.wrong[:5],
+                "rss_mib": [round(s.rss_mib, 1) for s in samples[:: SAMPLES // 10]],
+                "peak_rss_mib": round(max(s.rss_mib for s in samples), 1),
+                "grown": grown,
+            },
+            indent=2,
+        )
+    )
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
