@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,7 @@ def test_a_key_names_everything_that_changes_a_measurement() -> None:
     assert len(keys) == 7
 
 
+@pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_records_go_on_where_a_crash_left_them(tmp_path: Path) -> None:
     path = tmp_path / "raw.jsonl"
     Records(path, CONDITIONS).add("a", "corpus", 0, "d", {"seconds": 2.0, "foreign_cpu": 0.9})
