@@ -32,9 +32,9 @@ from minilm_onnx.artifact import (
     TOKENIZER,
     WEIGHTS,
     Manifest,
-    sha256_of,
 )
 from minilm_onnx.cli import report_errors
+from minilm_onnx.files import sha256_of
 from minilm_onnx.golden import GoldenTexts
 from minilm_onnx.tokens import tokenize
 

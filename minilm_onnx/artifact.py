@@ -4,16 +4,14 @@ The weights are a file of their own (ONNX calls it external data) because onnxru
 file into memory where it would copy an .onnx file twice: half the time to load, and 39 MiB less.
 """
 
-import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from reprlib import repr as short  # of what may be long
+from typing import Any, get_args
 
 from minilm_onnx.errors import ArtifactError
+from minilm_onnx.files import check_file, external_files, read_json, sha256_of
 
 BUNDLED = Path(__file__).parent / "model"
 GRAPH = "model.onnx"
@@ -24,7 +22,10 @@ MANIFEST = "manifest.json"
 GOLDEN = "golden.json"
 LOADED = (GRAPH, WEIGHTS, TOKENIZER)
 FILES = (*LOADED, GOLDEN)
+# Of a checkpoint: the tokens it reads. Optimum's folders may have it.
+LIMIT = "sentence_bert_config.json"
 FORMAT = 3
+PRECISIONS = ("fp32", "int8")
 # [CLS], one token, [SEP]; and the positions that the model has.
 MIN_TOKENS, MAX_TOKENS = 3, 512
 
@@ -109,26 +110,36 @@ class Artifact:
                     "minilm-onnx if it is the bundled one"
                 )
 
+    def check_graph(self) -> list[str]:
+        """Check what must hold before onnxruntime opens graph and weights.
+
+        Returns:
+            The names of the files that hold the weights.
+
+        Raises:
+            ArtifactError: one is missing, not a file, too large or not in the folder, or the graph
+                is altered.
+        """
+        check_file(self.graph)
+        if self.manifest:
+            self.verify(GRAPH)
+        names = external_files(self.graph)
+        for name in names:
+            check_file(self.folder / name)
+        if self.manifest and not set(names) <= {WEIGHTS}:  # optimum's folders have another name
+            raise ArtifactError(
+                f"{self.graph}: expected weights in {WEIGHTS}, got {short(names)}; "
+                "export the folder again"
+            )
+        return names
+
     def verify_graph(self) -> None:
         """Check what onnxruntime loads: graph and weights.
 
         Raises:
             ArtifactError: one is missing, unreadable or altered.
         """
-        if self.manifest:
-            self.verify(GRAPH, WEIGHTS)
-        else:  # the weights may have another name, as in optimum's folders
-            self.verify(GRAPH, *sorted(path.name for path in self.folder.glob(f"{GRAPH}*data")))
-
-
-def sha256_of(path: Path) -> str:
-    """Give the hexadecimal sha256 of a file.
-
-    Raises:
-        ArtifactError: it is missing or unreadable.
-    """
-    with _reading(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        self.verify(GRAPH, *self.check_graph())
 
 
 def load_artifact(folder: Path) -> Artifact:
@@ -141,37 +152,18 @@ def load_artifact(folder: Path) -> Artifact:
         ArtifactError: the folder or its manifest is missing, unreadable or unfamiliar.
     """
     try:
+        folder = folder.absolute()  # so that it outlives a change of directory
         names = {path.name for path in folder.iterdir()}
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: of a NUL in its name
         raise ArtifactError(
-            f"{folder}: expected a model folder, got {error.strerror}; "
+            f"{folder}: expected a model folder, got {getattr(error, 'strerror', error)}; "
             "give a folder written by `python -m export`, or leave it out for the bundled model"
         ) from error
     if MANIFEST not in names and "config.json" in names:
-        return Artifact(folder, None, {}, _max_seq_length(folder))
+        limit = _max_seq_length(folder / LIMIT) if LIMIT in names else 256
+        return Artifact(folder, None, {}, limit)
     manifest = parse_manifest(folder)
     return Artifact(folder, manifest, dict(manifest.files), manifest.max_seq_length)
-
-
-def read(folder: Path, name: str) -> bytes:
-    """Read one file of a model folder.
-
-    Raises:
-        ArtifactError: it is missing or unreadable.
-    """
-    with _reading(folder / name) as file:
-        return file.read()
-
-
-@contextmanager
-def _reading(path: Path) -> Iterator[BufferedReader]:
-    try:
-        with path.open("rb") as file:
-            yield file
-    except OSError as error:
-        raise ArtifactError(
-            f"{path}: expected a readable file, got {error.strerror}; export the model folder again"
-        ) from error
 
 
 def parse_manifest(folder: Path) -> Manifest:
@@ -181,61 +173,61 @@ def parse_manifest(folder: Path) -> Manifest:
         ArtifactError: it is missing, not JSON, or not of the form this version knows.
     """
     path = folder / MANIFEST
-    try:
-        fields: Any = json.loads(read(folder, MANIFEST))
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(
-            f"{path}: expected JSON, got {error}; export the model folder again"
-        ) from error
+    fields = read_json(path)
     found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__
     if type(found) is not int or found != FORMAT:
         raise ArtifactError(
-            f"{path}: expected format {FORMAT}, got {found!r}; "
+            f"{path}: expected format {FORMAT}, got {short(found)}; "
             "export the model folder with this version of minilm-onnx"
         )
     types = dict(Manifest.__annotations__)
-    wrong = [name for name, hint in types.items() if type(fields.get(name)) is not _container(hint)]
-    if wrong or set(fields) != set(types):
+    wrong = [name for name, hint in types.items() if not _fits(fields.get(name), hint)]
+    others = sorted(set(fields) - set(types))
+    if wrong or others:
         raise ArtifactError(
             f"{path}: expected the fields {', '.join(types)} with their types, "
-            f"got {', '.join(wrong) or 'others: ' + ', '.join(sorted(set(fields) - set(types)))}; "
-            "export the model folder again"
+            f"got {', '.join(wrong) or 'others: ' + short(others)}; export the model folder again"
         )
     manifest = Manifest(**fields)
     if set(manifest.files) != set(FILES):
         raise ArtifactError(
             f"{path}: expected the sha256 of {', '.join(FILES)}, got those of "
-            f"{', '.join(manifest.files)}; export the model folder again"
+            f"{short(list(manifest.files))}; export the model folder again"
         )
     in_range = MIN_TOKENS <= manifest.max_seq_length <= MAX_TOKENS
-    if manifest.pooling != "mean" or not manifest.normalize or not in_range:
+    known = manifest.pooling == "mean" and manifest.normalize and manifest.precision in PRECISIONS
+    if not known or not in_range:
         raise ArtifactError(
             f"{path}: expected mean pooling, normalised, of {MIN_TOKENS} to {MAX_TOKENS} tokens, "
-            f"got pooling={manifest.pooling!r}, normalize={manifest.normalize}, "
-            f"max_seq_length={manifest.max_seq_length}; this version runs no other"
+            f"{' or '.join(PRECISIONS)}, got pooling={short(manifest.pooling)}, "
+            f"normalize={manifest.normalize}, max_seq_length={manifest.max_seq_length}, "
+            f"precision={short(manifest.precision)}; this version runs no other"
         )
     return manifest
 
 
-def _container(hint: Any) -> type:
-    origin: type = getattr(hint, "__origin__", hint)
-    return origin
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value read from JSON has a field's type, and can be shown on a terminal."""
+    if hint is str:
+        return type(value) is str and value.isprintable()
+    if hint is int:
+        return type(value) is int and abs(value) < 2**31
+    if hint is float:
+        return type(value) in (int, float) and abs(value) < 2**31
+    if hint is bool:
+        return type(value) is bool
+    _, inner = get_args(hint)  # of a dict
+    return type(value) is dict and all(
+        _fits(name, str) and _fits(one, inner) for name, one in value.items()
+    )
 
 
-def _max_seq_length(folder: Path) -> int:
-    """Read sentence_bert_config.json where there is one; else the model's own 256."""
-    path = folder / "sentence_bert_config.json"
-    if not path.exists():
-        return 256
-    try:
-        limit = json.loads(path.read_text("utf-8"))["max_seq_length"]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
-        raise ArtifactError(
-            f"{path}: expected a max_seq_length, got {error!r}; copy it from the checkpoint"
-        ) from error
+def _max_seq_length(path: Path) -> int:
+    fields = read_json(path)
+    limit = fields.get("max_seq_length") if isinstance(fields, dict) else None
     if type(limit) is not int or not MIN_TOKENS <= limit <= MAX_TOKENS:
         raise ArtifactError(
-            f"{path}: expected a max_seq_length of {MIN_TOKENS} to {MAX_TOKENS}, got {limit!r}; "
-            "copy it from the checkpoint"
+            f"{path}: expected a max_seq_length of {MIN_TOKENS} to {MAX_TOKENS}, "
+            f"got {short(limit)}; copy it from the checkpoint"
         )
     return limit

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minilm_onnx.silent import onnxruntime
+from minilm_onnx.silent import onnxruntime, open_session
 
 PROBES = Path(__file__).parent / "probes"
 LAYERS = 6
@@ -69,9 +69,7 @@ def _seconds_a_row(product: Product, rows: int, threads: int) -> float:
     data = np.random.default_rng(1).integers(0, 256, (rows, product.inner), dtype=np.uint8)
     sessions, bindings = [], []
     for _ in range(threads):
-        session = onnxruntime.InferenceSession(
-            str(product_graph(product)), options, providers=["CPUExecutionProvider"]
-        )
+        session = open_session(product_graph(product), options)
         binding = session.io_binding()
         binding.bind_cpu_input("rows", data)
         binding.bind_output("product", "cpu")

@@ -111,6 +111,6 @@ def cpu_name(root: Path = Path("/")) -> str:
 def _read(path: Path) -> str:
     """Give a file's text, or nothing where there is no such file."""
     try:
-        return path.read_text()
+        return os.fsdecode(path.read_bytes())  # names of cgroups are those of folders
     except OSError:
         return ""

@@ -9,13 +9,13 @@ from contextvars import ContextVar
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IdArray, IndexArray, Matrix
-from minilm_onnx.artifact import TOKENIZER, Artifact
+from minilm_onnx.artifact import GRAPH, TOKENIZER, Artifact
 from minilm_onnx.batches import equal_length_batches
 from minilm_onnx.cache import VectorCache
 from minilm_onnx.errors import ArtifactError, MiniLMError
 from minilm_onnx.policy import Policy, check_positive
 from minilm_onnx.pooling import l2_normalize, mean_pool
-from minilm_onnx.session import Session
+from minilm_onnx.session import Session, start_thread
 from minilm_onnx.tokens import (
     Overflow,
     TextReport,
@@ -60,15 +60,15 @@ class Embedder:
         # The sums are computed while the graph loads: 15 ms less to the first vector. A plain
         # thread, because an executor refuses to start once the main thread has ended.
         altered: list[MiniLMError] = []
+        weights = artifact.check_graph()
 
         def verify() -> None:
             try:
-                artifact.verify_graph()
+                artifact.verify(GRAPH, *weights)
             except MiniLMError as error:
                 altered.append(error)
 
-        verifier = threading.Thread(target=verify, name="minilm-onnx")
-        verifier.start()
+        verifier = start_thread(verify)
         try:
             artifact.verify(TOKENIZER)
             self._tokenizer = load_tokenizer(artifact.folder / TOKENIZER)

@@ -118,7 +118,7 @@ class SentenceEncoder:
         """
         if model is not None and not isinstance(model, str | Path):
             raise InputError(f"model: expected a folder's path or None, got {describe(model)}")
-        artifact: Artifact = load_artifact(BUNDLED if model is None else Path(model).absolute())
+        artifact: Artifact = load_artifact(BUNDLED if model is None else Path(model))
         self.folder: Path = artifact.folder
         self.manifest: Manifest | None = artifact.manifest
         self._max_seq_length = artifact.max_seq_length

@@ -9,7 +9,7 @@ import numpy as np
 from minilm_onnx.batches import TOKEN_BUDGET
 from minilm_onnx.cpus import affinity, available_cpus
 from minilm_onnx.errors import InputError
-from minilm_onnx.silent import onnxruntime
+from minilm_onnx.silent import onnxruntime, open_session
 
 SATURATION = Path(__file__).parent / "probes" / "saturation.onnx"
 # More than any machine has; beyond it onnxruntime's own limits fail in less clear ways.
@@ -97,10 +97,7 @@ def products_saturate() -> bool:
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(
-        str(SATURATION), options, providers=["CPUExecutionProvider"]
-    )
+    session = open_session(SATURATION, options)
     width = session.get_inputs()[0].shape[1]
     rows = np.full((8, width), 255, dtype=np.uint8)
     return bool(np.any(session.run(None, {"rows": rows})[0] != 255 * 127 * width))

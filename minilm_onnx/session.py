@@ -14,7 +14,7 @@ from minilm_onnx.batches import cost, plan
 from minilm_onnx.cpus import staying_on
 from minilm_onnx.errors import ArtifactError, SessionError
 from minilm_onnx.policy import Policy
-from minilm_onnx.silent import onnxruntime
+from minilm_onnx.silent import onnxruntime, open_session, remedy
 
 # What a graph may ask for beside the ids, and what a batch without padding answers.
 KNOWN_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
@@ -203,8 +203,7 @@ class Session:
         helpers: list[threading.Thread] = []
         try:
             for number in range(1, min(len(sessions), len(apart))):
-                helper = threading.Thread(target=work, args=(number,), name="minilm-onnx")
-                helper.start()
+                helper = start_thread(work, number)
                 helpers.append(helper)
             work(0)
         except BaseException as error:
@@ -256,11 +255,27 @@ class Session:
         try:
             hidden: FloatArray = session.run([self._output], feed)[0]
         except Exception as error:  # onnxruntime's exceptions share no public base
-            raise SessionError(
-                f"onnxruntime {onnxruntime.__version__} failed on ids of shape {ids.shape}: "
-                f"{error}; report it with this message if the ids are those of tokenize_texts"
-            ) from error
+            what = f"onnxruntime {onnxruntime.__version__} failed on ids of shape {ids.shape}"
+            report = "report it with this message if the ids are those of tokenize_texts"
+            raise SessionError(f"{what}: {error}; {remedy(error, report)}") from error
         return hidden
+
+
+def start_thread(target: Callable[..., object], *arguments: object) -> threading.Thread:
+    """Start a thread.
+
+    Raises:
+        SessionError: the system gives no more.
+    """
+    thread = threading.Thread(target=target, args=arguments, name="minilm-onnx")
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise SessionError(
+            f"threads: expected to start one, got: {error}; free some memory, or allow this user "
+            "more threads"
+        ) from error
+    return thread
 
 
 def free_one(sessions: Sequence[OneAtATime], first: int) -> OneAtATime:
@@ -296,11 +311,4 @@ def load_graph(graph: Path, policy: Policy) -> onnxruntime.InferenceSession:
     else:
         # Above this level onnxruntime fuses kernels back in that are slower on a CPU.
         options.graph_optimization_level = BASIC
-    options.log_severity_level = 4  # its errors come back as exceptions
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as above
-        raise SessionError(
-            f"onnxruntime {onnxruntime.__version__} could not load the graph: {error}; "
-            "export the model folder again with this version"
-        ) from error
+    return open_session(graph, options)

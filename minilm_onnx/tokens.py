@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from minilm_onnx.arrays import IdArray
 from minilm_onnx.errors import ArtifactError, InputError
+from minilm_onnx.files import MOST_TOKENIZER, check_file
 
 Overflow: TypeAlias = Literal["truncate", "warn", "error", "window", "head_tail"]
 # Texts given to the tokenizer at a time: its encodings weigh far more than the ids kept of them.
@@ -91,15 +92,26 @@ def load_tokenizer(path: Path) -> Tokenizer:
     Raises:
         ArtifactError: the file is not a tokenizer.
     """
+    check_file(path, MOST_TOKENIZER)
     try:
         tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises bare Exception
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+        # Some that cannot read are found when they first read; and what is empty or not in the
+        # vocabulary is read by the rules for it.
+        empty, _ = tokenizer.encode_batch_fast(["", "a \u732b"])
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # tokenizers raises bare Exception, and panics beside it
         raise ArtifactError(
             f"{path}: expected a tokenizer.json of the tokenizers library, got {error}; "
             "export the model folder again"
         ) from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
+    if len(empty.ids) != 2:
+        raise ArtifactError(
+            f"{path}: expected one token before a text and one after it, [CLS] and [SEP], got "
+            f"{len(empty.ids)} in all; export the model folder again"
+        )
     return tokenizer
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import minilm_onnx
-from minilm_onnx.artifact import BUNDLED, FILES, sha256_of
+from minilm_onnx.artifact import BUNDLED, FILES
+from minilm_onnx.files import sha256_of
 from minilm_onnx.silent import advice
 
 ROOT = Path(__file__).parent.parent

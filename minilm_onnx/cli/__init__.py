@@ -1,6 +1,7 @@
 """The command `minilm-onnx`: one file a subcommand."""
 
 import argparse
+import io
 import os
 import signal
 import sys
@@ -8,9 +9,11 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from minilm_onnx import __version__
 from minilm_onnx.cli import bench, embed, info, similarity, verify
+from minilm_onnx.cli.embed import STDOUT
 from minilm_onnx.errors import InputError, MiniLMError
 
 COMMANDS = (embed, similarity, info, verify, bench)
@@ -18,6 +21,10 @@ COMMANDS = (embed, similarity, info, verify, bench)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand and give its exit code: 0, 1 for a failure, 2 for wrong input."""
+    if sys.stderr is None:  # closed: what is meant for it would be printed to stdout
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  it ends with the process
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr, where it is not UTF-8
     with _tidy_when_terminated():
         return report_errors(_run, sys.argv[1:] if arguments is None else arguments)
 
@@ -55,13 +62,14 @@ def _run(arguments: list[str]) -> int:
         command.add_parser(subparsers)
     options = parser.parse_args(arguments)
     run: Callable[[argparse.Namespace], int] = options.run
-    if sys.stdout is None:
+    if sys.stdout is None and getattr(options, "out", STDOUT) in (None, STDOUT):
         raise MiniLMError("stdout: expected to write to it, got a closed one; use --out or > FILE")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             code = run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -96,9 +104,17 @@ def report_errors(run: Callable[[list[str]], int], arguments: list[str]) -> int:
         _drop_stdout()
         return 0  # whoever read the output has seen enough
     except MiniLMError as error:
-        message = " ".join(str(error).split())
-        print(f"error: {message}", file=sys.stderr)
+        # A file's own words may be in it, and must not become a terminal's commands.
+        words = (word if word.isprintable() else ascii(word)[1:-1] for word in str(error).split())
+        print(f"error: {' '.join(words)}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except MemoryError:
+        print(
+            "error: memory: expected to get some more, got none; free some, or lower "
+            "--token-budget or --threads",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt as error:
         print("error: interrupted; no output file was left", file=sys.stderr)
         return 143 if isinstance(error, Terminated) else 130

@@ -19,6 +19,7 @@ from minilm_onnx.tokens import Tally, TextReport
 # for full batches, a few MiB.
 CHUNK = 2048
 CHUNK_CHARACTERS = 2**20
+STDOUT = Path("-")
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -59,7 +60,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Stream the texts through the encoder, a chunk at a time."""
-    if options.out == Path("-"):
+    if options.out == STDOUT:
         options.out = None
     kind = _format(options.format, options.out)
     if options.resume and options.out is None:

@@ -114,7 +114,7 @@ def open_resumable(path: Path, kind: str, dimension: int, fingerprint: str) -> I
             process is at it.
         MiniLMError: writing failed on the way, as on a full disk.
     """
-    with writable(path) as target:
+    with writable(path, "the same command goes on with what is done") as target:
         partial = target.with_name(target.name + ".partial")
         journal = target.with_name(target.name + ".partial.json")
         with partial.open("r+b" if partial.exists() else "w+b") as file:

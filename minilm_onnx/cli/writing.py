@@ -1,6 +1,7 @@
 """Vectors to a file, in constant memory, whole or not at all."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -116,8 +117,12 @@ def open_output(path: Path | None, kind: str, dimension: int) -> Iterator[Output
 
 
 @contextmanager
-def writable(path: Path) -> Iterator[Path]:
+def writable(path: Path, left: str = "nothing was left there") -> Iterator[Path]:
     """Give where a file's bytes go, and say what is wrong if they cannot.
+
+    Args:
+        path: the file to make or replace.
+        left: what becomes of them when writing fails on the way.
 
     Raises:
         InputError: there can be no such file.
@@ -134,7 +139,8 @@ def writable(path: Path) -> Iterator[Path]:
         # Asked of a file that is deleted at once, because permissions alone do not tell.
         tempfile.TemporaryFile(dir=target.parent).close()
     except OSError as error:
-        raise InputError(
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (MiniLMError if full else InputError)(
             f"--out {path}: expected a writable place, got {error.strerror}; choose another"
         ) from error
     try:
@@ -142,7 +148,7 @@ def writable(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise MiniLMError(
             f"--out {path}: expected to write the vectors, got {error.strerror}; "
-            "free some space: nothing was left there"
+            f"free some space: {left}"
         ) from error
 
 
