@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
+from reprlib import repr as short  # of what may be long
+from typing import Any, get_args
 
 from minilm_onnx.errors import ArtifactError
 
@@ -142,9 +143,9 @@ def load_artifact(folder: Path) -> Artifact:
     """
     try:
         names = {path.name for path in folder.iterdir()}
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: of a NUL in its name
         raise ArtifactError(
-            f"{folder}: expected a model folder, got {error.strerror}; "
+            f"{folder}: expected a model folder, got {getattr(error, 'strerror', error)}; "
             "give a folder written by `python -m export`, or leave it out for the bundled model"
         ) from error
     if MANIFEST not in names and "config.json" in names:
@@ -190,22 +191,22 @@ def parse_manifest(folder: Path) -> Manifest:
     found = fields.get("format") if isinstance(fields, dict) else type(fields).__name__
     if type(found) is not int or found != FORMAT:
         raise ArtifactError(
-            f"{path}: expected format {FORMAT}, got {found!r}; "
+            f"{path}: expected format {FORMAT}, got {short(found)}; "
             "export the model folder with this version of minilm-onnx"
         )
     types = dict(Manifest.__annotations__)
-    wrong = [name for name, hint in types.items() if type(fields.get(name)) is not _container(hint)]
-    if wrong or set(fields) != set(types):
+    wrong = [name for name, hint in types.items() if not _fits(fields.get(name), hint)]
+    others = sorted(set(fields) - set(types))
+    if wrong or others:
         raise ArtifactError(
             f"{path}: expected the fields {', '.join(types)} with their types, "
-            f"got {', '.join(wrong) or 'others: ' + ', '.join(sorted(set(fields) - set(types)))}; "
-            "export the model folder again"
+            f"got {', '.join(wrong) or 'others: ' + short(others)}; export the model folder again"
         )
     manifest = Manifest(**fields)
     if set(manifest.files) != set(FILES):
         raise ArtifactError(
             f"{path}: expected the sha256 of {', '.join(FILES)}, got those of "
-            f"{', '.join(manifest.files)}; export the model folder again"
+            f"{short(list(manifest.files))}; export the model folder again"
         )
     in_range = MIN_TOKENS <= manifest.max_seq_length <= MAX_TOKENS
     if manifest.pooling != "mean" or not manifest.normalize or not in_range:
@@ -217,9 +218,20 @@ def parse_manifest(folder: Path) -> Manifest:
     return manifest
 
 
-def _container(hint: Any) -> type:
-    origin: type = getattr(hint, "__origin__", hint)
-    return origin
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value read from JSON has a field's type, and can be shown on a terminal."""
+    if hint is str:
+        return type(value) is str and value.isprintable()
+    if hint is int:
+        return type(value) is int and abs(value) < 2**31
+    if hint is float:
+        return type(value) in (int, float) and abs(value) < 2**31
+    if hint is bool:
+        return type(value) is bool
+    _, inner = get_args(hint)  # of a dict
+    return type(value) is dict and all(
+        _fits(name, str) and _fits(one, inner) for name, one in value.items()
+    )
 
 
 def _max_seq_length(folder: Path) -> int:
@@ -235,7 +247,7 @@ def _max_seq_length(folder: Path) -> int:
         ) from error
     if type(limit) is not int or not MIN_TOKENS <= limit <= MAX_TOKENS:
         raise ArtifactError(
-            f"{path}: expected a max_seq_length of {MIN_TOKENS} to {MAX_TOKENS}, got {limit!r}; "
-            "copy it from the checkpoint"
+            f"{path}: expected a max_seq_length of {MIN_TOKENS} to {MAX_TOKENS}, "
+            f"got {short(limit)}; copy it from the checkpoint"
         )
     return limit

@@ -10,6 +10,7 @@ import numpy as np
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.artifact import GOLDEN, read
 from minilm_onnx.errors import ArtifactError
+from minilm_onnx.tokens import check_texts
 
 
 @dataclass(frozen=True)
@@ -33,17 +34,20 @@ class GoldenTexts:
         return json.dumps(fields, indent=0) + "\n"
 
 
-def read_golden(folder: Path) -> GoldenTexts:
-    """Read golden.json.
+def read_golden(folder: Path, dimension: int) -> GoldenTexts:
+    """Read golden.json of vectors of H = dimension components.
 
     Raises:
         ArtifactError: it is missing or of another form.
     """
     try:
         fields = json.loads(read(folder, GOLDEN))
-        texts, ids = fields["texts"], fields["ids"]
+        texts, ids = list(fields["texts"]), [list(row) for row in fields["ids"]]
+        check_texts(texts)
+        if not 0 < len(texts) == len(ids):
+            raise ValueError(f"{len(texts)} texts and the ids of {len(ids)}")
         vectors = np.frombuffer(base64.b64decode(fields["vectors"]), "<f4").astype(np.float32)
-        return GoldenTexts(texts, ids, vectors.reshape(len(texts), -1))
+        return GoldenTexts(texts, ids, vectors.reshape(len(texts), dimension))
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ArtifactError(
             f"{folder / GOLDEN}: expected texts, ids and vectors, got {error!r}; "

@@ -58,7 +58,7 @@ def run_checks(encoder: SentenceEncoder) -> list[Check]:
         )
     checks = [_check("files", lambda: check_files(encoder.folder))]
     try:
-        golden = read_golden(encoder.folder)
+        golden = read_golden(encoder.folder, encoder.dimension)
     except ArtifactError as error:
         return [*checks, Check("golden", False, str(error))]
     with warnings.catch_warnings():

@@ -66,15 +66,17 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(facts, indent=2))
         return 0
     if manifest:
-        parity = manifest["parity"]
+        figures = manifest["parity"]
+        parity = "not measured"
+        if set(figures) >= {"mean_cosine", "min_cosine", "texts"}:
+            parity = (
+                f"cosine to sentence-transformers fp32: mean {figures['mean_cosine']}, "
+                f"minimum {figures['min_cosine']} over {figures['texts']} texts"
+            )
         rows = [
             ("model", f"{manifest['model_id']} ({manifest['license']})"),
             ("precision", manifest["precision"]),
-            (
-                "parity",
-                f"cosine to sentence-transformers fp32: mean {parity['mean_cosine']}, "
-                f"minimum {parity['min_cosine']} over {parity['texts']} texts",
-            ),
+            ("parity", parity),
             ("verified", "sha256 of graph, weights and tokenizer match the manifest"),
         ]
     else:
