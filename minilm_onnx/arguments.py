@@ -5,9 +5,9 @@ from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 import numpy as np
 
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, shown
 from minilm_onnx.policy import check_positive
-from minilm_onnx.tokens import Overflow, describe
+from minilm_onnx.tokens import Overflow, check_overflow, describe
 from minilm_onnx.vectors import Precision, check_precision
 
 Output: TypeAlias = Literal["sentence_embedding", "token_embeddings"]
@@ -50,7 +50,8 @@ def as_texts(texts: Sequence[str] | None) -> Sequence[str]:
             f"texts: expected a sequence of str, got {describe(texts)}; "
             "give a list, for one text too"
         )
-    return texts
+    # A deque is a sequence that cannot be sliced.
+    return texts if isinstance(texts, list | tuple) else list(texts)
 
 
 def choose_prompt(
@@ -61,19 +62,19 @@ def choose_prompt(
     Raises:
         InputError: there is no prompt of that name, or the prompt is no str.
     """
-    if prompt is not None:
-        if not isinstance(prompt, str):
-            raise InputError(f"prompt: expected a str or None, got {describe(prompt)}")
-        return prompt
-    name = default if prompt_name is None else prompt_name
-    if name is None:
-        return ""
-    if name not in prompts:
-        raise InputError(
-            f"prompt_name: expected one of {', '.join(prompts) or 'none'}, got {name!r}; add it "
-            "to encoder.prompts, or give prompt"
-        )
-    return prompts[name]
+    if prompt is None:
+        name = default if prompt_name is None else prompt_name
+        if name is None:
+            return ""
+        if not isinstance(name, str) or name not in prompts:
+            raise InputError(
+                f"prompt_name: expected one of {', '.join(prompts) or 'none'}, got {shown(name)}; "
+                "add it to encoder.prompts, or give prompt"
+            )
+        prompt = prompts[name]
+    if not isinstance(prompt, str):
+        raise InputError(f"prompt: expected a str or None, got {describe(prompt)}")
+    return prompt
 
 
 def put_before(prompt: str, texts: Sequence[str]) -> Sequence[str]:
@@ -86,11 +87,13 @@ def put_before(prompt: str, texts: Sequence[str]) -> Sequence[str]:
 def check_arguments(
     *,
     batch_size: Any,
+    show_progress_bar: Any,
     output_value: Any,
     precision: Any,
     convert_to_numpy: Any,
     convert_to_tensor: Any,
     device: Any,
+    normalize_embeddings: Any,
     truncate_dim: Any,
     pool: Any,
     chunk_size: Any,
@@ -102,6 +105,26 @@ def check_arguments(
     Raises:
         InputError: with what to do instead.
     """
+    switches = {
+        "show_progress_bar": show_progress_bar,
+        "convert_to_numpy": convert_to_numpy,
+        "convert_to_tensor": convert_to_tensor,
+        "normalize_embeddings": normalize_embeddings,
+    }
+    for name, switch in switches.items():
+        try:
+            bool(switch)
+        except Exception as error:  # an array is neither true nor false
+            raise InputError(
+                f"{name}: expected True or False, got {shown(switch)}; leave it out"
+            ) from error
+    if not isinstance(output_value, str) or output_value not in get_args(Output):
+        raise InputError(
+            "output_value: expected 'sentence_embedding' or 'token_embeddings', got "
+            f"{shown(output_value)}; call encode for each of the two"
+        )
+    check_precision(precision)
+    check_overflow(overflow)
     if output_value != "sentence_embedding":
         if precision != "float32" or truncate_dim is not None:
             raise InputError(
@@ -113,28 +136,23 @@ def check_arguments(
                 "overflow: expected another than 'window', since token_embeddings of windows that "
                 "overlap are no text's; use head_tail or truncate"
             )
-    check_precision(precision)
     if batch_size is not None:
         check_positive("batch_size", batch_size)
     if truncate_dim is not None:
         check_positive("truncate_dim", truncate_dim, dimension)
-    if output_value not in get_args(Output):
-        raise InputError(
-            "output_value: expected 'sentence_embedding' or 'token_embeddings', got "
-            f"{output_value!r}; call encode for each of the two"
-        )
     if convert_to_tensor:
         raise InputError(
             "convert_to_tensor: expected False, since there is no torch here, got "
-            f"{convert_to_tensor!r}; use torch.from_numpy(encoder.encode(...))"
+            f"{shown(convert_to_tensor)}; use torch.from_numpy(encoder.encode(...))"
         )
     if not convert_to_numpy:
         raise InputError(
             "convert_to_numpy: expected True, since there is no torch here, got "
-            f"{convert_to_numpy!r}; use list(encoder.encode(...)) for a list of vectors"
+            f"{shown(convert_to_numpy)}; use list(encoder.encode(...)) for a list of vectors"
         )
-    if device is not None and str(device) != "cpu":
-        raise InputError(f"device: expected None or 'cpu', got {device!r}; this runs on CPUs")
+    kind = getattr(device, "type", device)  # torch.device("cpu") is one as well
+    if kind is not None and not (isinstance(kind, str) and kind == "cpu"):
+        raise InputError(f"device: expected None or 'cpu', got {shown(device)}; this runs on CPUs")
     if pool is not None or chunk_size is not None:
         name, value = ("pool", pool) if pool is not None else ("chunk_size", chunk_size)
         raise InputError(

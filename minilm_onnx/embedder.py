@@ -195,7 +195,7 @@ class Embedder:
     ) -> None:
         """Compute every row of ids, and hand over the places of a batch and its hidden state."""
         if batch_size is not None:
-            check_positive("batch_size", batch_size)
+            batch_size = check_positive("batch_size", batch_size)
         cancelled = CANCELLED.get()
         # A text that is read in windows is counted with the first of them.
         starts = np.zeros(len(tokens.ids), dtype=np.intp)

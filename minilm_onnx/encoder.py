@@ -129,8 +129,8 @@ class SentenceEncoder:
             exact_products=exact_products,
             token_budget=token_budget,
         )
-        if isinstance(cache_size, bool) or cache_size != 0:
-            check_positive("cache_size", cache_size)
+        if type(cache_size) is not int or cache_size != 0:
+            cache_size = check_positive("cache_size", cache_size)
         self.prompts: dict[str, str] = {"query": "", "document": ""}
         self.default_prompt_name: str | None = None
         self._similarity_fn_name: Measure = "cosine"
@@ -226,11 +226,13 @@ class SentenceEncoder:
         """
         check_arguments(
             batch_size=batch_size,
+            show_progress_bar=show_progress_bar,
             output_value=output_value,
             precision=precision,
             convert_to_numpy=convert_to_numpy,
             convert_to_tensor=convert_to_tensor,
             device=device,
+            normalize_embeddings=normalize_embeddings,
             truncate_dim=truncate_dim,
             pool=pool,
             chunk_size=chunk_size,
@@ -490,10 +492,10 @@ class SentenceEncoder:
 
     @max_seq_length.setter
     def max_seq_length(self, value: int) -> None:
-        check_positive("max_seq_length", value, MAX_TOKENS)
+        value = check_positive("max_seq_length", value, MAX_TOKENS)
         if value < MIN_TOKENS:
             raise InputError(f"max_seq_length: expected at least {MIN_TOKENS}, got {value}")
-        self._max_seq_length = int(value)
+        self._max_seq_length = value
 
     @property
     def similarity_fn_name(self) -> Measure:

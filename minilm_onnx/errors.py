@@ -21,3 +21,21 @@ class ArtifactError(MiniLMError):
 
 class SessionError(MiniLMError):
     """onnxruntime could not load or run the graph; its own error is the cause."""
+
+
+# Characters of what somebody gave that a message repeats.
+MOST_SHOWN = 200
+
+
+def shown(value: object) -> str:
+    """Give a wrong value as a message shows it: on one line, not endless, whatever it is."""
+    try:
+        return shorten(repr(value))
+    except Exception:  # not everything can be shown: an int of 5,000 digits cannot
+        return type(value).__name__
+
+
+def shorten(text: str) -> str:
+    """Put a text on one line that is not endless."""
+    line = " ".join(text[: 2 * MOST_SHOWN].split())
+    return line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}..."

@@ -1,6 +1,7 @@
 """How this CPU is used: threads, waiting, kernels, tokens a run."""
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from minilm_onnx.batches import TOKEN_BUDGET
 from minilm_onnx.cpus import affinity, available_cpus
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, shown
 from minilm_onnx.silent import onnxruntime, open_session
 
 SATURATION = Path(__file__).parent / "probes" / "saturation.onnx"
@@ -54,13 +55,15 @@ def choose_policy(
     switches = {"spinning": spinning, "pinning": pinning, "exact_products": exact_products}
     for name, switch in switches.items():
         if switch is not None and not isinstance(switch, bool):
-            raise InputError(f"{name}: expected True, False or None, got {switch!r}; leave it out")
+            raise InputError(
+                f"{name}: expected True, False or None, got {shown(switch)}; leave it out"
+            )
     if threads is None:
         threads = available_cpus()
     if token_budget is None:
         token_budget = TOKEN_BUDGET
-    check_positive("threads", threads, MAX_THREADS)
-    check_positive("token_budget", token_budget)
+    threads = check_positive("threads", threads, MAX_THREADS)
+    token_budget = check_positive("token_budget", token_budget)
     cpus = affinity()
     if pinning is None:
         # Of fewer threads than CPUs, another process' might be pinned to the same.
@@ -71,20 +74,29 @@ def choose_policy(
             f"got {threads}; leave it out"
         )
     return Policy(
-        threads=int(threads),
+        threads=threads,
         spinning=True if spinning is None else spinning,
         pinned=tuple(cpus[:threads]) if pinning else (),
         exact_products=products_saturate() if exact_products is None else exact_products,
-        token_budget=int(token_budget),
+        token_budget=token_budget,
     )
 
 
-def check_positive(name: str, value: int, most: int | None = None) -> None:
-    """Raise InputError unless value is an int of at least 1, and at most `most`."""
+def check_positive(name: str, value: int, most: int | None = None) -> int:
+    """Give value as an int; raise InputError unless it is one from 1 to `most`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(f"{name}: expected a positive int or None, got {value!r}; leave it out")
+        raise InputError(
+            f"{name}: expected a positive int or None, got {shown(value)}; leave it out"
+        )
     if most is not None and value > most:
-        raise InputError(f"{name}: expected at most {most}, got {value}; leave it out")
+        raise InputError(f"{name}: expected at most {most}, got {shown(value)}; leave it out")
+    return int(value)
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise InputError unless value is one of some words."""
+    if not isinstance(value, str) or value not in choices:
+        raise InputError(f"{name}: expected {', '.join(choices)}, got {shown(value)}; choose one")
 
 
 @functools.cache

@@ -7,16 +7,19 @@ import numpy as np
 import numpy.typing as npt
 
 from minilm_onnx.arrays import CodeArray, FloatArray, IndexArray
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, shown
 from minilm_onnx.policy import check_positive
 from minilm_onnx.pooling import l2_normalize
 from minilm_onnx.vectors import (
     Precision,
     Vectors,
+    as_floats,
+    as_numbers,
     check_codes,
     check_ranges,
     dequantize_embeddings,
     quantize_embeddings,
+    refuse_nan,
     similarity,
 )
 
@@ -68,13 +71,13 @@ def semantic_search(
         For each query its hits, the best first.
 
     Raises:
-        InputError: the shapes do not fit, or a number is not a positive integer.
+        InputError: the shapes do not fit, a score is NaN, or a number is not a positive integer.
     """
-    check_positive("top_k", top_k)
-    check_positive("query_chunk_size", query_chunk_size)
-    check_positive("corpus_chunk_size", corpus_chunk_size)
-    queries = np.atleast_2d(np.asarray(query_embeddings))
-    corpus = np.asarray(corpus_embeddings)
+    top_k = check_positive("top_k", top_k)
+    query_chunk_size = check_positive("query_chunk_size", query_chunk_size)
+    corpus_chunk_size = check_positive("corpus_chunk_size", corpus_chunk_size)
+    queries = np.atleast_2d(as_numbers("query_embeddings: expected (Q, H)", query_embeddings))
+    corpus = as_numbers("corpus_embeddings: expected (N, H)", corpus_embeddings)
     if queries.ndim != 2 or corpus.ndim != 2 or queries.shape[1] != corpus.shape[1]:
         raise InputError(
             f"semantic_search: expected (Q, H) queries and an (N, H) corpus, got {queries.shape} "
@@ -114,13 +117,17 @@ def semantic_search_quantized(
         As `semantic_search`; the scores are cosines with what the codes stand for.
 
     Raises:
-        InputError: the shapes do not fit, ranges are missing, or the precision is not one of the
-            four.
+        InputError: the shapes do not fit, a score is NaN, ranges are missing, or the precision is
+            not one of the four.
     """
-    check_positive("top_k", top_k)
-    check_positive("rescore_multiplier", rescore_multiplier)
-    queries = np.atleast_2d(np.asarray(query_embeddings, dtype=np.float32))
+    top_k = check_positive("top_k", top_k)
+    rescore_multiplier = check_positive("rescore_multiplier", rescore_multiplier)
+    queries = np.atleast_2d(as_floats("query_embeddings: expected (Q, H) floats", query_embeddings))
     corpus: Any = check_codes(corpus_embeddings, precision)
+    if queries.ndim != 2:
+        raise InputError(
+            f"query_embeddings: expected (Q, H) or (H,), got {queries.shape}; encode texts"
+        )
     binary = precision in ("binary", "ubinary")
     width = -(-queries.shape[1] // 8) if binary else queries.shape[1]
     if corpus.shape[1] != width:
@@ -191,11 +198,11 @@ def paraphrase_mining_embeddings(
     Raises:
         InputError: see `semantic_search`.
     """
-    check_positive("max_pairs", max_pairs)
-    check_positive("top_k", top_k)
-    check_positive("query_chunk_size", query_chunk_size)
-    check_positive("corpus_chunk_size", corpus_chunk_size)
-    rows = np.asarray(embeddings)
+    max_pairs = check_positive("max_pairs", max_pairs)
+    top_k = check_positive("top_k", top_k)
+    query_chunk_size = check_positive("query_chunk_size", query_chunk_size)
+    corpus_chunk_size = check_positive("corpus_chunk_size", corpus_chunk_size)
+    rows = as_numbers("embeddings: expected (N, H) floats", embeddings)
     if rows.ndim != 2:
         raise InputError(f"embeddings: expected (N, H), got {rows.shape}; encode a list of texts")
     scores: FloatArray = np.empty(0, dtype=np.float32)
@@ -237,14 +244,18 @@ def community_detection(
         Positions of each group, its centre first; the largest group first.
 
     Raises:
-        InputError: the vectors are not (N, H), or a number is not a positive integer.
+        InputError: the vectors are not (N, H) or hold NaN, the threshold is no number, or another
+            number is not a positive integer.
     """
-    check_positive("min_community_size", min_community_size)
-    check_positive("batch_size", batch_size)
-    rows = np.asarray(embeddings, dtype=np.float32)
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.number):
+        raise InputError(f"threshold: expected a number, got {shown(threshold)}; leave it out")
+    min_community_size = check_positive("min_community_size", min_community_size)
+    batch_size = check_positive("batch_size", batch_size)
+    rows = as_floats("embeddings: expected (N, H) floats", embeddings)
     if rows.ndim != 2:
         raise InputError(f"embeddings: expected (N, H), got {rows.shape}; encode a list of texts")
     unit = l2_normalize(rows)
+    refuse_nan("embeddings", unit)
     least = min(min_community_size, len(unit))
     groups: list[IndexArray] = []
     for _, chunk in _chunks(unit, batch_size):
@@ -287,6 +298,7 @@ def _best(scores: FloatArray, count: int) -> tuple[IndexArray, FloatArray]:
     Of equal scores the earlier place comes first.
     """
     scores = np.asarray(scores)
+    refuse_nan("scores", scores)
     if count < scores.shape[1]:
         # All that reach the last place's score, so that ties at the edge are settled by place.
         edges = -np.partition(-scores, count - 1, axis=1)[:, count - 1]

@@ -11,12 +11,12 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from minilm_onnx.arrays import IdArray
-from minilm_onnx.errors import ArtifactError, InputError
+from minilm_onnx.errors import ArtifactError, InputError, shown
 from minilm_onnx.files import MOST_TOKENIZER, check_file
+from minilm_onnx.pieces import whole_ids
+from minilm_onnx.policy import check_choice
 
 Overflow: TypeAlias = Literal["truncate", "warn", "error", "window", "head_tail"]
-# Texts given to the tokenizer at a time: its encodings weigh far more than the ids kept of them.
-SLICE = 256
 UNKNOWN = "[UNK]"
 # A text of which more than this share is unknown says little to the model.
 MOST_UNKNOWN = 0.5
@@ -156,26 +156,21 @@ def to_ids(
     ids: list[IdArray] = []
     windows: list[int] = []
     reports: list[TextReport] = []
-    for first in range(0, len(texts), SLICE):
-        for encoding in tokenizer.encode_batch_fast(list(texts[first : first + SLICE])):
-            full = np.array(encoding.ids, dtype=np.int64)
-            rows = [full]
-            if len(full) > max_seq_length:
-                rows = shorten(full, max_seq_length, overflow)
-            kept = len(full) if overflow == "window" else len(rows[0])
-            share = float(np.count_nonzero(full == unknown) / max(1, len(full) - 2))
-            ids += rows
-            windows.append(len(rows))
-            reports.append(TextReport(len(full), kept, share))
+    for full in whole_ids(tokenizer, texts):
+        rows = [full]
+        if len(full) > max_seq_length:
+            rows = shorten(full, max_seq_length, overflow)
+        kept = len(full) if overflow == "window" else len(rows[0])
+        share = float(np.count_nonzero(full == unknown) / max(1, len(full) - 2))
+        ids += rows
+        windows.append(len(rows))
+        reports.append(TextReport(len(full), kept, share))
     return TokenizedTexts(ids, windows, reports)
 
 
 def check_overflow(overflow: str) -> None:
     """Raise InputError if long texts are not dealt with that way."""
-    if overflow not in get_args(Overflow):
-        raise InputError(
-            f"overflow: expected {', '.join(get_args(Overflow))}, got {overflow!r}; choose one"
-        )
+    check_choice("overflow", overflow, get_args(Overflow))
 
 
 def refuse_long(reports: Sequence[TextReport], max_seq_length: int, first: int = 0) -> None:
@@ -283,5 +278,5 @@ def describe(value: object) -> str:
     if value is None:
         return "None"
     if isinstance(value, bool | int | float):
-        return f"{name} {value!r}"
+        return f"{name} {shown(value)}"
     return name

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from minilm_onnx.arrays import CodeArray, FloatArray
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, shorten
+from minilm_onnx.policy import check_choice, check_positive
 from minilm_onnx.pooling import l2_normalize
 
 Vectors: TypeAlias = FloatArray | Sequence[FloatArray] | Sequence[Sequence[float]] | Sequence[float]
@@ -84,18 +85,12 @@ def truncate_embeddings(
         (N, truncate_dim) or (truncate_dim,) float32.
 
     Raises:
-        InputError: there are fewer components than that.
+        InputError: there are fewer components than that, or these are no vectors.
     """
-    array = np.asarray(embeddings, dtype=np.float32)
+    array = as_floats("embeddings: expected (N, H) floats", embeddings)
     if array.ndim not in (1, 2):
         raise InputError(f"embeddings: expected (N, H) or (H,), got {array.shape}; encode texts")
-    if isinstance(truncate_dim, bool) or not isinstance(truncate_dim, int | np.integer):
-        raise InputError(f"truncate_dim: expected an int, got {truncate_dim!r}; leave it out")
-    if not 1 <= truncate_dim <= array.shape[-1]:
-        raise InputError(
-            f"truncate_dim: expected 1 to {array.shape[-1]}, the components there are, "
-            f"got {truncate_dim}; leave it out to keep all"
-        )
+    check_positive("truncate_dim", truncate_dim, array.shape[-1])
     kept: FloatArray = np.ascontiguousarray(array[..., :truncate_dim])
     return l2_normalize(np.atleast_2d(kept)).reshape(kept.shape) if normalize else kept
 
@@ -124,10 +119,10 @@ def quantize_embeddings(
         (N, H) float32, int8 or uint8; (N, H / 8) for binary, rounded up.
 
     Raises:
-        InputError: the vectors are not (N, H) floats, the ranges not (2, H), or the precision is
-            unknown.
+        InputError: the vectors are not (N, H) floats, the ranges not (2, H), a NaN is among
+            them, or the precision is unknown.
     """
-    array = np.asarray(embeddings)
+    array = as_numbers("embeddings: expected (N, H) floats", embeddings)
     if array.ndim != 2 or array.dtype.kind != "f":
         raise InputError(
             f"embeddings: expected (N, H) floats, got {array.dtype} of shape {array.shape}; "
@@ -137,6 +132,7 @@ def quantize_embeddings(
     if precision == "float32":
         same: FloatArray = array.astype(np.float32)
         return same
+    refuse_nan("embeddings", array)
     if precision in ("binary", "ubinary"):
         bits: npt.NDArray[np.uint8] = np.packbits(array > 0, axis=-1)
         return bits if precision == "ubinary" else (bits.astype(np.int16) - 128).astype(np.int8)
@@ -145,7 +141,7 @@ def quantize_embeddings(
         return empty
     if ranges is None:
         ranges = ranges_of(array if calibration_embeddings is None else calibration_embeddings)
-    bounds = np.asarray(ranges)
+    bounds = as_numbers("ranges: expected (2, H) numbers", ranges)
     if bounds.shape != (2, array.shape[1]):
         raise InputError(
             f"ranges: expected (2, {array.shape[1]}), got {bounds.shape}; give the least and the "
@@ -154,6 +150,7 @@ def quantize_embeddings(
     steps = (bounds[1] - bounds[0]) / 255
     steps = np.where(steps == 0, 1, steps)
     codes = np.clip(np.floor((array - bounds[0]) / steps), 0, 255)
+    refuse_nan("ranges", codes)
     stored: CodeArray = codes.astype(np.uint8)
     if precision == "int8":
         stored = (codes - 128).astype(np.int8)
@@ -162,10 +159,7 @@ def quantize_embeddings(
 
 def check_precision(precision: str) -> None:
     """Raise InputError unless this is one of the ways to store a component."""
-    if precision not in get_args(Precision):
-        raise InputError(
-            f"precision: expected {', '.join(get_args(Precision))}, got {precision!r}; choose one"
-        )
+    check_choice("precision", precision, get_args(Precision))
 
 
 def ranges_of(embeddings: Vectors) -> FloatArray:
@@ -180,7 +174,7 @@ def ranges_of(embeddings: Vectors) -> FloatArray:
     Raises:
         InputError: there are none.
     """
-    array = np.asarray(embeddings)
+    array = as_numbers("embeddings: expected (N, H) floats", embeddings)
     if array.ndim != 2 or not len(array):
         raise InputError(f"embeddings: expected (N, H), N at least 1, got {array.shape}")
     if len(array) < ENOUGH_FOR_RANGES:
@@ -226,9 +220,8 @@ def check_codes(codes: npt.ArrayLike, precision: Precision) -> CodeArray:
     Raises:
         InputError: they are something else, or the precision is none of bytes or bits.
     """
-    if precision not in TYPES:
-        raise InputError(f"precision: expected {', '.join(TYPES)}, got {precision!r}; choose one")
-    array: CodeArray = np.asarray(codes)
+    check_choice("precision", precision, list(TYPES))
+    array: CodeArray = as_numbers("codes: expected (N, H) integers", codes)
     if array.ndim != 2 or array.dtype != TYPES[precision]:
         raise InputError(
             f"codes: expected (N, H) {np.dtype(TYPES[precision])} for {precision}, got "
@@ -239,9 +232,42 @@ def check_codes(codes: npt.ArrayLike, precision: Precision) -> CodeArray:
 
 def check_measure(measure: str) -> None:
     """Raise InputError if vectors are not compared that way."""
-    if measure not in get_args(Measure):
-        expected = ", ".join(get_args(Measure))
-        raise InputError(f"measure: expected {expected}, got {measure!r}; choose one")
+    check_choice("measure", measure, get_args(Measure))
+
+
+def as_numbers(expected: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Give an array of numbers of any type; what is none yet is made one, as numpy does.
+
+    Args:
+        expected: what and which, for the error.
+        value: what was given.
+
+    Raises:
+        InputError: it cannot be.
+    """
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O":
+            array = array.astype(np.float32)
+    except Exception as error:  # whatever the conversion of somebody's object raises
+        raise InputError(
+            f"{expected}, got {shorten(str(error))}; give what encode gives"
+        ) from error
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"{expected}, got {array.dtype}; give what encode gives")
+    return array
+
+
+def as_floats(expected: str, value: npt.ArrayLike) -> FloatArray:
+    """Give an array of float32; see `as_numbers`."""
+    floats: FloatArray = as_numbers(expected, value).astype(np.float32, copy=False)
+    return floats
+
+
+def refuse_nan(name: str, array: npt.NDArray[Any]) -> None:
+    """Raise InputError if a NaN is there, which has no place in an order and no code."""
+    if array.size and np.isnan(array.max()):
+        raise InputError(f"{name}: expected numbers, got NaN; drop rows that hold NaN or infinity")
 
 
 def check_ranges(ranges: npt.ArrayLike | None, precision: Precision, width: int) -> FloatArray:
@@ -250,7 +276,9 @@ def check_ranges(ranges: npt.ArrayLike | None, precision: Precision, width: int)
     Raises:
         InputError: they are missing or of another shape.
     """
-    bounds = np.asarray(ranges, dtype=np.float32) if ranges is not None else np.empty(0)
+    bounds: FloatArray = np.empty(0, dtype=np.float32)
+    if ranges is not None:
+        bounds = as_floats("ranges: expected (2, H) numbers", ranges)
     if bounds.shape != (2, width):
         raise InputError(
             f"ranges: expected the (2, {width}) that {precision} codes were made with, got "
@@ -261,12 +289,10 @@ def check_ranges(ranges: npt.ArrayLike | None, precision: Precision, width: int)
 
 def _rows(a: Vectors, b: Vectors) -> tuple[FloatArray, FloatArray]:
     """Make two arrays of rows, (N, H) and (M, H) float32."""
-    try:
-        left, right = (np.atleast_2d(np.asarray(vectors, dtype=np.float32)) for vectors in (a, b))
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"similarity: expected vectors of numbers, got {error}; encode texts first"
-        ) from error
+    left, right = (
+        np.atleast_2d(as_floats("similarity: expected vectors of numbers", vectors))
+        for vectors in (a, b)
+    )
     if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1]:
         raise InputError(
             f"similarity: expected (N, H) and (M, H), got {np.shape(a)} and {np.shape(b)}; "

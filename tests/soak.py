@@ -60,7 +60,10 @@ class Soak:
     def __init__(self) -> None:
         self.encoder = SentenceEncoder()
         self.remembering = SentenceEncoder(cache_size=TEXTS // 2)
-        self.texts = [*sample_texts(TEXTS), *read_golden(self.encoder.folder, self.encoder.dimension).texts]
+        self.texts = [
+            *sample_texts(TEXTS),
+            *read_golden(self.encoder.folder, self.encoder.dimension).texts,
+        ]
         self.expected = np.stack([self.encoder.encode(text) for text in self.texts])
         self.tokens = [report.tokens for report in self.encoder.inspect(self.texts)]
         self.hits = semantic_search(self.expected[:20], self.expected, top_k=5)

@@ -13,6 +13,7 @@ from minilm_onnx.cli.resuming import open_resumable
 from minilm_onnx.cli.writing import FORMATS, open_output
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
+from minilm_onnx.pieces import chunks
 from minilm_onnx.tokens import Tally, TextReport
 
 # Texts sorted by length and run at a time, and the characters they may hold together: enough
@@ -119,11 +120,12 @@ def _resume(
                 output.write(chunk, vectors, reports)
                 show(output.tally.texts)
         except BaseException:
-            print(
-                f"{output.tally.texts} texts are kept beside {out}; the same command goes on "
-                "with them",
-                file=sys.stderr,
-            )
+            if output.tally.texts:
+                print(
+                    f"{output.tally.texts} texts are kept beside {out}; the same command goes on "
+                    "with them",
+                    file=sys.stderr,
+                )
             raise
     return output.tally
 
@@ -132,7 +134,7 @@ def _embedded(
     encoder: SentenceEncoder, texts: Iterator[str]
 ) -> Iterator[tuple[list[str], Matrix, list[TextReport]]]:
     """Give texts, vectors, and what the model saw, a chunk at a time."""
-    for chunk in _chunks(texts):
+    for chunk in chunks(texts, CHUNK, CHUNK_CHARACTERS):
         tokens = encoder.tokenize_texts(chunk)
         yield chunk, encoder.embed_tokens(tokens), tokens.reports
 
@@ -162,19 +164,6 @@ def _format(given: str | None, out: Path | None) -> str:
             "written last, which a pipe cannot do"
         )
     return kind
-
-
-def _chunks(texts: Iterator[str]) -> Iterator[list[str]]:
-    chunk: list[str] = []
-    characters = 0
-    for text in texts:
-        chunk.append(text)
-        characters += len(text)
-        if len(chunk) == CHUNK or characters >= CHUNK_CHARACTERS:
-            yield chunk
-            chunk, characters = [], 0
-    if chunk:
-        yield chunk
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
 
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, shorten
 from minilm_onnx.tokens import describe
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -41,9 +41,10 @@ class TextFile:
             try:
                 self._raw = Path(name).open("rb")  # noqa: SIM115  closed by __exit__
                 self.size = os.fstat(self._raw.fileno()).st_size or None
-            except OSError as error:
+            except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+                got = getattr(error, "strerror", error)
                 raise InputError(
-                    f"{name}: expected a readable file, got {error.strerror}; check the path"
+                    f"{name}: expected a readable file, got {got}; check the path"
                 ) from error
         self._lines: BinaryIO = self._raw
         if name.endswith(".gz"):
@@ -67,7 +68,7 @@ class TextFile:
         """Whether a path leads to the file being read."""
         try:
             return self.name != "stdin" and path.samefile(self.name)
-        except OSError:
+        except (OSError, ValueError):
             return False
 
     def position(self) -> int:
@@ -85,6 +86,8 @@ class TextFile:
             for number, line in enumerate(self._lines, 1):
                 if number == 1:
                     line = line.removeprefix(BYTE_ORDER_MARK)
+                    if not line:  # a file of that mark alone has no line
+                        return
                 yield line.removesuffix(b"\n").removesuffix(b"\r")
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(
@@ -130,7 +133,7 @@ def _field_of(line: str, field: str, at: str) -> str:
         ) from None
     if not isinstance(fields, dict) or field not in fields:
         got = (
-            f"the fields {', '.join(fields) or 'of {}'}"
+            f"the fields {shorten(', '.join(fields)) or 'of {}'}"
             if isinstance(fields, dict)
             else describe(fields)
         )

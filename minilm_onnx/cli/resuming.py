@@ -5,7 +5,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, astuple, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -154,7 +154,7 @@ def _read_journal(path: Path, wanted: Progress) -> Progress:
     with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
         fields = json.loads(path.read_text("utf-8"))
         found = Progress(**fields | {"tally": Tally(**fields["tally"])})
-    if found is None:
+    if found is None or not _can_be(found):
         return wanted
     for name in ("fingerprint", "kind"):
         if getattr(found, name) != getattr(wanted, name):
@@ -164,3 +164,16 @@ def _read_journal(path: Path, wanted: Progress) -> Progress:
             )
     progress: Progress = found
     return progress
+
+
+def _can_be(progress: Progress) -> bool:
+    """Whether a journal's fields are of their types, and every text has its bytes."""
+    texts, cut, unreadable = counts = astuple(progress.tally)
+    words = (progress.fingerprint, progress.kind, progress.texts_sha256)
+    return (
+        all(type(word) is str for word in words)
+        and all(type(count) is int for count in (*counts, progress.size))
+        and 0 < texts <= progress.size
+        and 0 <= cut <= texts
+        and 0 <= unreadable <= texts
+    )

@@ -1,8 +1,6 @@
 """Vectors to a file, in constant memory, whole or not at all."""
 
-import csv
 import errno
-import io
 import json
 import os
 import sys
@@ -45,7 +43,7 @@ class Output:
         if kind == "npy":
             self._write_header()
         elif kind == "csv":
-            self._write_csv([["text", *(f"e{i}" for i in range(dimension))]])
+            file.write(",".join(["text", *(f"e{i}" for i in range(dimension))]).encode() + b"\n")
 
     def write(self, texts: Sequence[str], vectors: FloatArray) -> None:
         """Append some rows.
@@ -60,11 +58,13 @@ class Output:
             return
         # The shortest decimals that read back as the same float32.
         decimals = vectors.astype(str).tolist()
-        if self._kind == "csv":
-            self._write_csv([[text, *row] for text, row in zip(texts, decimals, strict=True)])
-            return
         for text, row in zip(texts, decimals, strict=True):
-            line = f'{{"text": {json.dumps(text)}, "embedding": [{", ".join(row)}]}}\n'
+            if self._kind == "csv":
+                # Always in quotes: Python's csv leaves them out where a lone "\r" needs them.
+                quoted = text.replace('"', '""')
+                line = f'"{quoted}",{",".join(row)}\n'
+            else:
+                line = f'{{"text": {json.dumps(text)}, "embedding": [{", ".join(row)}]}}\n'
             self._file.write(line.encode())
 
     def finish(self) -> None:
@@ -80,11 +80,6 @@ class Output:
             self._file,
             {"descr": "<f4", "fortran_order": False, "shape": (self.rows, self._dimension)},
         )
-
-    def _write_csv(self, rows: list[list[str]]) -> None:
-        text = io.StringIO(newline="")
-        csv.writer(text, lineterminator="\n").writerows(rows)
-        self._file.write(text.getvalue().encode())
 
 
 @contextmanager
@@ -104,7 +99,7 @@ def open_output(path: Path | None, kind: str, dimension: int) -> Iterator[Output
         yield Output(sys.stdout.buffer, kind, dimension)
         return
     with writable(path) as target:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:32]}.", dir=target.parent)
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -131,18 +126,21 @@ def writable(path: Path, left: str = "nothing was left there") -> Iterator[Path]
     # Through a link, what it points to is replaced, as a plain write would.
     try:
         target = path.resolve()
-        if target.exists() and not target.is_file():
-            raise InputError(
-                f"--out {path}: expected a regular file, got something else; "
-                "name a file, or leave --out away for stdout"
-            )
-        # Asked of a file that is deleted at once, because permissions alone do not tell.
-        tempfile.TemporaryFile(dir=target.parent).close()
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        regular = target.is_file() or not target.exists()
+        if regular:
+            # Asked of a file that is deleted at once, because permissions alone do not tell.
+            tempfile.TemporaryFile(dir=target.parent).close()
+    except (OSError, RuntimeError, ValueError) as error:  # also a circle of links; a NUL
+        full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         raise (MiniLMError if full else InputError)(
-            f"--out {path}: expected a writable place, got {error.strerror}; choose another"
+            f"--out {path}: expected a writable place, got {getattr(error, 'strerror', error)}; "
+            "choose another"
         ) from error
+    if not regular:
+        raise InputError(
+            f"--out {path}: expected a regular file, got something else; "
+            "name a file, or leave --out away for stdout"
+        )
     try:
         yield target
     except OSError as error:

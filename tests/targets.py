@@ -1,0 +1,228 @@
+"""What must hold for inputs that nobody would write; fuzzing.py seeks them, test_fuzz.py has some.
+
+A target is a function of bytes that raises if a promise is broken. The first line chooses what is
+tried; the rest is a file, or texts. Vectors are FakeSession's, but for `texts`.
+"""
+
+import csv
+import functools
+import gzip
+import io
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout, suppress
+from copy import copy
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from minilm_onnx import InputError, SentenceEncoder, pieces
+from minilm_onnx.artifact import BUNDLED, GOLDEN, MANIFEST
+from minilm_onnx.cli import bench, embed, main, verify
+from tests.conftest import FakeSession
+
+# What may stand on stderr before an error, or without one.
+NOTES = ("warning: ", "going on after ")
+RESUMED = [f"text {number}" for number in range(7)]
+
+
+@functools.cache
+def model() -> SentenceEncoder:
+    """The bundled model, reading few tokens."""
+    encoder = SentenceEncoder(threads=1)
+    encoder.max_seq_length = 8
+    return encoder
+
+
+@contextmanager
+def workshop() -> Iterator[SentenceEncoder]:
+    """Work in a folder that is deleted at the end, with encoders that load and compute nothing."""
+    loaded = model()._embedder
+
+    def quick(artifact: Any, policy: Any, _: int) -> Any:
+        made = copy(loaded)
+        made.artifact, made.policy, made.dimension = artifact, policy, 4
+        made.session = FakeSession()  # type: ignore[assignment]
+        return made
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        chdir(folder),
+        patch("minilm_onnx.encoder.Embedder", quick),
+        patch.object(verify, "measure_speed", lambda encoder: 1.0),  # takes a second
+        patch.object(bench, "measure_bulk", side_effect=InputError("takes many")),
+    ):
+        yield SentenceEncoder(threads=1)
+
+
+def command(*arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+    """Run the command in the current folder, and hold it to what it promises of any use.
+
+    Returns:
+        Its exit code, and what it said on stderr.
+    """
+    before = {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
+    out, err = io.TextIOWrapper(io.BytesIO(), "utf-8"), io.StringIO()
+    stream = io.TextIOWrapper(io.BytesIO(stdin))
+    with redirect_stdout(out), redirect_stderr(err), patch.object(sys, "stdin", stream):
+        try:
+            code: Any = main(list(arguments))
+            said = err.getvalue().splitlines()
+        except SystemExit as error:  # argparse has said its usage
+            code, said = error.code, ["error: "] if error.code else []
+            assert not code or err.getvalue().startswith("usage: "), err.getvalue()
+    errors = [line for line in said if line.startswith("error: ")]
+    said = [line for line in said if not line.startswith(NOTES)]
+    after = {path: path.read_bytes() for path in Path().iterdir() if path.is_file()}
+    assert code in (0, 1, 2)
+    assert len(errors) == (code != 0), said
+    if code == 0:
+        assert len(after.keys() - before.keys()) <= 1, after.keys()
+    elif not any(word.startswith("--r") for word in arguments):  # what --resume keeps may stay
+        assert said == errors
+        assert after == before, after.keys()
+    return code, err.getvalue()
+
+
+def command_line(data: bytes) -> None:
+    """Any words as arguments, with files and a standard input that may hold texts."""
+    line, _, body = data.partition(b"\n")
+    words = line.replace(b"/", b"_").decode("utf-8", "surrogateescape").split(" ")
+    with workshop():
+        for name in ("in", "in.gz"):
+            Path(name).write_bytes(body)
+        command(*words, stdin=body)
+
+
+def reading(data: bytes) -> None:
+    """`embed` gives what a plain reading of the file gives, or refuses what that refuses."""
+    how, _, body = data.partition(b"\n")
+    out = Path("v.jsonl" if how[:1] == b"j" else "v.csv" if how[:1] == b"c" else "v.npy")
+    if how[1:2] == b"p":
+        body = gzip.compress(body, 1, mtime=0)
+    source = Path("in.gz" if how[1:2] in (b"p", b"z") else "in")
+    field = how[3:].decode("utf-8", "replace") if how[2:3] == b"=" else None
+    with workshop() as encoder:
+        source.write_bytes(body)
+        named = [] if field is None else [f"--field={field}"]
+        code, _ = command("embed", str(source), f"--out={out}", *named)
+        texts = read_plainly(source, field)
+        assert code == (2 if texts is None else 0)
+        if texts is not None:
+            found, vectors = read_output(out)
+            assert found in (texts, None)
+            assert np.array_equal(vectors, encoder.encode(texts))
+
+
+def read_plainly(source: Path, field: str | None) -> list[str] | None:
+    """The texts of a file, or None if it is not what it should be."""
+    try:
+        content = source.read_bytes()
+        content = gzip.decompress(content) if source.suffix == ".gz" else content
+        lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        lines = lines if lines[-1] else lines[:-1]
+        texts: list[Any] = [line.removesuffix(b"\r").decode() for line in lines]
+        if field is not None:
+            texts = [json.loads(text)[field] for text in texts]
+        return texts if all(map(is_unicode, texts)) else None
+    except Exception:  # of many kinds
+        return None
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a str, which anything else is not taken for, has no lone surrogate."""
+    return text == str.encode(text, "utf-8", "replace").decode()
+
+
+def read_output(path: Path) -> tuple[list[str] | None, Any]:
+    """What `embed` wrote: the texts, where the format holds them, and the vectors."""
+    if path.suffix == ".npy":
+        return None, np.load(path)
+    with path.open(newline="", encoding="utf-8") as file:
+        if path.suffix == ".csv":
+            (*_, last), *rows = csv.reader(file)
+            assert last == "e3"
+        else:
+            rows = [[row["text"], *row["embedding"]] for row in map(json.loads, file)]
+    vectors = np.array([row[1:] for row in rows], dtype=np.float32).reshape(-1, 4)
+    return [row[0] for row in rows], vectors
+
+
+def manifest(data: bytes) -> None:
+    """A model folder with one file of any content, or with one field of any value."""
+    line, _, body = data.partition(b"\n")
+    name, field, *_ = [*line.decode("utf-8", "replace").split(" "), ""]
+    if name not in (GOLDEN, "config.json", "sentence_bert_config.json"):
+        name = MANIFEST
+    with workshop():
+        folder = Path("model")
+        folder.mkdir()
+        if name == GOLDEN:
+            shutil.copy(BUNDLED / MANIFEST, folder)
+        (folder / "config.json").touch()
+        if field and name in (MANIFEST, GOLDEN):
+            fields = json.loads((BUNDLED / name).read_bytes())
+            with suppress(ValueError, RecursionError):
+                fields[field] = json.loads(body)
+            body = json.dumps(fields).encode()
+        (folder / name).write_bytes(body)
+        command("verify" if name == GOLDEN else "info", "--model=model")
+
+
+def partial(data: bytes) -> None:
+    """--resume with any journal and any partial output."""
+    kind, _, rest = data.partition(b"\n")
+    journal, _, body = rest.partition(b"\n")
+    out = Path("v.jsonl" if kind == b"j" else "v.csv" if kind == b"c" else "v.npy")
+    with workshop() as encoder, patch.object(embed, "CHUNK", 2):
+        Path("in").write_text("\n".join(RESUMED), "utf-8")
+        command("embed", "in", f"--out={out}")
+        whole = out.read_bytes()
+        out.unlink()
+        Path(f"{out}.partial").write_bytes(body)
+        fingerprint = encoder.fingerprint.encode()
+        Path(f"{out}.partial.json").write_bytes(journal.replace(b"FINGERPRINT", fingerprint))
+        code, said = command("embed", "in", f"--out={out}", "--resume")
+        assert out.exists() == (code == 0)
+        if code == 0 and "going on after" not in said:
+            assert out.read_bytes() == whole
+
+
+def texts(data: bytes) -> None:
+    """Texts of any characters: the same ids however they are cut, and one text, one vector."""
+    how, _, body = data.partition(b"\n")
+    overflow: Any = {b"h": "head_tail", b"w": "window", b"e": "error"}.get(how, "truncate")
+    given = body.decode("utf-8", "surrogateescape").split("\n")
+    wrong = [place for place, text in enumerate(given) if not is_unicode(text)]
+    try:
+        reports = model().inspect(given, overflow=overflow)
+        rows = model().encode(given, overflow=overflow)
+    except InputError as error:
+        said = str(error)
+    else:
+        said = ""
+    if wrong or said:
+        assert said.startswith(f"texts[{wrong[0]}]: " if wrong else "texts["), said
+        assert "\n" not in said
+        assert wrong or overflow == "error"
+        return
+    tokenizer = model()._embedder._tokenizer
+    whole = [encoding.ids for encoding in tokenizer.encode_batch_fast(given)]
+    with patch.object(pieces, "PIECE", 3), patch.object(pieces, "SLICE_CHARACTERS", 9):
+        assert [ids.tolist() for ids in pieces.whole_ids(tokenizer, given)] == whole
+    assert [report.tokens for report in reports] == [len(ids) for ids in whole]
+    assert all(0 <= report.unknown <= 1 for report in reports)
+    assert rows.shape == (len(given), 384)
+    assert np.abs(np.linalg.norm(rows, axis=1) - 1).max() < 1e-5
+    for text, row in zip(given[:3], rows, strict=False):
+        assert np.array_equal(model().encode(text, overflow=overflow), row)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target for target in (reading, command_line, manifest, partial, texts)
+}
