@@ -325,10 +325,14 @@ class SentenceEncoder:
         Warns:
             UserWarning: as in `encode`, once, when the stream ends or is closed.
         """
-        if isinstance(inputs, str | bytes | bytearray) or not isinstance(inputs, Iterable):
+        try:
+            if isinstance(inputs, str | bytes | bytearray):
+                raise TypeError
+            texts = iter(inputs)  # an array without axes claims to be iterable
+        except TypeError:
             raise InputError(
                 f"inputs: expected an iterable of str, got {describe(inputs)}; use encode for one"
-            )
+            ) from None
 
         if batch_size is not None:
             check_positive("batch_size", batch_size)
@@ -336,7 +340,7 @@ class SentenceEncoder:
         before = choose_prompt(self.prompts, prompt_name, prompt, self.default_prompt_name)
 
         def vectors() -> Iterator[Vector]:
-            texts, tally = iter(inputs), Tally()
+            tally = Tally()
             try:
                 while chunk := list(islice(texts, STREAM_CHUNK)):
                     rows, reports = self._embedder.embed(
