@@ -20,6 +20,8 @@ MOST_TOKENIZER = 2**26
 # Of what is read with json: the bundled golden.json has a tenth of it.
 MOST_JSON = 2**20
 
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
 # An entry of TensorProto.external_data in onnx.proto, as everybody writes it: its length, the key
 # "location", the length of the value, and the value, here a plain name of a file.
 KEY = b"location"
@@ -70,7 +72,9 @@ def read_json(path: Path) -> Any:
         data = file.read()
     try:
         return json.loads(
-            data.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_no_number
+            data.removeprefix(BYTE_ORDER_MARK).decode(),
+            object_pairs_hook=_once,
+            parse_constant=_no_number,
         )
     except (ValueError, RecursionError) as error:
         raise ArtifactError(

@@ -99,7 +99,7 @@ def test_a_manifest_that_does_not_vouch_for_every_file_is_refused(folder: Path) 
 
 def test_a_manifest_with_an_unknown_field_is_refused(folder: Path) -> None:
     edit_manifest(folder, lambda fields: fields.update(extra=1))
-    with pytest.raises(ArtifactError, match="got others: extra"):
+    with pytest.raises(ArtifactError, match=r"got others: \['extra'\]"):
         SentenceEncoder(folder)
 
 
@@ -123,7 +123,7 @@ def test_a_folder_of_optimum_needs_no_manifest(folder: Path) -> None:
     assert SentenceEncoder(folder).max_seq_length == 64
     for text in ("{}", "x", *(f'{{"max_seq_length": {n}}}' for n in (0, -5, 2, 513, 3.7, "true"))):
         (folder / "sentence_bert_config.json").write_text(text)
-        with pytest.raises(ArtifactError, match="expected a max_seq_length"):
+        with pytest.raises(ArtifactError, match="expected (a max_seq_length|JSON)"):
             SentenceEncoder(folder)
 
 
