@@ -123,7 +123,7 @@ def test_a_folder_of_optimum_needs_no_manifest(folder: Path) -> None:
     assert SentenceEncoder(folder).max_seq_length == 64
     for text in ("{}", "x", *(f'{{"max_seq_length": {n}}}' for n in (0, -5, 2, 513, 3.7, "true"))):
         (folder / "sentence_bert_config.json").write_text(text)
-        with pytest.raises(ArtifactError, match="expected (a max_seq_length|JSON)"):
+        with pytest.raises(ArtifactError, match=r"expected (a max_seq_length|JSON)"):
             SentenceEncoder(folder)
 
 
