@@ -1,13 +1,32 @@
+"""A model folder: what is trusted of it, and what is refused."""
+
+import ast
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from minilm_onnx import ArtifactError, SentenceEncoder
-from minilm_onnx.artifact import BUNDLED, LOADED, MANIFEST, TOKENIZER, WEIGHTS, load_artifact
+from minilm_onnx.artifact import (
+    BUNDLED,
+    FILES,
+    GRAPH,
+    LOADED,
+    MANIFEST,
+    TOKENIZER,
+    WEIGHTS,
+    Manifest,
+    load_artifact,
+    parse_manifest,
+)
 
 
 @pytest.fixture
@@ -165,3 +184,169 @@ def test_a_relative_folder_outlives_a_change_of_directory(
         2000,
         384,
     )
+
+
+def test_files_that_changed_places_are_refused(folder: Path) -> None:
+    (folder / WEIGHTS).rename(folder / "kept")
+    shutil.copy(folder / GRAPH, folder / WEIGHTS)
+    with pytest.raises(ArtifactError, match="expected sha256"):
+        SentenceEncoder(folder)
+
+
+@pytest.mark.parametrize("name", [*LOADED, MANIFEST])
+def test_an_oversized_file_is_refused_without_reading_it(folder: Path, name: str) -> None:
+    """A hundred gigabytes of nothing, which take no space here."""
+    with (folder / name).open("r+b") as file:
+        file.truncate(100 * 2**30)
+    with pytest.raises(ArtifactError, match=rf"{name}: expected a regular file of at most"):
+        SentenceEncoder(folder)
+
+
+@pytest.mark.parametrize("name", [*LOADED, MANIFEST])
+def test_a_longer_file_is_refused(folder: Path, name: str) -> None:
+    with (folder / name).open("ab") as file:
+        file.write(b"\0more")
+    with pytest.raises(ArtifactError, match=rf"{name}: expected (sha256|JSON)"):
+        SentenceEncoder(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
+@pytest.mark.parametrize("name", [*LOADED, MANIFEST])
+@pytest.mark.parametrize("what", ["folder", "pipe", "device"])
+def test_what_is_no_file_is_refused_and_not_waited_for(folder: Path, name: str, what: str) -> None:
+    (folder / name).unlink()
+    if what == "folder":
+        (folder / name).mkdir()
+    elif what == "pipe":
+        os.mkfifo(folder / name)
+    else:
+        (folder / name).symlink_to("/dev/zero")
+    with pytest.raises(ArtifactError, match=rf"{name}: expected a (regular|readable) file"):
+        SentenceEncoder(folder)
+
+
+HOSTILE = [
+    b"",
+    b"\xff\xfe{\x00}\x00",
+    b"[" * 100_000,
+    b'{"a":' * 5000 + b"1" + b"}" * 5000,
+    b"1" * 10_000,
+    b'{"format": 1e999}',
+    b'{"format": NaN}',
+    b'{"format": 3, "format": 3}',
+    b'{"format": "' + b"x" * 500_000 + b'"}',
+    b'{"format": {}}',
+    b"null",
+    b"\0",
+]
+
+
+@pytest.mark.parametrize("data", HOSTILE, ids=range(len(HOSTILE)))
+def test_a_hostile_manifest_is_refused_in_a_line(folder: Path, data: bytes) -> None:
+    (folder / MANIFEST).write_bytes(data)
+    with pytest.raises(ArtifactError) as refused:
+        SentenceEncoder(folder)
+    assert len(str(refused.value)) < 2000
+    assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "name", ["../model.onnx", "/etc/passwd", "model.onnx\0", "a/../../b", "\x1b[31mred", ""]
+)
+def test_a_manifest_names_no_file_elsewhere(folder: Path, name: str) -> None:
+    def change(fields: dict[str, Any]) -> None:
+        fields["files"][name] = fields["files"].pop(GRAPH)
+
+    edit_manifest(folder, change)
+    with pytest.raises(ArtifactError, match=r"manifest\.json: expected"):
+        SentenceEncoder(folder)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    name=st.sampled_from(list(Manifest.__annotations__)),
+    value=st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    ),
+)
+def test_any_value_of_a_field_is_taken_or_refused(folder: Path, name: str, value: object) -> None:
+    text = (BUNDLED / MANIFEST).read_text("utf-8")
+    fields = json.loads(text)
+    fields[name] = value
+    (folder / MANIFEST).write_text(json.dumps(fields), "utf-8")
+    try:
+        parse_manifest(folder)
+    except ArtifactError as error:
+        assert str(error).isprintable()  # noqa: PT017  most values are refused
+
+
+def external(folder: Path, location: bytes) -> None:
+    """Write optimum's kind of folder, whose graph takes its weights from somewhere."""
+    graph = (BUNDLED / GRAPH).read_bytes()
+    name = WEIGHTS.encode()
+    # The length of the location, and of the entry around it.
+    old = b"\x6a" + bytes([12 + len(name)]) + b"\x0a\x08location\x12" + bytes([len(name)]) + name
+    assert old in graph
+    assert len(location) == len(name)
+    (folder / GRAPH).write_bytes(graph.replace(name, location))
+    (folder / MANIFEST).unlink()
+    (folder / "config.json").write_text("{}")
+
+
+def test_a_graph_that_takes_weights_from_elsewhere_is_refused(folder: Path) -> None:
+    """onnxruntime opens what a graph names by itself; before 1.24 also outside the folder."""
+    (folder.parent / "secret.data.").write_bytes((BUNDLED / WEIGHTS).read_bytes())
+    external(folder, b"../secret.data.")
+    with pytest.raises(ArtifactError, match="expected weights in a file beside it"):
+        SentenceEncoder(folder)
+    shutil.copy(BUNDLED / MANIFEST, folder)
+    (folder / GRAPH).unlink()
+    shutil.copy(BUNDLED / GRAPH, folder)
+    external(folder, b"/etc/hostname//")
+    with pytest.raises(ArtifactError, match="expected weights in a file beside it"):
+        SentenceEncoder(folder)
+
+
+def test_no_code_of_a_model_folder_is_run(folder: Path) -> None:
+    """Whatever else lies in it: Python beside it watches what is opened, imported and loaded."""
+    trap = "raise SystemExit('ran')"
+    for name in ("modeling.py", "__init__.py", "sitecustomize.py", "conftest.py", "setup.py"):
+        (folder / name).write_text(trap)
+    (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
+    (folder / "custom_ops.so").write_bytes(b"\x7fELF")
+    (folder / "config.json").write_text('{"auto_map": {"AutoModel": "modeling.Trap"}}')
+    (folder / "modules.json").write_text('[{"type": "modeling.Trap", "path": ""}]')
+    code = (
+        "import sys\n"
+        "from minilm_onnx import SentenceEncoder\n"
+        "folder, opened = sys.argv[1], set()\n"
+        "def watch(event, arguments):\n"
+        "    words = ' '.join(map(str, arguments))\n"
+        "    if event == 'open' and folder in words:\n"
+        "        opened.add(words.split(folder)[1].split()[0].strip('/'))\n"
+        "    elif event in ('exec', 'import', 'ctypes.dlopen', 'subprocess.Popen', 'os.system',\n"
+        "                   'pickle.find_class', 'marshal.loads', 'compile') and folder in words:\n"
+        "        raise SystemExit(f'{event} {words}')\n"
+        "sys.addaudithook(watch)\n"
+        "SentenceEncoder(folder).encode('a text')\n"
+        "print(sorted(opened))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, folder], capture_output=True, text=True, check=True
+    )
+    # The tokenizer's and onnxruntime's own reading is not Python's, and not seen.
+    assert set(ast.literal_eval(result.stdout)) <= {*FILES, MANIFEST}
+
+
+def test_a_link_out_of_the_folder_is_followed_and_still_verified(
+    folder: Path, tmp_path: Path
+) -> None:
+    """As the hub's cache lays files out; what is behind the link must have the right bytes."""
+    other = tmp_path / "tokenizer of another"
+    (folder / TOKENIZER).rename(other)
+    (folder / TOKENIZER).symlink_to(other)
+    SentenceEncoder(folder).close()
+    other.write_bytes(other.read_bytes() + b" ")
+    with pytest.raises(ArtifactError, match="expected sha256"):
+        SentenceEncoder(folder)
