@@ -6,6 +6,7 @@ Raspberry Pi's cores run the real aarch64 wheels, if `python -m tests.emulation`
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -19,13 +20,22 @@ import pytest
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 from tests.conftest import Golden, cosines
-from tests.emulation import CORES, DEFAULT, guest, guest_environment
+from tests.emulation import CORES, DEFAULT, ROOT, guest, guest_environment
 from tests.test_parity import MEAN_COSINE, MIN_COSINE, ORDINARY
 
 pytestmark = pytest.mark.slow
 
 # int8 on one CPU family against another: an activation may round the other way.
 MEAN_ACROSS, MIN_ACROSS = 0.9999, 0.995
+
+# Those that need no second process, which would be this machine's Python and not the guest's, and
+# do not embed long texts, which takes minutes under emulation.
+OWN_TESTS = [
+    f"tests/test_{name}.py"
+    for name in ("artifact", "batches", "cpus", "pooling", "search", "tokens", "vectors")
+]
+OWN_TESTS += ["--deselect=tests/test_artifact.py::test_no_code_of_a_model_folder_is_run"]
+LEAST_OWN_TESTS = 150
 
 CODE = """
 import json, platform, sys, numpy
@@ -147,6 +157,35 @@ def test_a_raspberry_pi_keeps_the_limits(
     across = cosines(answer.vectors, here)
     assert across.mean() >= MEAN_ACROSS
     assert across.min() >= MIN_ACROSS
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_fp32_on_a_raspberry_pi_is_sentence_transformers(
+    aarch64: Path, core: str, golden: Golden, fp32_folder: Path, tmp_path: Path
+) -> None:
+    short = [i for i, ids in enumerate(golden.ids) if len(ids) <= 12][:8]
+    texts = [golden.texts[i] for i in short]
+    answer = ask(
+        guest(aarch64, core), guest_environment(aarch64), tmp_path, texts, str(fp32_folder)
+    )
+    assert answer.facts["ids"] == [golden.ids[i] for i in short]
+    np.testing.assert_allclose(answer.vectors, golden.vectors[short], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("core", ["cortex-a72", "cortex-a76"])
+def test_the_packages_own_tests_pass_on_a_raspberry_pi(aarch64: Path, core: str) -> None:
+    result = subprocess.run(
+        guest(aarch64, core, "-m", "pytest", "-q", "-p", "no:cacheprovider", *OWN_TESTS),
+        cwd=ROOT,
+        env=guest_environment(aarch64),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = re.search(r"(\d+) passed", result.stdout)
+    assert found
+    assert int(found[1]) >= LEAST_OWN_TESTS
 
 
 def test_all_raspberry_pis_give_the_same_bits(answers: dict[str, Answer]) -> None:
