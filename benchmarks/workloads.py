@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.cli.reading import TextFile, read_texts
+from minilm_onnx.reading import TextFile, read_texts
 from minilm_onnx.sample import sample_texts
 
 SHORT_TOKENS = 64

@@ -8,12 +8,12 @@ from pathlib import Path
 
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
-from minilm_onnx.cli.reading import TextFile, read_texts
 from minilm_onnx.cli.resuming import open_resumable
 from minilm_onnx.cli.writing import FORMATS, open_output
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
 from minilm_onnx.pieces import chunks
+from minilm_onnx.reading import TextFile, read_texts
 from minilm_onnx.tokens import Tally, TextReport
 
 # Texts sorted by length and run at a time, and the characters they may hold together: enough
