@@ -1,9 +1,10 @@
 """Sentence embeddings of all-MiniLM-L6-v2 on a CPU: no torch, no download, no padding."""
 
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import ArtifactError, InputError, MiniLMError, SessionError
+from minilm_onnx.errors import ArtifactError, DatabaseError, InputError, MiniLMError, SessionError
 from minilm_onnx.search import (
     community_detection,
+    near_duplicates,
     paraphrase_mining,
     paraphrase_mining_embeddings,
     semantic_search,
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ArtifactError",
+    "DatabaseError",
     "InputError",
     "MiniLMError",
     "SentenceEncoder",
@@ -29,6 +31,7 @@ __all__ = [
     "__version__",
     "community_detection",
     "dequantize_embeddings",
+    "near_duplicates",
     "paraphrase_mining",
     "paraphrase_mining_embeddings",
     "quantize_embeddings",

@@ -44,6 +44,7 @@ class Embedder:
 
     Attributes:
         artifact: the folder.
+        tokenizer: of the folder; not to be changed.
         policy: how the CPU is used.
         dimension: components of a vector.
     """
@@ -71,7 +72,7 @@ class Embedder:
         verifier = start_thread(verify)
         try:
             artifact.verify(TOKENIZER)
-            self._tokenizer = load_tokenizer(artifact.folder / TOKENIZER)
+            self.tokenizer = load_tokenizer(artifact.folder / TOKENIZER)
             self.session = Session(artifact.graph, policy, artifact.verify_graph)
         finally:
             verifier.join()
@@ -96,7 +97,7 @@ class Embedder:
         self, texts: Sequence[str], max_seq_length: int, overflow: Overflow
     ) -> TokenizedTexts:
         """Turn texts into what the model will read of them; see `tokens.tokenize`."""
-        return tokenize(self._tokenizer, texts, max_seq_length, overflow)
+        return tokenize(self.tokenizer, texts, max_seq_length, overflow)
 
     def embed(
         self,
@@ -129,7 +130,7 @@ class Embedder:
         how = (max_seq_length, overflow)
         known = self._cache.find(places, how) if self._cache is not None else {}
         missing = [text for text in places if text not in known]
-        tokens = to_ids(self._tokenizer, missing, max_seq_length, overflow)
+        tokens = to_ids(self.tokenizer, missing, max_seq_length, overflow)
         reports = {text: report for text, (_, report) in known.items()}
         reports |= zip(missing, tokens.reports, strict=True)
         seen = [reports[text] for text in texts]

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from minilm_onnx.arguments import (
     AllOptions,
@@ -483,6 +484,11 @@ class SentenceEncoder:
         See minilm_onnx.similarity_pairwise.
         """
         return similarity_pairwise(a, b, self.similarity_fn_name)
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The tokenizers library's object, shared by all threads and not to be changed."""
+        return self._embedder.tokenizer
 
     @property
     def policy(self) -> Policy:

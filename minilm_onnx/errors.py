@@ -4,6 +4,7 @@ MiniLMError
   InputError(ValueError)   the caller's texts or options
   ArtifactError            model folder missing, altered or unfamiliar
   SessionError             onnxruntime refused; the original as __cause__
+  DatabaseError            a database damaged, locked, foreign or full; likewise
 """
 
 
@@ -21,6 +22,10 @@ class ArtifactError(MiniLMError):
 
 class SessionError(MiniLMError):
     """onnxruntime could not load or run the graph; its own error is the cause."""
+
+
+class DatabaseError(MiniLMError):
+    """A database that cannot be read or written; SQLite's own error is the cause."""
 
 
 # Characters of what somebody gave that a message repeats.

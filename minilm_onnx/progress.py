@@ -7,11 +7,16 @@ from minilm_onnx.errors import InputError
 
 
 @contextmanager
-def progress_bar(texts: int, *, show: bool) -> Iterator[Callable[[int], None]]:
+def progress_bar(total: int, *, show: bool, unit: str = "text") -> Iterator[Callable[[int], None]]:
     """Show how many texts are done, on a terminal or in a notebook; elsewhere nothing.
 
+    Args:
+        total: how many there are.
+        show: whether to.
+        unit: what is counted; "B" for bytes.
+
     Yields:
-        A function to call with the number of texts that were done since.
+        A function to call with the number that were done since.
 
     Raises:
         InputError: a bar is wanted and tqdm is not installed.
@@ -27,5 +32,6 @@ def progress_bar(texts: int, *, show: bool) -> Iterator[Callable[[int], None]]:
             "pip install 'minilm-onnx[progress]' or leave it out"
         ) from error
     notebook = any(base.__module__ == "tqdm.notebook" for base in tqdm.__mro__)
-    with tqdm(total=texts, unit="text", disable=False if notebook else None) as bar:
+    hidden = False if notebook else None
+    with tqdm(total=total, unit=unit, unit_scale=unit == "B", disable=hidden) as bar:
         yield bar.update

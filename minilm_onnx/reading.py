@@ -105,6 +105,11 @@ def read_texts(source: TextFile, field: str | None) -> Iterator[str]:
     Raises:
         InputError: a line is not UTF-8, not a JSON object, or lacks the field; it is named.
     """
+    return (text for _, text in read_lines(source, field))
+
+
+def read_lines(source: TextFile, field: str | None) -> Iterator[tuple[str, str]]:
+    """Give the lines of a file, and the text of each; see `read_texts`."""
     for number, line in enumerate(source.lines(), 1):
         at = f"{source.name} line {number}"
         try:
@@ -118,9 +123,7 @@ def read_texts(source: TextFile, field: str | None) -> Iterator[str]:
                 f"{at}: expected UTF-8, got byte 0x{line[error.start]:02X} at column "
                 f"{error.start + 1}; convert the file first, for example with iconv"
             ) from None
-        if field is not None:
-            text = _field_of(text, field, at)
-        yield text
+        yield text, text if field is None else _field_of(text, field, at)
 
 
 def _field_of(line: str, field: str, at: str) -> str:

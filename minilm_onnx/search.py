@@ -247,8 +247,7 @@ def community_detection(
         InputError: the vectors are not (N, H) or hold NaN, the threshold is no number, or another
             number is not a positive integer.
     """
-    if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.number):
-        raise InputError(f"threshold: expected a number, got {shown(threshold)}; leave it out")
+    check_threshold(threshold)
     min_community_size = check_positive("min_community_size", min_community_size)
     batch_size = check_positive("batch_size", batch_size)
     rows = as_floats("embeddings: expected (N, H) floats", embeddings)
@@ -271,6 +270,54 @@ def community_detection(
             kept.append(rest)
             taken[rest] = True
     return [group.tolist() for group in sorted(kept, key=len, reverse=True)]
+
+
+def near_duplicates(
+    embeddings: Vectors, threshold: float = 0.9, batch_size: int = 1024
+) -> list[tuple[int, int, float]]:
+    """Find the vectors that are near an earlier one.
+
+    Read from the first to the last, a vector is kept unless one that was kept is within the
+    threshold; of several the nearest is its original.
+
+    Args:
+        embeddings: (N, H) float.
+        threshold: least cosine.
+        batch_size: rows to compare with all at a time.
+
+    Returns:
+        (row, its original, their cosine) of each that is not kept, in order.
+
+    Raises:
+        InputError: the vectors are not (N, H) or hold NaN, the threshold is no number, or
+            batch_size not a positive integer.
+    """
+    check_threshold(threshold)
+    batch_size = check_positive("batch_size", batch_size)
+    rows = as_floats("embeddings: expected (N, H) floats", embeddings)
+    if rows.ndim != 2:
+        raise InputError(f"embeddings: expected (N, H), got {rows.shape}; encode a list of texts")
+    unit = l2_normalize(rows)
+    refuse_nan("embeddings", unit)
+    kept = np.ones(len(unit), dtype=bool)
+    found: list[tuple[int, int, float]] = []
+    for first, chunk in _chunks(unit, batch_size):
+        cosines = chunk @ unit[: first + len(chunk)].T
+        for row, line in enumerate(cosines, first):
+            near = np.flatnonzero((line[:row] >= threshold) & kept[:row])
+            if len(near):
+                original = near[np.argmax(line[near])]
+                kept[row] = False
+                found.append((row, int(original), float(line[original])))
+    return found
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise InputError unless a threshold is a number."""
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.number):
+        raise InputError(f"threshold: expected a number, got {shown(threshold)}; leave it out")
+    if np.isnan(threshold):
+        raise InputError("threshold: expected a number, got NaN; leave it out")
 
 
 def _best_over_chunks(

@@ -211,7 +211,7 @@ def texts(data: bytes) -> None:
         assert "\n" not in said
         assert wrong or overflow == "error"
         return
-    tokenizer = model()._embedder._tokenizer
+    tokenizer = model()._embedder.tokenizer
     whole = [encoding.ids for encoding in tokenizer.encode_batch_fast(given)]
     with patch.object(pieces, "PIECE", 3), patch.object(pieces, "SLICE_CHARACTERS", 9):
         assert [ids.tolist() for ids in pieces.whole_ids(tokenizer, given)] == whole

@@ -346,7 +346,7 @@ def test_a_wrong_model_folder_is_one_line_and_exit_code_1(
 
 
 def test_wrong_arguments_exit_with_2() -> None:
-    for arguments in ([], ["nonsense"], ["similarity", "a"], ["embed", "--format", "xml"]):
+    for arguments in ([], ["nonsense"], ["similarity"], ["embed", "--format", "xml"]):
         with pytest.raises(SystemExit) as caught:
             main(arguments)
         assert caught.value.code == 2

@@ -115,7 +115,7 @@ def test_every_text_of_a_collection_is_answered(encoder: SentenceEncoder, name: 
         found = encoder.encode(texts)
         assert np.abs(np.linalg.norm(found, axis=1) - 1).max() < 1e-5
         check_alone(encoder, texts[:: max(1, len(texts) // 200)], found, texts)
-    whole = [encoding.ids for encoding in encoder._embedder._tokenizer.encode_batch_fast(texts)]
+    whole = [encoding.ids for encoding in encoder._embedder.tokenizer.encode_batch_fast(texts)]
     reports = encoder.inspect(texts)
     assert [report.tokens for report in reports] == [len(ids) for ids in whole]
 

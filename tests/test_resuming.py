@@ -66,7 +66,7 @@ def test_a_signal_leaves_what_was_there(source: Path, signal: str, code: int) ->
     out.write_bytes(b"before")
     found = die(signal, 3, source, "--out", out)
     assert found.returncode == code
-    assert found.stderr == "error: interrupted; no output file was left\n"
+    assert found.stderr == "error: interrupted; nothing was left half-written\n"
     assert names(source.parent) == ["texts.txt", "v.npy"]
     assert out.read_bytes() == b"before"
 

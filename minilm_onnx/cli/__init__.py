@@ -12,11 +12,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from minilm_onnx import __version__
-from minilm_onnx.cli import bench, embed, info, similarity, verify
+from minilm_onnx.cli import (
+    bench,
+    cluster,
+    completion,
+    dedupe,
+    embed,
+    index,
+    info,
+    search,
+    similarity,
+    verify,
+)
 from minilm_onnx.cli.embed import STDOUT
 from minilm_onnx.errors import InputError, MiniLMError
 
-COMMANDS = (embed, similarity, info, verify, bench)
+COMMANDS = (embed, similarity, index, search, dedupe, cluster, info, verify, bench, completion)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -51,7 +62,8 @@ def _tidy_when_terminated() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL if before is None else before)
 
 
-def _run(arguments: list[str]) -> int:
+def build_parser() -> argparse.ArgumentParser:
+    """Give the parser of all subcommands."""
     parser = argparse.ArgumentParser(
         prog="minilm-onnx",
         description="Sentence embeddings of all-MiniLM-L6-v2 on a CPU: no torch, no download.",
@@ -60,7 +72,18 @@ def _run(arguments: list[str]) -> int:
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:
         command.add_parser(subparsers)
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def _run(arguments: list[str]) -> int:
+    parser = build_parser()
+    options, more = parser.parse_known_args(arguments)
+    if more:
+        # argparse ends a list of words at the first option; those behind it belong to it, too.
+        words = getattr(options, getattr(options, "rest", ""), None)
+        if words is None or any(word.startswith("-") for word in more):
+            parser.error(f"unrecognized arguments: {' '.join(more)}")
+        words += more
     run: Callable[[argparse.Namespace], int] = options.run
     if sys.stdout is None and getattr(options, "out", STDOUT) in (None, STDOUT):
         raise MiniLMError("stdout: expected to write to it, got a closed one; use --out or > FILE")
@@ -116,5 +139,5 @@ def report_errors(run: Callable[[list[str]], int], arguments: list[str]) -> int:
         )
         return 1
     except KeyboardInterrupt as error:
-        print("error: interrupted; no output file was left", file=sys.stderr)
+        print("error: interrupted; nothing was left half-written", file=sys.stderr)
         return 143 if isinstance(error, Terminated) else 130

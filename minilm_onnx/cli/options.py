@@ -1,10 +1,15 @@
 """Options that several subcommands share."""
 
 import argparse
+import sys
+from importlib.util import find_spec
 from typing import TypeAlias
 
+from minilm_onnx.arrays import Matrix
 from minilm_onnx.batches import TOKEN_BUDGET
 from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.errors import InputError
+from minilm_onnx.reading import TextFile, read_lines
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -51,3 +56,30 @@ def load_encoder(options: argparse.Namespace) -> SentenceEncoder:
         exact_products=options.exact_products,
         token_budget=options.token_budget,
     )
+
+
+def show_bar() -> bool:
+    """Whether a progress bar can be shown, and somebody would see it."""
+    return sys.stderr.isatty() and find_spec("tqdm") is not None
+
+
+def read_and_embed(
+    options: argparse.Namespace, encoder: SentenceEncoder, most: int | None = None
+) -> tuple[list[str], list[str], Matrix]:
+    """Read the file and the --field that the options name, and embed its texts.
+
+    Returns:
+        N lines, the text of each, and (N, H) float32 unit rows.
+
+    Raises:
+        InputError: a line is none, or there are none, or more than `most`.
+    """
+    with TextFile(options.file) as source:
+        rows = list(read_lines(source, options.field))
+        if not rows or (most is not None and len(rows) > most):
+            limit = "" if most is None else f", at most {most}"
+            raise InputError(
+                f"{source.name}: expected lines of text{limit}, got {len(rows)}; check the file"
+            )
+    lines, texts = map(list, zip(*rows, strict=True))
+    return lines, texts, encoder.encode(texts, show_progress_bar=show_bar())

@@ -1,8 +1,18 @@
-"""minilm-onnx similarity A B [B ...]: how alike texts are."""
+"""minilm-onnx similarity: how alike texts are, as figures or as a picture."""
 
 import argparse
+import sys
+from pathlib import Path
 
-from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
+from minilm_onnx.cli.heatmap import MOST_TEXTS, check_suffix, draw
+from minilm_onnx.cli.options import (
+    Subparsers,
+    add_encoder_options,
+    load_encoder,
+    read_and_embed,
+)
+from minilm_onnx.cli.writing import whole_file
+from minilm_onnx.errors import InputError
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -10,18 +20,55 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "similarity",
         help="how alike texts are",
-        description="Print the cosine similarity of A with each B, a line each, in their order.",
+        description="Print the cosine similarity of A with each B, a line each, in their order; or "
+        "draw that of all lines of a file with each other.",
+        epilog='examples: minilm-onnx similarity "a cat" "a dog" "a car"; '
+        "minilm-onnx similarity texts.txt --heatmap out.png",
     )
-    parser.add_argument("a", metavar="A", help="a text")
-    parser.add_argument("b", metavar="B", nargs="+", help="texts to compare it with")
+    parser.add_argument(
+        "file", metavar="A", help="a text; with --heatmap a file, one text a line, - is stdin"
+    )
+    parser.add_argument("b", metavar="B", nargs="*", help="texts to compare it with")
+    parser.add_argument(
+        "--heatmap",
+        type=Path,
+        metavar="OUT",
+        help=f"draw the lines of a file, at most {MOST_TEXTS}, as .png, .svg or .html",
+    )
+    parser.add_argument(
+        "--field", metavar="NAME", help="with --heatmap: the lines are JSON objects"
+    )
     add_encoder_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, rest="b")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print one line a text: similarity, tab, text."""
+    """Print one line a text: similarity, tab, text; or draw."""
+    if options.heatmap is not None:
+        return _draw(options)
+    if options.field is not None:
+        raise InputError("--field: expected --heatmap with it, got none; leave it out")
+    if not options.b:
+        raise InputError(
+            "similarity: expected two texts or more, got one; add another, or --heatmap OUT for "
+            "the lines of a file"
+        )
     encoder = load_encoder(options)
-    vectors = encoder.encode([options.a, *options.b])
+    vectors = encoder.encode([options.file, *options.b])
     for score, text in zip(encoder.similarity(vectors[0], vectors[1:])[0], options.b, strict=True):
         print(f"{score:.4f}\t{text}")
+    return 0
+
+
+def _draw(options: argparse.Namespace) -> int:
+    if options.b:
+        raise InputError(
+            f"--heatmap: expected one file, got {len(options.b)} texts beside it; put all in a file"
+        )
+    check_suffix(options.heatmap)
+    encoder = load_encoder(options)
+    _, texts, vectors = read_and_embed(options, encoder, most=MOST_TEXTS)
+    with whole_file(options.heatmap) as file:
+        draw(file, options.heatmap.suffix.lower(), texts, encoder.similarity(vectors, vectors))
+    print(f"{len(texts)} texts to {options.heatmap}", file=sys.stderr)
     return 0

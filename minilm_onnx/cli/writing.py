@@ -98,14 +98,29 @@ def open_output(path: Path | None, kind: str, dimension: int) -> Iterator[Output
     if path is None:
         yield Output(sys.stdout.buffer, kind, dimension)
         return
+    with whole_file(path) as file:
+        output = Output(file, kind, dimension)
+        yield output
+        output.finish()
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes its name only when the block ends well.
+
+    Args:
+        path: the file to make or replace.
+
+    Raises:
+        InputError: there can be no such file.
+        MiniLMError: writing failed on the way, as on a full disk.
+    """
     with writable(path) as target:
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:32]}.", dir=target.parent)
         temporary = Path(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                output = Output(file, kind, dimension)
-                yield output
-                output.finish()
+                yield file
             give_name(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -145,8 +160,7 @@ def writable(path: Path, left: str = "nothing was left there") -> Iterator[Path]
         yield target
     except OSError as error:
         raise MiniLMError(
-            f"--out {path}: expected to write the vectors, got {error.strerror}; "
-            f"free some space: {left}"
+            f"--out {path}: expected to write on, got {error.strerror}; free some space: {left}"
         ) from error
 
 

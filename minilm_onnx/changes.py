@@ -1,0 +1,314 @@
+"""Changes to an index: passages are staged as they are embedded, then replace a source at once.
+
+However a process ends, a source is in the index as it was or as it is to be. What was staged stays,
+and is not embedded again when the same source comes back.
+"""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from minilm_onnx.arrays import FloatArray
+from minilm_onnx.errors import InputError
+from minilm_onnx.passages import Passage
+from minilm_onnx.ranking import stored
+from minilm_onnx.store import (
+    Facts,
+    Store,
+    is_empty,
+    make_tables,
+    make_vectors,
+    read_facts,
+    typed,
+)
+
+if TYPE_CHECKING:
+    import apsw
+
+Embed = Callable[[Sequence[str]], FloatArray]
+Done = Callable[[int], object]
+# Passages that are embedded together; no more are lost when a process is killed.
+CHUNK = 256
+# Vectors lie in blocks of so many, and a block is kept until its last one goes.
+BLOCK = 1024
+REBUILDING = "rebuilding"
+
+
+def create(store: Store, facts: Facts) -> None:
+    """Make the tables, unless another process was quicker."""
+    with store.reading() as connection:
+        if not is_empty(connection):
+            return
+    store.write_ahead()
+    with store.writing() as connection:
+        if is_empty(connection):
+            make_tables(connection, facts)
+
+
+def check_facts(connection: "apsw.Connection", facts: Facts, store: Store) -> None:
+    """Raise InputError if an index is made of something else.
+
+    Asked in every transaction, because another process may rebuild the index meanwhile.
+    """
+    found = read_facts(connection)
+    if found is None or found.fingerprint != facts.fingerprint:
+        raise InputError(
+            f"{store.path}: expected an index by {facts.fingerprint}, this encoder, got one by "
+            f"{found.fingerprint if found else 'nobody'}; use that model, or embed the passages "
+            "again: minilm-onnx index --rebuild"
+        )
+    if found.storage != facts.storage:
+        raise InputError(
+            f"{store.path}: expected vectors kept as {facts.storage}, got an index of "
+            f"{found.storage}; leave --storage out, or convert it: minilm-onnx index --rebuild"
+        )
+
+
+def replace_source(
+    store: Store,
+    facts: Facts,
+    name: str,
+    digest: bytes,
+    passages: Sequence[Passage],
+    embed: Embed,
+    done: Done,
+    *,
+    new: bool = False,
+) -> int:
+    """Put a source's passages in the place of those it had.
+
+    Args:
+        store: the database.
+        facts: what its vectors must be.
+        name: of the source.
+        digest: of all that its passages depend on.
+        passages: what it is to have.
+        embed: gives (N, H) float32 of N texts.
+        done: called with the number of passages that are dealt with since.
+        new: whether the index must not have the source yet.
+
+    Returns:
+        How many passages had to be embedded; others were known.
+
+    Raises:
+        InputError: the index is made of something else, or has the source where it must not.
+        DatabaseError: SQLite failed.
+    """
+    parts = [facts.fingerprint.encode(), facts.storage.encode(), name.encode(), digest]
+    key = hashlib.sha256(b"".join(len(p).to_bytes(8, "little") + p for p in parts)).digest()
+    embedded = 0
+    while True:
+        # The last chunk is staged with the change itself: a small source is one transaction.
+        last = max(0, (len(passages) - 1) // CHUNK * CHUNK)
+        for first in range(0, last, CHUNK):
+            rows, fresh = _rows(store, facts, name, key, first, passages, embed)
+            with store.writing() as connection:
+                check_facts(connection, facts, store)
+                _stage(connection, rows)
+            embedded += fresh
+            done(CHUNK)
+        rows, fresh = _rows(store, facts, name, key, last, passages, embed)
+        embedded += fresh
+        with store.writing() as connection:
+            check_facts(connection, facts, store)
+            known = connection.execute("SELECT digest FROM sources WHERE name = ?", (name,)).get
+            if known is not None and new:
+                raise InputError(
+                    f"{name}: expected a source that the index does not have, got one that it "
+                    "has; update it instead"
+                )
+            _stage(connection, rows)
+            count = connection.execute("SELECT count(*) FROM staged WHERE key = ?", (key,)).get
+            # Fewer: another process has put this source in its place, and cleared what was staged.
+            if known == digest or count == len(passages):
+                if known != digest:
+                    _publish(connection, facts, name, digest, key)
+                connection.execute("DELETE FROM staged WHERE source = ?", (name,))
+                done(len(passages) - last)
+                return embedded
+        done(-last)
+
+
+def remove_sources(store: Store, names: Sequence[str]) -> int:
+    """Take sources out of the index, with what is staged of them.
+
+    Returns:
+        How many of them were there.
+    """
+    with store.writing() as connection:
+        found = sum(_remove(connection, name) for name in names)
+        for name in names:
+            connection.execute("DELETE FROM staged WHERE source = ?", (name,))
+    return found
+
+
+def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
+    """Embed every passage again, then replace all vectors at once.
+
+    Raises:
+        DatabaseError: SQLite failed.
+    """
+    goal = f"{facts.fingerprint} {facts.storage}"
+    with store.writing() as connection:
+        fact = "SELECT value FROM facts WHERE name = ?"
+        if connection.execute(fact, (REBUILDING,)).get != goal:
+            connection.execute("DELETE FROM rebuilt")
+            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (REBUILDING, goal))
+    missing = (
+        "SELECT passages.id, passages.digest, passages.headings, passages.text FROM passages "
+        "LEFT JOIN rebuilt ON rebuilt.id = passages.id AND rebuilt.digest = passages.digest "
+        "WHERE rebuilt.id IS NULL AND passages.id > ? ORDER BY passages.id LIMIT ?"
+    )
+    last = 0
+    while True:
+        with store.reading() as connection:
+            rows: list[Any] = connection.execute(missing, (last, CHUNK)).fetchall()
+        if rows:
+            vectors = embed([Passage(text, 0, 0, headings).embedded for *_, headings, text in rows])
+            kept = zip(rows, stored(vectors, facts.storage), strict=True)
+            with store.writing() as connection:
+                connection.executemany(
+                    "INSERT OR REPLACE INTO rebuilt VALUES (?, ?, ?, ?)",
+                    [(row[0], row[1], vector, codes) for row, (vector, codes) in kept],
+                )
+            last = rows[-1][0]
+            done(len(rows))
+            continue
+        last = 0
+        with store.writing() as connection:
+            if not connection.execute(missing, (0, 1)).fetchall():
+                _swap_vectors(connection, facts)
+                connection.execute("DELETE FROM facts WHERE name = ?", (REBUILDING,))
+                connection.execute("DELETE FROM staged")
+                return
+
+
+def compact(store: Store, facts: Facts) -> None:
+    """Give back the room of vectors that went, where it is most of what they take."""
+    with store.writing() as connection:
+        check_facts(connection, facts, store)
+        blocks = connection.execute("SELECT count(*) FROM vectors_chunks").get
+        count = connection.execute("SELECT count(*) FROM passages").get
+        if BLOCK * blocks <= 4 * count + BLOCK:
+            return
+        connection.execute("DELETE FROM rebuilt")
+        connection.execute(
+            "INSERT INTO rebuilt SELECT id, digest, vector, codes FROM passages "
+            "JOIN vectors ON vectors.rowid = passages.id"
+        )
+        _swap_vectors(connection, facts)
+
+
+def _rows(
+    store: Store,
+    facts: Facts,
+    name: str,
+    key: bytes,
+    first: int,
+    passages: Sequence[Passage],
+    embed: Embed,
+) -> tuple[list[tuple[Any, ...]], int]:
+    """Make the rows to stage of a chunk, without those that are; and count the new vectors."""
+    chunk = dict(enumerate(passages[first : first + CHUNK], first))
+    digests = {place: _digest(passage) for place, passage in chunk.items()}
+    known: dict[bytes, tuple[bytes, bytes | None]] = {}
+    with store.reading() as connection:
+        check_facts(connection, facts, store)
+        staged: list[Any] = connection.execute(
+            "SELECT position, digest FROM staged WHERE key = ? AND position BETWEEN ? AND ?",
+            (key, first, first + CHUNK - 1),
+        ).fetchall()
+        for place, digest in staged:
+            if digests.get(place) == digest:
+                del chunk[place]
+        for digest in {digests[place] for place in chunk}:
+            found: list[Any] = connection.execute(
+                "SELECT vectors.vector, passages.codes FROM passages "
+                "JOIN vectors ON vectors.rowid = passages.id WHERE passages.digest = ? LIMIT 1",
+                (digest,),
+            ).fetchall()
+            if found:
+                known[digest] = found[0]
+    texts = {
+        digests[place]: passage.embedded
+        for place, passage in chunk.items()
+        if digests[place] not in known
+    }
+    if texts:
+        vectors = embed(list(texts.values()))
+        known |= zip(texts, stored(vectors, facts.storage), strict=True)
+    rows = [
+        (key, place, name, *_columns(passage), digests[place], *known[digests[place]])
+        for place, passage in chunk.items()
+    ]
+    return rows, len(texts)
+
+
+def _columns(passage: Passage) -> tuple[str, str, int, int]:
+    return passage.headings, passage.text, passage.first_line, passage.last_line
+
+
+def _digest(passage: Passage) -> bytes:
+    """Name what a vector is made of."""
+    return hashlib.sha256(passage.embedded.encode()).digest()[:16]
+
+
+def _stage(connection: "apsw.Connection", rows: Sequence[tuple[Any, ...]]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
+    )
+
+
+def _publish(
+    connection: "apsw.Connection", facts: Facts, name: str, digest: bytes, key: bytes
+) -> None:
+    """Put what is staged in the place of what the source had."""
+    _remove(connection, name)
+    connection.execute("INSERT INTO sources (name, digest) VALUES (?, ?)", (name, digest))
+    source = connection.last_insert_rowid()
+    first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM passages").get
+    connection.execute(
+        "INSERT INTO passages SELECT ? + position, ?, headings, text, first_line, last_line, "
+        "digest, codes FROM staged WHERE key = ? ORDER BY position",
+        (first, source, key),
+    )
+    connection.execute(
+        f"INSERT INTO vectors (rowid, vector) SELECT ? + position, {typed('vector', facts.storage)}"
+        " FROM staged WHERE key = ? ORDER BY position",
+        (first, key),
+    )
+    connection.execute(
+        "INSERT INTO words (rowid, headings, text) SELECT id, headings, text FROM passages "
+        "WHERE source = ?",
+        (source,),
+    )
+
+
+def _remove(connection: "apsw.Connection", name: str) -> bool:
+    """Take a source out; give whether it was there."""
+    source = connection.execute("SELECT id FROM sources WHERE name = ?", (name,)).get
+    if source is None:
+        return False
+    for statement in (
+        "INSERT INTO words (words, rowid, headings, text) "
+        "SELECT 'delete', id, headings, text FROM passages WHERE source = ?",
+        "DELETE FROM vectors WHERE rowid IN (SELECT id FROM passages WHERE source = ?)",
+        "DELETE FROM passages WHERE source = ?",
+        "DELETE FROM sources WHERE id = ?",
+    ):
+        connection.execute(statement, (source,))
+    return True
+
+
+def _swap_vectors(connection: "apsw.Connection", facts: Facts) -> None:
+    """Put the rebuilt vectors in the place of all others."""
+    make_vectors(connection, facts)
+    connection.execute(
+        f"INSERT INTO vectors (rowid, vector) SELECT rebuilt.id, "
+        f"{typed('rebuilt.vector', facts.storage)} FROM rebuilt "
+        "JOIN passages ON passages.id = rebuilt.id ORDER BY rebuilt.id"
+    )
+    connection.execute(
+        "UPDATE passages SET codes = (SELECT codes FROM rebuilt WHERE rebuilt.id = passages.id)"
+    )
+    connection.execute("DELETE FROM rebuilt")

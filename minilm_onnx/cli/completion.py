@@ -1,0 +1,37 @@
+"""minilm-onnx completion SHELL: what lets a shell complete commands and options."""
+
+import argparse
+
+from minilm_onnx.cli.options import Subparsers
+from minilm_onnx.errors import InputError
+
+SHELLS = ("bash", "zsh", "tcsh")
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "completion",
+        help="a script that lets a shell complete commands and options",
+        description="Print a script that lets a shell complete commands and options. It needs "
+        "pip install 'minilm-onnx[completion]'.",
+        epilog='examples: eval "$(minilm-onnx completion bash)"; '
+        "minilm-onnx completion zsh > ~/.zfunc/_minilm-onnx",
+    )
+    parser.add_argument("shell", choices=SHELLS, help="for which shell")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the script."""
+    try:
+        import shtab
+    except ImportError as error:
+        raise InputError(
+            "completion: expected shtab, which is not installed; "
+            "pip install 'minilm-onnx[completion]'"
+        ) from error
+    from minilm_onnx.cli import build_parser
+
+    print(shtab.complete(build_parser(), shell=options.shell))
+    return 0

@@ -1,0 +1,121 @@
+"""minilm-onnx search: which passages of a database, or of a file, answer a question."""
+
+import argparse
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder, show_bar
+from minilm_onnx.errors import InputError, shorten
+
+if TYPE_CHECKING:
+    from minilm_onnx.ranking import Result
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = subparsers.add_parser(
+        "search",
+        help="which passages of a database, or of a file, answer a question",
+        description="Print the passages that are nearest to a question in meaning, the best first: "
+        "score, source and line, the headings above, and the passage.",
+        epilog="examples: minilm-onnx search --db notes.db how do I get my money back; "
+        'minilm-onnx search faq.txt "how do I get my money back?" --top 3',
+    )
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar="[FILE] QUERY",
+        help="without --db first a file, each line of which is a text (Markdown, JSON lines and "
+        "tables are read as in index; - is stdin); then the question",
+    )
+    parser.add_argument("--db", type=Path, metavar="FILE", help="a database made by index")
+    parser.add_argument(
+        "--top", type=int, default=5, metavar="N", help="passages to give; default: 5"
+    )
+    parser.add_argument(
+        "--hybrid",
+        action="store_true",
+        help="join the ranking by meaning with the one by words (BM25), by reciprocal ranks",
+    )
+    parser.add_argument(
+        "--source",
+        metavar="PATTERN",
+        help="only of sources that fit, such as 'notes/*.md'; * is any text",
+    )
+    parser.add_argument(
+        "--field", metavar="NAME", help='of a file\'s rows, the field to search; default: "text"'
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON array")
+    add_encoder_options(parser)
+    parser.set_defaults(run=run, rest="words")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Search, and print what was found; 1 if nothing was."""
+    found = _in_database(options) if options.db else _in_file(options)
+    if options.json:
+        print(json.dumps([asdict(result) for result in found], indent=2))
+    else:
+        for result in found:
+            print(_shown(result))
+    if not found:
+        where = f" in sources that fit {options.source!r}" if options.source else ""
+        print(f"no results: there are no passages{where}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _in_database(options: argparse.Namespace) -> "list[Result]":
+    if options.field is not None:
+        raise InputError("--field: expected a file to search, got --db; leave it out")
+    # Not needed by the other commands.
+    from minilm_onnx.index import TextIndex
+
+    with TextIndex(options.db, load_encoder(options), create_file=False) as index:
+        return index.search(
+            " ".join(options.words),
+            top_k=options.top,
+            hybrid=options.hybrid,
+            source=options.source,
+        )
+
+
+def _in_file(options: argparse.Namespace) -> "list[Result]":
+    for name in ("hybrid", "source"):
+        if getattr(options, name):
+            raise InputError(f"--{name}: expected a database, got a file; make one with index")
+    file, *words = options.words
+    if not words:
+        raise InputError(
+            "search: expected a file and a question, or --db FILE and a question, got only "
+            f"{shorten(file)!r}; name what to search"
+        )
+    from minilm_onnx.filesearch import search_file
+
+    encoder = load_encoder(options)
+    results, cut = search_file(
+        encoder, file, " ".join(words), options.top, field=options.field, show_bar=show_bar()
+    )
+    if cut:
+        print(
+            f"{cut} texts were cut at {encoder.max_seq_length} tokens; index splits them instead",
+            file=sys.stderr,
+        )
+    return results
+
+
+def _shown(result: "Result") -> str:
+    """Put a result in two lines."""
+    source = result.source
+    if source.startswith("/"):
+        near = os.path.relpath(source)
+        source = source if near.startswith("..") else near
+    lines = f"{result.first_line}"
+    if result.last_line > result.first_line:
+        lines += f"-{result.last_line}"
+    above = f"  {result.headings}" if result.headings else ""
+    return f"{result.score:.4f}  {source}:{lines}{above}\n        {' '.join(result.text.split())}"

@@ -1,0 +1,64 @@
+"""Search in a file as it is, without a database."""
+
+from pathlib import Path
+
+from minilm_onnx.documents import Document, read_documents
+from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.errors import InputError
+from minilm_onnx.passages import Passage, Splitter
+from minilm_onnx.policy import check_positive
+from minilm_onnx.ranking import Result
+from minilm_onnx.search import semantic_search
+
+
+def search_file(
+    encoder: SentenceEncoder,
+    file: str | Path,
+    query: str,
+    top_k: int = 5,
+    *,
+    field: str | None = None,
+    show_bar: bool = False,
+) -> tuple[list[Result], int]:
+    """Find the texts of a file that are nearest to a query.
+
+    Args:
+        encoder: makes the vectors.
+        file: its name; "-" is standard input. Each line of text is one, each row of JSON lines or a
+            table, and each passage of Markdown.
+        query: any text.
+        top_k: texts to give.
+        field: see `read_documents`.
+        show_bar: whether to show a progress bar.
+
+    Returns:
+        The best, as `TextIndex.search` gives them, and how many texts the model did not read whole.
+
+    Raises:
+        InputError: the query is empty, or the file cannot be read.
+    """
+    if not query.strip():
+        raise InputError("query: expected some words, got an empty text; ask something")
+    top_k = check_positive("top_k", top_k)
+    documents = read_documents(Path(file), field, lines=True)
+    passages = _passages(encoder, documents)
+    if not passages:
+        return [], 0
+    texts = [passage.embedded for passage in passages]
+    vectors = encoder.encode_document(texts, show_progress_bar=show_bar)
+    cut = sum(report.cut for report in encoder.inspect(texts))
+    (hits,) = semantic_search(encoder.encode_query(query), vectors, top_k=top_k)
+    return [_result(hit["score"], str(file), passages[hit["corpus_id"]]) for hit in hits], cut
+
+
+def _passages(encoder: SentenceEncoder, documents: list[Document]) -> list[Passage]:
+    if not any(document.markdown for document in documents):
+        return [Passage(one.text.strip(), one.first_line, one.first_line) for one in documents]
+    splitter = Splitter(encoder.tokenizer, encoder.max_seq_length)
+    return [passage for document in documents for passage in splitter.split(document)]
+
+
+def _result(score: float, source: str, passage: Passage) -> Result:
+    return Result(
+        score, source, passage.first_line, passage.last_line, passage.headings, passage.text
+    )

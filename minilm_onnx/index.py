@@ -1,0 +1,375 @@
+"""TextIndex: semantic search over one's own texts, in one file."""
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, get_args
+
+from minilm_onnx.arguments import put_before
+from minilm_onnx.arrays import FloatArray, Vector
+from minilm_onnx.changes import (
+    Done,
+    check_facts,
+    compact,
+    create,
+    rebuild,
+    remove_sources,
+    replace_source,
+)
+from minilm_onnx.documents import Document
+from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.errors import InputError, shown
+from minilm_onnx.passages import Splitter
+from minilm_onnx.policy import check_choice, check_positive
+from minilm_onnx.ranking import (
+    FUSED,
+    MOST_FOUND,
+    Result,
+    by_words,
+    fused,
+    nearest,
+    results,
+    unstored,
+)
+from minilm_onnx.store import Facts, Storage, Store, read_facts
+from minilm_onnx.tokens import Tally, check_texts, describe
+
+if TYPE_CHECKING:
+    import apsw
+
+# Part of what sources depend on: to be raised when documents are split in another way.
+SPLITTING = "passages 1"
+# Passages to read at a time, when all are.
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage of an index, with its vector.
+
+    Attributes:
+        id: its number in the index, which may change when its source does.
+        source: see `Result`, as are the others.
+        vector: (H,) float32 of length 1; as the index keeps it, rounded if that is int8 or binary.
+    """
+
+    id: int
+    source: str
+    first_line: int
+    last_line: int
+    headings: str
+    text: str
+    vector: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What became of a source.
+
+    Attributes:
+        passages: how many it has now.
+        embedded: how many of them had to be embedded; the others were known.
+        unreadable: how many of these are mostly unknown to the model.
+    """
+
+    passages: int
+    embedded: int
+    unreadable: int
+
+
+class TextIndex:
+    """Texts by meaning, in a file: sources, their passages, their vectors.
+
+    May be shared between threads, and the file between processes: readers see it as it was or as it
+    is to be, and writers wait for each other. Needs `pip install 'minilm-onnx[search]'`.
+
+    Attributes:
+        path: the file.
+        encoder: makes the vectors.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        encoder: SentenceEncoder | None = None,
+        *,
+        storage: Storage | None = None,
+        create_file: bool = True,
+        rebuild_vectors: bool = False,
+        done: Done = lambda count: None,
+    ) -> None:
+        """Open an index, or make one where there is none.
+
+        Args:
+            path: a file; SQLite puts two more beside it while it is in use.
+            encoder: None for one of the bundled model.
+            storage: how vectors are kept: "float32", "int8", or "binary", which is searched by
+                signs and scored again by int8; None for what the file has, "float32" in a new one.
+            create_file: whether to make one.
+            rebuild_vectors: whether to embed all passages again where the file was made by another
+                model or is to be of another storage, which is refused otherwise.
+            done: called with the number of passages embedded again since.
+
+        Raises:
+            InputError: it is no index, or not this encoder's, or a package is not installed.
+            DatabaseError: SQLite cannot open it.
+        """
+        if not isinstance(path, str | Path) or "\0" in str(path):
+            raise InputError(f"path: expected a file's path, got {shown(path)}")
+        if storage is not None:
+            check_choice("storage", storage, get_args(Storage))
+        self.path = Path(path)
+        self.encoder = SentenceEncoder() if encoder is None else encoder
+        self._lock = threading.Lock()
+        self._splitter: tuple[int, Splitter] | None = None
+        self._store = Store(self.path, create=create_file)
+        try:
+            facts = self._open(storage)
+            with self._store.reading() as connection:
+                made_otherwise = read_facts(connection) != facts
+            if made_otherwise and rebuild_vectors:
+                rebuild(self._store, facts, lambda texts: self._embed(texts, Tally()), done)
+            self._facts = facts
+            with self._reading():
+                pass
+        except BaseException:
+            self._store.close()
+            raise
+
+    def add(self, source: str, text: str, *, markdown: bool = False) -> Change:
+        """Add a text, split into passages that the model reads whole.
+
+        Args:
+            source: its name, such as a path or an address; results show it.
+            text: any length.
+            markdown: whether to split at headings, and let passages be found by those above them.
+
+        Raises:
+            InputError: the index has that source, or one of the two is no text.
+            DatabaseError: SQLite failed; nothing has changed.
+
+        Warns:
+            UserWarning: the model cannot read most of some passages.
+        """
+        return self._put(source, text, markdown=markdown, new=True)
+
+    def update(self, source: str, text: str, *, markdown: bool = False) -> Change:
+        """Put a text in the place of what a source had; see `add`.
+
+        Passages that the index knows already are not embedded again. A source that it does not
+        have is added.
+        """
+        return self._put(source, text, markdown=markdown, new=False)
+
+    def delete(self, *sources: str) -> int:
+        """Take sources out of the index.
+
+        Returns:
+            How many of them were there.
+
+        Raises:
+            DatabaseError: SQLite failed; nothing has changed.
+        """
+        check_texts(sources)
+        return remove_sources(self._store, sources)
+
+    def search(
+        self, query: str, *, top_k: int = 5, hybrid: bool = False, source: str | None = None
+    ) -> list[Result]:
+        """Find the passages that are nearest to a query in meaning.
+
+        Args:
+            query: a question, or any text.
+            top_k: passages to give, at most 4,096.
+            hybrid: whether to join that ranking with the one by words (BM25) by reciprocal ranks,
+                of the first 100 of each or, if these are more, the first `top_k`.
+            source: a pattern such as "notes/*.md" that a passage's source must fit, whole or from
+                one of its folders on; None for any.
+
+        Returns:
+            The best first; of equal scores, what came into the index earlier.
+
+        Raises:
+            InputError: the query is empty or no text, or a number is out of range.
+            DatabaseError: SQLite failed.
+        """
+        if not isinstance(query, str):
+            raise InputError(f"query: expected a str, got {describe(query)}")
+        if not query.strip():
+            raise InputError("query: expected some words, got an empty text; ask something")
+        top_k = check_positive("top_k", top_k, MOST_FOUND)
+        if source is not None:
+            check_texts([source])
+        vector = self.encoder.encode_query(query)
+        with self._reading() as connection:
+            if hybrid:
+                depth = max(top_k, FUSED)
+                rankings = [
+                    nearest(connection, self._facts, vector, depth, source),
+                    by_words(connection, query, depth, source),
+                ]
+                ranked = fused(rankings, top_k)
+            else:
+                ranked = nearest(connection, self._facts, vector, top_k, source)
+            return results(connection, ranked)
+
+    def sources(self) -> dict[str, int]:
+        """Give the number of passages of each source, in the order of their names."""
+        with self._reading() as connection:
+            rows: list[Any] = connection.execute(
+                "SELECT name, count(passages.id) FROM sources "
+                "LEFT JOIN passages ON passages.source = sources.id GROUP BY name ORDER BY name"
+            ).fetchall()
+        return dict(rows)
+
+    def passages(self) -> Iterator[StoredPassage]:
+        """Give all passages with their vectors, a thousand read at a time."""
+        start = 0
+        while True:
+            with self._reading() as connection:
+                rows: list[Any] = connection.execute(
+                    "SELECT passages.id, sources.name, first_line, last_line, headings, text, "
+                    "vectors.vector, codes FROM passages "
+                    "JOIN sources ON sources.id = passages.source "
+                    "JOIN vectors ON vectors.rowid = passages.id "
+                    "WHERE passages.id > ? ORDER BY passages.id LIMIT ?",
+                    (start, PAGE),
+                ).fetchall()
+            for passage, source, first, last, headings, text, kept, codes in rows:
+                vector = unstored(kept, codes, self._facts.storage)
+                yield StoredPassage(passage, source, first, last, headings, text, vector)
+            if not rows:
+                return
+            start = rows[-1][0]
+
+    def __len__(self) -> int:
+        """Give the number of passages."""
+        with self._reading() as connection:
+            count: int = connection.execute("SELECT count(*) FROM passages").get
+        return count
+
+    @property
+    def storage(self) -> Storage:
+        """How vectors are kept."""
+        return self._facts.storage
+
+    def digests(self) -> dict[str, bytes]:
+        """Give the digest that each source was written with, for who writes them."""
+        with self._reading() as connection:
+            rows: list[Any] = connection.execute("SELECT name, digest FROM sources").fetchall()
+        return dict(rows)
+
+    def digest(self, *parts: bytes) -> bytes:
+        """Name what passages depend on: some bytes, and how they are split."""
+        how = f"{SPLITTING} {self.encoder.max_seq_length}".encode()
+        hashed = hashlib.sha256()
+        for part in (how, *parts):
+            hashed.update(len(part).to_bytes(8, "little") + part)
+        return hashed.digest()
+
+    def write(
+        self,
+        source: str,
+        documents: Sequence[Document],
+        digest: bytes,
+        *,
+        new: bool = False,
+        done: Callable[[float], object] = lambda share: None,
+    ) -> Change:
+        """Put documents in the place of what a source had, all at once.
+
+        Args:
+            source: its name.
+            documents: what it consists of.
+            digest: from `digest`, of all that the documents depend on.
+            new: whether the index must not have the source yet.
+            done: called with the share of them, of 1, that is done since.
+
+        Raises:
+            InputError: the index has the source where it must not, or was rebuilt meanwhile.
+            DatabaseError: SQLite failed; the source is as it was.
+        """
+        splitter = self.splitter()
+        passages = [passage for document in documents for passage in splitter.split(document)]
+        tally = Tally()
+
+        def embed(texts: Sequence[str]) -> FloatArray:
+            return self._embed(texts, tally)
+
+        def part(count: int) -> None:
+            done(count / max(1, len(passages)))
+
+        embedded = replace_source(
+            self._store, self._facts, source, digest, passages, embed, part, new=new
+        )
+        return Change(len(passages), embedded, tally.unreadable)
+
+    def compact(self) -> None:
+        """Give back the room of vectors that went, where it is most of what they take."""
+        compact(self._store, self._facts)
+
+    def splitter(self) -> Splitter:
+        """Give what splits documents for this encoder."""
+        limit = self.encoder.max_seq_length
+        with self._lock:
+            if self._splitter is None or self._splitter[0] != limit:
+                self._splitter = limit, Splitter(self.encoder.tokenizer, limit)
+            return self._splitter[1]
+
+    def close(self) -> None:
+        """Close the file; the index cannot be used any more."""
+        self._store.close()
+
+    def __enter__(self) -> "TextIndex":
+        """Close at the end of the block."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close."""
+        self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator["apsw.Connection"]:
+        with self._store.reading() as connection:
+            check_facts(connection, self._facts, self._store)
+            yield connection
+
+    def _open(self, storage: Storage | None) -> Facts:
+        """Make an empty file an index; give what the index is to be made of."""
+        fingerprint, dimension = self.encoder.fingerprint, self.encoder.dimension
+        with self._store.reading() as connection:
+            found = read_facts(connection)
+        if found is not None:
+            return Facts(fingerprint, storage or found.storage, dimension)
+        facts = Facts(fingerprint, storage or "float32", dimension)
+        if self._store.writable:
+            create(self._store, facts)
+        return facts
+
+    def _put(self, source: str, text: str, *, markdown: bool, new: bool) -> Change:
+        for name, value in (("source", source), ("text", text)):
+            if not isinstance(value, str):
+                raise InputError(f"{name}: expected a str, got {describe(value)}")
+        check_texts([source, text])
+        if not source or "\0" in source:
+            raise InputError(f"source: expected a name, got {shown(source)}; choose one")
+        digest = self.digest(b"markdown" if markdown else b"text", text.encode())
+        lines = text.replace("\r\n", "\n")
+        change = self.write(source, [Document(lines, markdown=markdown)], digest, new=new)
+        Tally(change.passages, 0, change.unreadable).warn(self.encoder.max_seq_length, "truncate")
+        return change
+
+    def _embed(self, texts: Sequence[str], tally: Tally) -> FloatArray:
+        before = self.encoder.prompts.get("document", "")
+        tokens = self.encoder.tokenize_texts(put_before(before, texts))
+        tally.add(tokens.reports)
+        return self.encoder.embed_tokens(tokens)

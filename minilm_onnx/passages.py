@@ -1,0 +1,161 @@
+"""Passages: pieces of a document that the model reads whole, with their lines and headings."""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tokenizers import Tokenizer
+
+from minilm_onnx.documents import Document
+from minilm_onnx.errors import InputError
+
+# Of the tokens that the model reads: four fifths for a passage, the rest for its headings.
+SHARE = 0.8
+BETWEEN = " > "
+NEEDED = "pip install 'minilm-onnx[search]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of a document.
+
+    Attributes:
+        text: as it stands there, without space around it.
+        first_line: where it begins, counted from 1.
+        last_line: where it ends.
+        headings: those above it, the outermost first; "" where there are none.
+    """
+
+    text: str
+    first_line: int
+    last_line: int
+    headings: str = ""
+
+    @property
+    def embedded(self) -> str:
+        """What the model reads of it: a passage says more below its headings."""
+        return f"{self.headings}\n{self.text}" if self.headings else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What stands below a heading: lines from `first` to before `end`, counted from 0."""
+
+    first: int
+    end: int
+    headings: tuple[str, ...] = ()
+
+
+class Splitter:
+    """Splits documents at headings, paragraphs, sentences and words, in that order.
+
+    The semantic-text-splitter package does it, and markdown-it-py finds the headings of Markdown.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, max_seq_length: int) -> None:
+        """Prepare for a model.
+
+        Args:
+            tokenizer: counts the tokens.
+            max_seq_length: tokens that the model reads, [CLS] and [SEP] included.
+
+        Raises:
+            InputError: the packages are not installed.
+        """
+        try:
+            from semantic_text_splitter import MarkdownSplitter, TextSplitter
+        except ImportError as error:
+            raise InputError(
+                f"passages: expected semantic-text-splitter, which is not installed; {NEEDED}"
+            ) from error
+        room = max_seq_length - 2
+        self.capacity = max(1, int(room * SHARE))
+        self._most_headings = room - self.capacity
+        self._tokenizer = tokenizer
+        self._text = TextSplitter.from_huggingface_tokenizer(tokenizer, self.capacity)
+        self._markdown = MarkdownSplitter.from_huggingface_tokenizer(tokenizer, self.capacity)
+
+    def split(self, document: Document) -> Iterator[Passage]:
+        """Give the passages of a document, in order; none of one that is blank."""
+        if not document.markdown:
+            yield from self._split(document.text, document.first_line, markdown=False)
+            return
+        lines = document.text.split("\n")
+        for section in sections(document.text, lines):
+            text = "\n".join(lines[section.first : section.end])
+            headings = self._shortened(section.headings)
+            yield from self._split(text, document.first_line + section.first, headings)
+
+    def _split(
+        self, text: str, first_line: int, headings: str = "", *, markdown: bool = True
+    ) -> Iterator[Passage]:
+        splitter = self._markdown if markdown else self._text
+        ends = [place for place, character in enumerate(text) if character == "\n"]
+        for start, piece in splitter.chunk_indices(text):
+            if piece:
+                first = first_line + bisect_right(ends, start - 1)
+                yield Passage(piece, first, first + piece.count("\n"), headings)
+
+    def _shortened(self, headings: tuple[str, ...]) -> str:
+        """Join headings, as many of the innermost ones as there is room for."""
+        for skipped in range(len(headings)):
+            joined = BETWEEN.join(headings[skipped:])
+            encoding = self._tokenizer.encode(joined, add_special_tokens=False)
+            if len(encoding.ids) <= self._most_headings:
+                return joined
+        if not headings or not self._most_headings:
+            return ""
+        end: int = encoding.offsets[self._most_headings - 1][1]
+        return joined[:end]
+
+
+def sections(text: str, lines: list[str]) -> Iterator[Section]:
+    """Divide Markdown at its headings, which are left out of the sections and named with them.
+
+    A heading with nothing below it, not even another, is a section itself.
+
+    Args:
+        text: the whole.
+        lines: of the text.
+
+    Raises:
+        InputError: markdown-it-py is not installed.
+    """
+    try:
+        from markdown_it import MarkdownIt
+    except ImportError as error:
+        raise InputError(
+            f"passages: expected markdown-it-py, which is not installed; {NEEDED}"
+        ) from error
+    skipped = _front_matter(lines)
+    if skipped:
+        yield Section(0, skipped)
+        text = "\n".join(lines[skipped:])
+    tokens = MarkdownIt("commonmark").parse(text)
+    headings = [
+        (skipped + token.map[0], skipped + token.map[1], int(token.tag[1:]), inline.content)
+        for token, inline in pairwise(tokens)
+        if token.type == "heading_open" and token.map and token.level == 0
+    ]
+    edges = [first for first, *_ in headings] + [len(lines)]
+    yield Section(skipped, edges[0])
+    above: list[tuple[int, str]] = []
+    for place, (first, end, level, title) in enumerate(headings):
+        above = [(outer, name) for outer, name in above if outer < level]
+        edge = edges[place + 1]
+        deeper = place + 1 < len(headings) and headings[place + 1][2] > level
+        names = tuple(name for _, name in above)
+        above.append((level, " ".join(title.split())))
+        if any(line.strip() for line in lines[end:edge]):
+            yield Section(end, edge, tuple(name for _, name in above if name))
+        elif not deeper:
+            yield Section(first, end, names)
+
+
+def _front_matter(lines: list[str]) -> int:
+    """Count the lines of a block between --- at the top, which is no Markdown."""
+    if lines[0].rstrip() != "---":
+        return 0
+    ends = (number for number, line in enumerate(lines[1:], 2) if line.rstrip() in ("---", "..."))
+    return next(ends, 0)

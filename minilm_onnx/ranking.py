@@ -1,0 +1,159 @@
+"""Which passages of an index answer a question: by vectors, by words, and by both."""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from minilm_onnx.arrays import FloatArray, Vector
+from minilm_onnx.store import Facts, Storage, typed
+
+if TYPE_CHECKING:
+    import apsw
+
+# A passage's id and its score; higher is better.
+Ranked = tuple[int, float]
+# What bits find is scored again by bytes: so many candidates for each result, and at least these.
+RESCORED, LEAST_RESCORED = 20, 200
+# The most that sqlite-vec finds at a time.
+MOST_FOUND = 4096
+# Reciprocal rank fusion: what is added to ranks, and how many of each ranking count. Cormack,
+# Clarke, Buettcher, https://doi.org/10.1145/1571941.1572114, found 60 and looked no further.
+FUSION, FUSED = 60, 100
+OF_SOURCE = """
+    IN (SELECT passages.id FROM passages JOIN sources ON sources.id = passages.source
+        WHERE sources.name GLOB :source OR sources.name GLOB '*/' || :source)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A passage that answers a query.
+
+    Attributes:
+        score: cosine of query and passage; of a hybrid search, the sum of reciprocal ranks.
+        source: what the passage is of.
+        first_line: where it begins there, counted from 1.
+        last_line: where it ends.
+        headings: those above it, the outermost first; "" where there are none.
+        text: the passage.
+    """
+
+    score: float
+    source: str
+    first_line: int
+    last_line: int
+    headings: str
+    text: str
+
+
+def stored(vectors: FloatArray, storage: Storage) -> list[tuple[bytes, bytes | None]]:
+    """Give what is kept of vectors: what is searched, and for bits the bytes that score again.
+
+    Args:
+        vectors: (N, H) float32 unit rows.
+        storage: "float32", "int8" (256 steps of each vector's own greatest component; a cosine does
+            not ask for the scale) or "binary" (the signs, and int8 beside them).
+    """
+    if storage == "float32":
+        return [(row.astype("<f4").tobytes(), None) for row in vectors]
+    greatest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), np.float32(1e-12))
+    codes = np.rint(vectors / greatest * 127).astype(np.int8)
+    if storage == "int8":
+        return [(row.tobytes(), None) for row in codes]
+    bits = np.packbits(vectors > 0, axis=1)
+    return [(signs.tobytes(), row.tobytes()) for signs, row in zip(bits, codes, strict=True)]
+
+
+def unstored(vector: bytes, codes: bytes | None, storage: Storage) -> Vector:
+    """Give back the unit vector that bytes stand for, (H,) float32."""
+    if storage == "float32":
+        return np.frombuffer(vector, "<f4").astype(np.float32)
+    values = np.frombuffer(vector if codes is None else codes, np.int8).astype(np.float32)
+    unit: Vector = values / np.maximum(np.linalg.norm(values), np.float32(1e-12))
+    return unit
+
+
+def nearest(
+    connection: "apsw.Connection", facts: Facts, query: Vector, top_k: int, source: str | None
+) -> list[Ranked]:
+    """Find the passages with the highest cosine to a query, the best first.
+
+    Args:
+        connection: to the database.
+        facts: of it.
+        query: (H,) float32, of length 1.
+        top_k: passages wanted.
+        source: a pattern that their source must fit, as in the shell; None for any.
+    """
+    wanted = top_k
+    if facts.storage == "binary":
+        wanted = min(MOST_FOUND, max(LEAST_RESCORED, RESCORED * top_k))
+    ((vector, _),) = stored(query[None], facts.storage)
+    within = "" if source is None else f"AND rowid {OF_SOURCE}"
+    rows: list[Any] = connection.execute(
+        f"SELECT rowid, distance FROM vectors WHERE vector MATCH {typed(':vector', facts.storage)} "
+        f"AND k = :k {within} ORDER BY distance",
+        {"vector": vector, "k": wanted} | ({} if source is None else {"source": source}),
+    ).fetchall()
+    if facts.storage != "binary":
+        return sorted(((passage, 1 - distance) for passage, distance in rows), key=_best_first)
+    found = [passage for passage, _ in rows]
+    marks = ", ".join("?" * len(found))
+    codes = connection.execute(f"SELECT id, codes FROM passages WHERE id IN ({marks})", found)
+    scores = [(passage, float(unstored(b"", code, "binary") @ query)) for passage, code in codes]
+    return sorted(scores, key=_best_first)[:top_k]
+
+
+def by_words(
+    connection: "apsw.Connection", query: str, top_k: int, source: str | None
+) -> list[Ranked]:
+    """Find the passages that hold a query's words, by BM25 as SQLite's FTS5 has it.
+
+    Args:
+        connection: to the database.
+        query: any text; each of its words may be missing.
+        top_k: passages wanted.
+        source: as in `nearest`.
+    """
+    words = dict.fromkeys(re.findall(r"\w+", query.lower()))
+    if not words:
+        return []
+    within = "" if source is None else f"AND rowid {OF_SOURCE}"
+    rows: list[Any] = connection.execute(
+        f"SELECT rowid, rank FROM words WHERE words MATCH :words {within} "
+        "ORDER BY rank, rowid LIMIT :k",
+        {"words": " OR ".join(f'"{word}"' for word in words), "k": top_k}
+        | ({} if source is None else {"source": source}),
+    ).fetchall()
+    return [(passage, -rank) for passage, rank in rows]
+
+
+def fused(rankings: Sequence[Sequence[Ranked]], top_k: int) -> list[Ranked]:
+    """Join rankings by the sum of 1 / (60 + rank), the best first."""
+    scores: defaultdict[int, float] = defaultdict(float)
+    for ranking in rankings:
+        for rank, (passage, _) in enumerate(ranking, 1):
+            scores[passage] += 1 / (FUSION + rank)
+    return sorted(scores.items(), key=_best_first)[:top_k]
+
+
+def results(connection: "apsw.Connection", ranked: Sequence[Ranked]) -> list[Result]:
+    """Give what is known of passages, in their order."""
+    found = []
+    for passage, score in ranked:
+        row: Any = connection.execute(
+            "SELECT name, first_line, last_line, headings, text FROM passages "
+            "JOIN sources ON sources.id = passages.source WHERE passages.id = ?",
+            (passage,),
+        ).get
+        found.append(Result(score, *row))
+    return found
+
+
+def _best_first(ranked: Ranked) -> tuple[float, int]:
+    passage, score = ranked
+    return -score, passage
