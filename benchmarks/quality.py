@@ -21,6 +21,7 @@ from sklearn.metrics import ndcg_score
 from export.__main__ import export
 from export.checkpoint import DEFAULT_MODEL, find_checkpoint
 from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx.arrays import FloatArray
 from minilm_onnx.cli import report_errors
 
 STS = {"STS-B test": "stsb_en_test", "STS13": "sts13", "STS15": "sts15"}
@@ -38,6 +39,13 @@ def sts(encoder: SentenceEncoder, path: Path) -> float:
 
 def scifact(encoder: SentenceEncoder, folder: Path) -> float:
     """nDCG@10 over the test queries, times 100; documents are title, space, text, as in MTEB."""
+    documents, queries, truth = read_scifact(folder)
+    vectors = encoder.encode([f"{d['title']} {d['text']}".strip() for d in documents])
+    return ndcg(truth, encoder.encode(queries) @ vectors.T)
+
+
+def read_scifact(folder: Path) -> tuple[list[dict[str, str]], list[str], FloatArray]:
+    """Give D documents, Q test queries, and how relevant they are to each other, (Q, D)."""
     documents = list(json_lines(folder / "corpus.jsonl.gz"))
     names = {document["_id"]: place for place, document in enumerate(documents)}
     relevant: dict[str, dict[str, int]] = {}
@@ -45,12 +53,15 @@ def scifact(encoder: SentenceEncoder, folder: Path) -> float:
         for row in csv.DictReader(file, delimiter="\t"):
             relevant.setdefault(row["query-id"], {})[row["corpus-id"]] = int(row["score"])
     queries = [q for q in json_lines(folder / "queries.jsonl.gz") if q["_id"] in relevant]
-    vectors = encoder.encode([f"{d['title']} {d['text']}".strip() for d in documents])
-    scores = encoder.encode([query["text"] for query in queries]) @ vectors.T
-    truth = np.zeros_like(scores)
+    truth: FloatArray = np.zeros((len(queries), len(documents)), dtype=np.float32)
     for index, query in enumerate(queries):
         for name, score in relevant[query["_id"]].items():
             truth[index, names[name]] = score
+    return documents, [query["text"] for query in queries], truth
+
+
+def ndcg(truth: FloatArray, scores: FloatArray) -> float:
+    """nDCG@10, times 100."""
     return 100.0 * float(ndcg_score(truth, scores, k=10))
 
 

@@ -1,0 +1,188 @@
+"""How documents are read and split: nothing lost, nothing cut, lines and headings right."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx.documents import Document, find_files, read_documents
+from minilm_onnx.passages import Passage, Splitter
+
+pytest.importorskip("semantic_text_splitter", reason="minilm-onnx[search] is not installed")
+pytest.importorskip("markdown_it", reason="minilm-onnx[search] is not installed")
+
+PAGE = """---
+title: Orders
+---
+Before any heading.
+
+# Orders
+
+## Returns
+
+Send it back within ten days.
+
+```sh
+# not a heading
+```
+
+Setext
+------
+Below it.
+
+## Empty
+
+### Deeper
+
+Text of the deeper one.
+
+# Last
+"""
+
+
+@pytest.fixture(scope="module")
+def splitter(encoder: SentenceEncoder) -> Splitter:
+    return Splitter(encoder.tokenizer, encoder.max_seq_length)
+
+
+def split(splitter: Splitter, text: str, *, markdown: bool = False) -> list[Passage]:
+    return list(splitter.split(Document(text, markdown=markdown)))
+
+
+def test_markdown_is_split_at_headings_which_are_kept_above(splitter: Splitter) -> None:
+    found = split(splitter, PAGE, markdown=True)
+    assert [(p.headings, p.first_line) for p in found] == [
+        ("", 1),
+        ("", 4),
+        ("Orders > Returns", 10),
+        ("Orders > Setext", 18),
+        ("Orders > Empty > Deeper", 24),
+        ("", 26),
+    ]
+    assert "# not a heading" in found[2].text
+    assert found[2].embedded.startswith("Orders > Returns\nSend it back")
+    assert found[-1].text == "# Last"
+
+
+def test_lines_say_where_a_passage_stands(splitter: Splitter) -> None:
+    text = "\n\n".join(f"Paragraph {n}. " + "Some words follow here. " * 40 for n in range(12))
+    lines = text.split("\n")
+    found = split(splitter, text)
+    assert len(found) > 6
+    for passage in found:
+        stands = "\n".join(lines[passage.first_line - 1 : passage.last_line])
+        assert passage.text in stands
+        assert lines[passage.first_line - 1].strip()
+
+
+PIECES = (
+    *("word", "Ω", "猫", "a sentence ends here.", "\n", "\n\n", "# heading\n", "- item\n", " "),
+    *("```\n", "| a | b |\n", "x" * 300, "> quoted\n", "\t", "\u2028", "1. one\n", "<b>b</b>"),
+    "---\n",
+)
+texts = st.lists(st.sampled_from(PIECES), max_size=400).map("".join)
+
+
+@settings(deadline=None, max_examples=60)
+@given(texts, st.booleans())
+def test_whatever_the_text_nothing_is_cut_and_no_word_is_lost(text: str, markdown: bool) -> None:
+    encoder = SHARED
+    found = split(Splitter(encoder.tokenizer, encoder.max_seq_length), text, markdown=markdown)
+    assert not any(report.cut for report in encoder.inspect([p.embedded for p in found]))
+    lines = text.split("\n")
+    for passage in found:
+        assert passage.text in "\n".join(lines[passage.first_line - 1 : passage.last_line])
+    for word in ("word", "Ω", "猫", "x" * 300):
+        kept = sum((p.text + p.headings).count(word) for p in found)
+        assert kept >= text.count(word) if markdown else kept == text.count(word)
+
+
+SHARED = SentenceEncoder(threads=1)
+
+
+def test_headings_leave_room_for_the_passage(splitter: Splitter, encoder: SentenceEncoder) -> None:
+    text = f"# {'outer ' * 40}\n\n## {'inner ' * 200}\n\n" + "Some words follow here. " * 300
+    found = split(splitter, text, markdown=True)
+    assert all(passage.headings.startswith("inner") for passage in found)
+    assert not any(report.cut for report in encoder.inspect([p.embedded for p in found]))
+
+
+@pytest.mark.parametrize("limit", [3, 4, 8, 512])
+def test_a_model_of_any_length_is_served(encoder: SentenceEncoder, limit: int) -> None:
+    splitter = Splitter(encoder.tokenizer, limit)
+    for passage in split(splitter, "# Head\n\n" + "one two three. " * 200, markdown=True):
+        assert len(encoder.tokenizer.encode(passage.embedded).ids) <= limit
+
+
+@pytest.mark.parametrize("text", ["", " \n\t\n", "# \n\n#\n", "---\n---\n"])
+def test_blank_documents_have_hardly_a_passage(splitter: Splitter, text: str) -> None:
+    assert all(passage.text.strip() for passage in split(splitter, text, markdown=True))
+    assert split(splitter, " \n\n ") == []
+
+
+def write(folder: Path, name: str, data: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def test_rows_are_documents_with_their_lines(tmp_path: Path) -> None:
+    table = write(tmp_path, "a.csv", 'id,text\n1,"one,\nand more"\n\n2,two\n3,\n')
+    assert read_documents(table) == [Document("one,\nand more", 2), Document("two", 5)]
+    rows = write(
+        tmp_path, "a.jsonl", '{"text": "one", "body": "eins"}\n{"text": " ", "body": "zwei"}\n'
+    )
+    assert read_documents(rows) == [Document("one", 1)]
+    assert read_documents(rows, "body") == [Document("eins", 1), Document("zwei", 2)]
+    tabs = write(tmp_path, "a.tsv", "text\tn\na, b\t1\n")
+    assert read_documents(tabs) == [Document("a, b", 2)]
+
+
+def test_a_text_is_one_document_or_one_a_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.txt", "\ufeffone\r\n\r\ntwo\r\n")
+    assert read_documents(path) == [Document("one\n\ntwo")]
+    assert read_documents(path, lines=True) == [Document("one", 1), Document("two", 3)]
+    packed = write(tmp_path, "b.MD.gz", gzip.compress(b"# one\n"))
+    assert read_documents(packed) == [Document("# one", markdown=True)]
+    assert read_documents(write(tmp_path, "empty.txt", "")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("a.txt", b"ok\nno\xff", ("line 2", "UTF-8", "0xFF", "iconv")),
+        ("a.txt", b"ok\n\0\0ELF", ("line 2", "NUL", "binary")),
+        ("a.txt", "text".encode("utf-16"), ("line 1", "UTF-8")),
+        ("a.csv", "a,b\n1,2\n", ("line 1", "'text'", "a, b", "--field")),
+        ("a.csv", "text,b\n1\n", ("line 2", "2 fields", "got 1")),
+        ("a.csv", 'text\n"open', ("line 2", "mend the row")),
+        ("a.csv", "", ()),
+        ("a.jsonl", '{"text": 1}\n', ("line 1", "string", "int 1")),
+        ("a.jsonl", '{"body": "x"}\n', ("line 1", "'text'", "body")),
+        ("a.jsonl", "nonsense\n", ("line 1", "JSON")),
+        ("a.txt.gz", "no gzip", ("gzip",)),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_with_its_line(
+    tmp_path: Path, name: str, data: str | bytes, words: tuple[str, ...]
+) -> None:
+    path = write(tmp_path, name, data)
+    if not words:
+        assert read_documents(path) == []
+        return
+    with pytest.raises(InputError) as caught:
+        read_documents(path)
+    assert all(word in str(caught.value) for word in (name, *words))
+
+
+def test_folders_are_read_in_order_without_what_is_hidden(tmp_path: Path) -> None:
+    for name in ("b/z.md", "b/a.txt", "a.csv", ".git/x.md", ".x.md", "c.png", "c.jsonl.gz", "d.py"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    (tmp_path / "loop").symlink_to(tmp_path)
+    found = [path.relative_to(tmp_path).as_posix() for path in find_files(tmp_path)]
+    assert found == ["a.csv", "c.jsonl.gz", "b/a.txt", "b/z.md"]
