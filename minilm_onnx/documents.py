@@ -67,7 +67,7 @@ def read_documents(path: Path, field: str | None = None, *, lines: bool = False)
         path: a file; what its name ends with says what it is, and .gz is unpacked. A name that
             ends in none of SUFFIXES is text.
         field: of a row, the field that holds its text; None for "text".
-        lines: whether each line of text is a document of its own.
+        lines: whether each line of text, but not of Markdown, is a document of its own.
 
     Returns:
         Those that are not blank.
@@ -85,7 +85,7 @@ def read_documents(path: Path, field: str | None = None, *, lines: bool = False)
             found = list(_rows(source, field or FIELD, TABLES[suffix]))
         else:
             texts = _plain(source)
-            if lines:
+            if lines and suffix not in MARKDOWN:
                 found = [Document(text, number) for number, text in enumerate(texts, 1)]
             else:
                 found = [Document("\n".join(texts), markdown=suffix in MARKDOWN)]

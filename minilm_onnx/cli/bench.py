@@ -12,7 +12,7 @@ import numpy as np
 
 from minilm_onnx import __version__
 from minilm_onnx.cli.info import surroundings
-from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
+from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
 from minilm_onnx.cpus import cpu_name
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
@@ -30,12 +30,17 @@ MOST_CALLS = 50
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "bench",
-        help="how fast this machine is",
+        summary="how fast this machine is",
         description="Measure texts and tokens a second, latency by length, memory and the "
         "machine's ceiling, on made-up texts as long as real ones, and compare with the "
         "published run. Nothing else should run meanwhile.",
+        examples=(
+            "minilm-onnx bench",
+            "minilm-onnx bench --seconds 20 --threads 1 --json",
+        ),
     )
     parser.add_argument(
         "--seconds",

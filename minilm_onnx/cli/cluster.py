@@ -6,6 +6,7 @@ import sys
 
 from minilm_onnx.cli.options import (
     Subparsers,
+    add_command,
     add_encoder_options,
     load_encoder,
     read_and_embed,
@@ -18,12 +19,13 @@ MOST_COSINES = 2**24
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "cluster",
-        help="groups of lines about the same thing",
+        summary="groups of lines about the same thing",
         description="Print groups of lines that are all near one of them, the largest group first "
         "and its centre first of its lines. A line is in one group at most.",
-        epilog="example: minilm-onnx cluster feedback.txt --threshold 0.6 --least 3",
+        examples=("minilm-onnx cluster feedback.txt --threshold 0.6 --least 3",),
     )
     parser.add_argument("file", metavar="FILE", help="one text a line; .gz is unpacked; - is stdin")
     parser.add_argument(

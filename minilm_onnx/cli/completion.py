@@ -2,7 +2,7 @@
 
 import argparse
 
-from minilm_onnx.cli.options import Subparsers
+from minilm_onnx.cli.options import Subparsers, add_command
 from minilm_onnx.errors import InputError
 
 SHELLS = ("bash", "zsh", "tcsh")
@@ -10,13 +10,16 @@ SHELLS = ("bash", "zsh", "tcsh")
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "completion",
-        help="a script that lets a shell complete commands and options",
+        summary="a script that lets a shell complete commands and options",
         description="Print a script that lets a shell complete commands and options. It needs "
         "pip install 'minilm-onnx[completion]'.",
-        epilog='examples: eval "$(minilm-onnx completion bash)"; '
-        "minilm-onnx completion zsh > ~/.zfunc/_minilm-onnx",
+        examples=(
+            'eval "$(minilm-onnx completion bash)"',
+            "minilm-onnx completion zsh > ~/.zfunc/_minilm-onnx",
+        ),
     )
     parser.add_argument("shell", choices=SHELLS, help="for which shell")
     parser.set_defaults(run=run)

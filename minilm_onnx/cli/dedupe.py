@@ -7,6 +7,7 @@ from pathlib import Path
 
 from minilm_onnx.cli.options import (
     Subparsers,
+    add_command,
     add_encoder_options,
     load_encoder,
     read_and_embed,
@@ -21,14 +22,17 @@ MOST_COSINES = 2**24
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "dedupe",
-        help="lines that say what an earlier one says",
+        summary="lines that say what an earlier one says",
         description="Print each line that is nearly the same as an earlier one, below that one; or "
         "write the others to a file. All lines are compared with all: 100,000 take a minute or "
         "two once they are embedded.",
-        epilog="examples: minilm-onnx dedupe questions.txt; "
-        "minilm-onnx dedupe rows.jsonl --field body --threshold 0.95 --out fewer.jsonl",
+        examples=(
+            "minilm-onnx dedupe questions.txt",
+            "minilm-onnx dedupe rows.jsonl --field body --threshold 0.95 --out fewer.jsonl",
+        ),
     )
     parser.add_argument("file", metavar="FILE", help="one text a line; .gz is unpacked; - is stdin")
     parser.add_argument(

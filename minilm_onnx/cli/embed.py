@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from minilm_onnx.arrays import Matrix
-from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
+from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
 from minilm_onnx.cli.resuming import open_resumable
 from minilm_onnx.cli.writing import FORMATS, open_output
 from minilm_onnx.encoder import SentenceEncoder
@@ -25,10 +25,16 @@ STDOUT = Path("-")
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "embed",
-        help="texts to vectors",
+        summary="texts to vectors",
         description="Embed one text a line, in order. A line that is empty is an empty text.",
+        examples=(
+            "minilm-onnx embed texts.txt --out vectors.npy",
+            "minilm-onnx embed rows.jsonl.gz --field body --out vectors.npy --resume",
+            "zcat log.gz | minilm-onnx embed - --format csv > vectors.csv",
+        ),
     )
     parser.add_argument(
         "file",

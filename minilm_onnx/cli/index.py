@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
+from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
 from minilm_onnx.errors import MiniLMError
 
 if TYPE_CHECKING:
@@ -16,14 +16,18 @@ STORAGE = ("float32", "int8", "binary")
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "index",
-        help="files and folders into a database to search",
+        summary="files and folders into a database to search",
         description="Split text, Markdown, JSON lines and tables into passages, embed them, and "
         "keep them in one file. Run again, it embeds only what changed and takes out what is gone; "
         "it may be stopped at any time.",
-        epilog="examples: minilm-onnx index notes/ --db notes.db; "
-        "minilm-onnx index faq.csv --field question --db faq.db",
+        examples=(
+            "minilm-onnx index notes/ --db notes.db",
+            "minilm-onnx index faq.csv --field question --db faq.db",
+            "minilm-onnx index notes/ --db notes.db --storage int8 --rebuild",
+        ),
     )
     parser.add_argument(
         "paths",

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
+from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
 from minilm_onnx.cpus import available_cpus, cgroup_quota
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.policy import products_saturate
@@ -15,10 +15,15 @@ DISTRIBUTIONS = ("minilm-onnx", "onnxruntime", "tokenizers", "numpy")
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "info",
-        help="which model, which versions, which CPU",
+        summary="which model, which versions, which CPU",
         description="Verify the model folder's sha256 sums and say what runs here.",
+        examples=(
+            "minilm-onnx info",
+            "minilm-onnx info --model model-fp32 --json",
+        ),
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_encoder_options(parser)

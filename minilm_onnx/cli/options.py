@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+import textwrap
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TypeAlias
 
@@ -11,7 +13,30 @@ from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
 from minilm_onnx.reading import TextFile, read_lines
 
+# Of a description in --help, as argparse has it on a terminal of 80.
+WIDTH = 78
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_command(
+    subparsers: Subparsers, name: str, *, summary: str, description: str, examples: Sequence[str]
+) -> argparse.ArgumentParser:
+    """Add a subcommand.
+
+    Args:
+        subparsers: where to.
+        name: of it.
+        summary: what it gives, in some words.
+        description: what it does.
+        examples: command lines.
+    """
+    return subparsers.add_parser(
+        name,
+        help=summary,
+        description=textwrap.fill(description, WIDTH),
+        epilog="\n  ".join(["examples:", *examples]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder, show_bar
+from minilm_onnx.cli.options import (
+    Subparsers,
+    add_command,
+    add_encoder_options,
+    load_encoder,
+    show_bar,
+)
 from minilm_onnx.errors import InputError, shorten
 
 if TYPE_CHECKING:
@@ -17,20 +23,24 @@ if TYPE_CHECKING:
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "search",
-        help="which passages of a database, or of a file, answer a question",
+        summary="which passages of a database, or of a file, answer a question",
         description="Print the passages that are nearest to a question in meaning, the best first: "
         "score, source and line, the headings above, and the passage.",
-        epilog="examples: minilm-onnx search --db notes.db how do I get my money back; "
-        'minilm-onnx search faq.txt "how do I get my money back?" --top 3',
+        examples=(
+            "minilm-onnx search --db notes.db how do I get my money back",
+            'minilm-onnx search --db notes.db "error XK9931" --hybrid --source "*.md" --json',
+            'minilm-onnx search faq.txt "how do I get my money back?" --top 3',
+        ),
     )
     parser.add_argument(
         "words",
         nargs="+",
-        metavar="[FILE] QUERY",
-        help="without --db first a file, each line of which is a text (Markdown, JSON lines and "
-        "tables are read as in index; - is stdin); then the question",
+        metavar="WORD",
+        help="the question; without --db before it a file, each line of which is a text (Markdown, "
+        "JSON lines and tables are read as in index; - is stdin)",
     )
     parser.add_argument("--db", type=Path, metavar="FILE", help="a database made by index")
     parser.add_argument(

@@ -7,6 +7,7 @@ from pathlib import Path
 from minilm_onnx.cli.heatmap import MOST_TEXTS, check_suffix, draw
 from minilm_onnx.cli.options import (
     Subparsers,
+    add_command,
     add_encoder_options,
     load_encoder,
     read_and_embed,
@@ -17,13 +18,16 @@ from minilm_onnx.errors import InputError
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "similarity",
-        help="how alike texts are",
+        summary="how alike texts are",
         description="Print the cosine similarity of A with each B, a line each, in their order; or "
         "draw that of all lines of a file with each other.",
-        epilog='examples: minilm-onnx similarity "a cat" "a dog" "a car"; '
-        "minilm-onnx similarity texts.txt --heatmap out.png",
+        examples=(
+            'minilm-onnx similarity "a cat" "a dog" "a car"',
+            "minilm-onnx similarity texts.txt --heatmap out.png",
+        ),
     )
     parser.add_argument(
         "file", metavar="A", help="a text; with --heatmap a file, one text a line, - is stdin"

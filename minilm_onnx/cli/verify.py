@@ -6,19 +6,24 @@ import sys
 from dataclasses import asdict
 
 from minilm_onnx.cli.info import surroundings, where
-from minilm_onnx.cli.options import Subparsers, add_encoder_options, load_encoder
+from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
 from minilm_onnx.cpus import cgroup_quota, cpu_name
 from minilm_onnx.verification import advise, measure_speed, run_checks
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
-    parser = subparsers.add_parser(
+    parser = add_command(
+        subparsers,
         "verify",
-        help="whether the model works as it should on this machine",
+        summary="whether the model works as it should on this machine",
         description="Check the files, the tokenizer, the vectors and their bits against what "
         "sentence-transformers says, measure a second of speed, and give advice. Takes seconds; "
         "exits with 1 if something is wrong.",
+        examples=(
+            "minilm-onnx verify",
+            "minilm-onnx verify --json > verified.json",
+        ),
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_encoder_options(parser)
