@@ -1,6 +1,7 @@
 """What several test files share."""
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,17 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> tuple[SentenceEncoder, FakeSession]
     monkeypatch.setattr(encoder._embedder, "session", session)
     monkeypatch.setattr(encoder._embedder, "dimension", 4)
     return encoder, session
+
+
+def documented(page: str, name: str) -> str:
+    """The Python of an example in docs/, skipped where there are no docs."""
+    path = GOLDEN.parent.parent / "docs" / page
+    if not path.exists():
+        pytest.skip("not a checkout")
+    text = path.read_text("utf-8")
+    found = re.search(rf"<!-- example {name} -->\n```python\n(.*?)```\n", text, re.DOTALL)
+    assert found, f"{page} has no example {name}"
+    return found[1]
 
 
 def cosines(found: FloatArray, expected: FloatArray) -> FloatArray:

