@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, shorten, shown
 from minilm_onnx.passages import Passage
 from minilm_onnx.ranking import stored
 from minilm_onnx.store import (
@@ -54,7 +54,7 @@ def check_facts(connection: "apsw.Connection", facts: Facts, store: Store) -> No
     if found is None or found.fingerprint != facts.fingerprint:
         raise InputError(
             f"{store.path}: expected an index by {facts.fingerprint}, this encoder, got one by "
-            f"{found.fingerprint if found else 'nobody'}; use that model, or embed the passages "
+            f"{shown(found.fingerprint) if found else 'nobody'}; use that model, or embed the passages "
             "again: minilm-onnx index --rebuild"
         )
     if found.storage != facts.storage:
@@ -114,7 +114,7 @@ def replace_source(
             known = connection.execute("SELECT digest FROM sources WHERE name = ?", (name,)).get
             if known is not None and new:
                 raise InputError(
-                    f"{name}: expected a source that the index does not have, got one that it "
+                    f"{shorten(name)}: expected a source that the index does not have, got one that it "
                     "has; update it instead"
                 )
             _stage(connection, rows)

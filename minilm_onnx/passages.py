@@ -93,7 +93,7 @@ class Splitter:
         splitter = self._markdown if markdown else self._text
         ends = [place for place, character in enumerate(text) if character == "\n"]
         for start, piece in splitter.chunk_indices(text):
-            if piece:
+            if piece.strip():  # not of control characters alone
                 first = first_line + bisect_right(ends, start - 1)
                 yield Passage(piece, first, first + piece.count("\n"), headings)
 

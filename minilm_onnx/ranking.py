@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, Vector
-from minilm_onnx.store import Facts, Storage, typed
+from minilm_onnx.store import Facts, Storage, damaged, typed
 
 if TYPE_CHECKING:
     import apsw
@@ -69,10 +69,17 @@ def stored(vectors: FloatArray, storage: Storage) -> list[tuple[bytes, bytes | N
 
 
 def unstored(vector: bytes, codes: bytes | None, storage: Storage) -> Vector:
-    """Give back the unit vector that bytes stand for, (H,) float32."""
+    """Give back the unit vector that bytes stand for, (H,) float32.
+
+    Raises:
+        DatabaseError: they stand for none.
+    """
+    kept = vector if codes is None else codes
+    if not isinstance(kept, bytes) or len(kept) % (4 if storage == "float32" else 1):
+        raise damaged("a vector")
     if storage == "float32":
         return np.frombuffer(vector, "<f4").astype(np.float32)
-    values = np.frombuffer(vector if codes is None else codes, np.int8).astype(np.float32)
+    values = np.frombuffer(kept, np.int8).astype(np.float32)
     unit: Vector = values / np.maximum(np.linalg.norm(values), np.float32(1e-12))
     return unit
 
@@ -100,7 +107,9 @@ def nearest(
         {"vector": vector, "k": wanted} | ({} if source is None else {"source": source}),
     ).fetchall()
     if facts.storage != "binary":
-        return sorted(((passage, 1 - distance) for passage, distance in rows), key=_best_first)
+        # Of a vector of length 0, SQLite has no distance.
+        scores = [(passage, 1 - (1.0 if gap is None else gap)) for passage, gap in rows]
+        return sorted(scores, key=_best_first)
     found = [passage for passage, _ in rows]
     marks = ", ".join("?" * len(found))
     codes = connection.execute(f"SELECT id, codes FROM passages WHERE id IN ({marks})", found)
@@ -142,7 +151,11 @@ def fused(rankings: Sequence[Sequence[Ranked]], top_k: int) -> list[Ranked]:
 
 
 def results(connection: "apsw.Connection", ranked: Sequence[Ranked]) -> list[Result]:
-    """Give what is known of passages, in their order."""
+    """Give what is known of passages, in their order.
+
+    Raises:
+        DatabaseError: one of them is not there.
+    """
     found = []
     for passage, score in ranked:
         row: Any = connection.execute(
@@ -150,6 +163,8 @@ def results(connection: "apsw.Connection", ranked: Sequence[Ranked]) -> list[Res
             "JOIN sources ON sources.id = passages.source WHERE passages.id = ?",
             (passage,),
         ).get
+        if row is None or list(map(type, row)) != [str, int, int, str, str]:
+            raise damaged("passages")
         found.append(Result(score, *row))
     return found
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from minilm_onnx.errors import DatabaseError, InputError, MiniLMError
+from minilm_onnx.errors import DatabaseError, InputError, MiniLMError, shorten
 
 if TYPE_CHECKING:
     import apsw
@@ -162,6 +162,8 @@ class Store:
             yield self._connection()
         except apsw.Error as error:
             raise in_words(self.path, error) from error
+        except UnicodeDecodeError as error:  # all that was written is text
+            raise damaged("texts") from error
 
     def _connection(self) -> "apsw.Connection":
         if self._closed:
@@ -246,11 +248,26 @@ def is_empty(connection: "apsw.Connection") -> bool:
 
 
 def read_facts(connection: "apsw.Connection") -> Facts | None:
-    """Give what an index is made of; None of an empty file."""
+    """Give what an index is made of; None of an empty file.
+
+    Raises:
+        DatabaseError: it does not say.
+    """
     if is_empty(connection):
         return None
     rows: list[Any] = connection.execute("SELECT name, value FROM facts").fetchall()
-    return Facts(**{name: value for name, value in rows if name in Facts.__annotations__})
+    found = {name: value for name, value in rows if name in Facts.__annotations__}
+    if set(found) != set(Facts.__annotations__) or found["storage"] not in COLUMNS:
+        raise damaged("the facts")
+    return Facts(**found)
+
+
+def damaged(what: str) -> DatabaseError:
+    """Say that something is not in a database as it was put there."""
+    return DatabaseError(
+        f"index: expected {what} as they were written, got something else; the database is "
+        "damaged: restore it, or delete it and index the texts anew"
+    )
 
 
 def make_tables(connection: "apsw.Connection", facts: Facts) -> None:
@@ -285,6 +302,7 @@ def in_words(path: Path, error: Exception) -> MiniLMError:
     """Say what SQLite found wrong, and what to do."""
     import apsw
 
+    said = shorten(str(error))
     for kind, (got, remedy) in {
         apsw.NotADBError: ("a file that is none", "choose another name"),
         apsw.CorruptError: ("a damaged one", "restore it, or delete it and index the texts anew"),
@@ -298,8 +316,8 @@ def in_words(path: Path, error: Exception) -> MiniLMError:
         if isinstance(error, kind):
             wrong = kind in (apsw.NotADBError, apsw.CantOpenError)
             raised = InputError if wrong else DatabaseError
-            return raised(f"{path}: expected a SQLite database, got {got} ({error}); {remedy}")
+            return raised(f"{path}: expected a SQLite database, got {got} ({said}); {remedy}")
     return DatabaseError(
-        f"{path}: expected SQLite to do its work, got {type(error).__name__} ({error}); "
+        f"{path}: expected SQLite to do its work, got {type(error).__name__} ({said}); "
         "if it comes again, index the texts anew"
     )

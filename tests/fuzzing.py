@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 KEPT = Path(__file__).parent / "fuzz"
-TARGETS = ("reading", "command_line", "manifest", "partial", "texts")
+TARGETS = ("reading", "command_line", "manifest", "partial", "texts", "documents", "database")
 LONGEST = 1500
 
 

@@ -21,9 +21,13 @@ from unittest.mock import patch
 
 import numpy as np
 
-from minilm_onnx import InputError, SentenceEncoder, pieces
+from minilm_onnx import InputError, MiniLMError, SentenceEncoder, pieces
 from minilm_onnx.artifact import BUNDLED, GOLDEN, MANIFEST
 from minilm_onnx.cli import bench, embed, main, verify
+from minilm_onnx.documents import read_documents
+from minilm_onnx.index import TextIndex
+from minilm_onnx.passages import Splitter
+from minilm_onnx.ranking import Result
 from tests.conftest import FakeSession
 
 # What may stand on stderr before an error, or without one.
@@ -83,7 +87,7 @@ def command(*arguments: str, stdin: bytes = b"") -> tuple[int, str]:
     assert len(errors) == (code != 0), said
     if code == 0:
         assert len(after.keys() - before.keys()) <= 1, after.keys()
-    elif not any(word.startswith("--r") for word in arguments):  # what --resume keeps may stay
+    elif not any(word.startswith(("--r", "index")) for word in arguments):  # they keep what is done
         assert said == errors
         assert after == before, after.keys()
     return code, err.getvalue()
@@ -223,6 +227,78 @@ def texts(data: bytes) -> None:
         assert np.array_equal(model().encode(text, overflow=overflow), row)
 
 
+def documents(data: bytes) -> None:
+    """Any file as text, Markdown, rows or a table: read and split without a loss, or refused."""
+    how, _, body = data.partition(b"\n")
+    names = {b"m": "in.md", b"j": "in.jsonl", b"c": "in.csv", b"t": "in.tsv", b"z": "in.md.gz"}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, names.get(how[:1], "in.txt"))
+        path.write_bytes(body)
+        try:
+            found = read_documents(path, lines=how[1:2] == b"l")
+        except InputError as error:
+            said = str(error)
+            found = []
+        else:
+            said = path.name
+    assert path.name in said
+    assert "\n" not in said
+    for document in found:
+        lines = document.text.split("\n")
+        passages = list(splitter().split(document))
+        for passage in passages:
+            first, last = passage.first_line - document.first_line, passage.last_line
+            assert 0 <= first < last <= len(lines) + document.first_line
+            assert passage.text in "\n".join(lines[first : last - document.first_line + 1])
+            assert passage.text.strip()
+        assert not any(report.cut for report in model().inspect([p.embedded for p in passages]))
+        if not document.markdown:
+            kept = "".join(passage.text for passage in passages)
+            assert "".join(kept.split()) == "".join(document.text.split())
+
+
+@functools.cache
+def splitter() -> Splitter:
+    """A splitter for few tokens."""
+    return Splitter(model().tokenizer, model().max_seq_length)
+
+
+@functools.cache
+def whole_database() -> bytes:
+    """An index of some texts."""
+    with workshop() as encoder:
+        with TextIndex("a.db", encoder) as index:
+            for text in RESUMED:
+                index.add(text, f"# Head\n\n{text}", markdown=True)
+        return Path("a.db").read_bytes()
+
+
+def database(data: bytes) -> None:
+    """An index with some bytes altered: it works, or says that it does not."""
+    line, _, body = data.partition(b"\n")
+    content = bytearray(whole_database())
+    for word in line.split()[:9]:
+        with suppress(ValueError):
+            start = int(word) % len(content)
+            content[start : start + len(body)] = body[: len(content) - start]
+    said = ""
+    with workshop() as encoder:
+        path = Path("a.db")
+        path.write_bytes(content)
+        try:
+            with TextIndex(path, encoder) as index:
+                found = index.search("text 3", hybrid=True)
+                assert all(isinstance(result, Result) for result in found)
+                index.sources()
+                list(index.passages())
+                index.update("text 1", "other words")
+                index.delete("text 2")
+        except MiniLMError as error:
+            said = str(error)
+    assert "\n" not in said
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    target.__name__: target for target in (reading, command_line, manifest, partial, texts)
+    target.__name__: target
+    for target in (reading, command_line, manifest, partial, texts, documents, database)
 }

@@ -57,9 +57,7 @@ def test_passages_arrive_as_they_are(index: TextIndex, connection: Any) -> None:
     for row, passage in zip(rows, index.passages(), strict=True):
         assert row[:3] == (passage.id, passage.source, passage.first_line)
         assert row[5] == passage.text.replace("\0", "\ufffd")
-        found = (
-            row[6] if isinstance(row[6], np.ndarray) else row[6].to_numpy()
-        )  # before 0.5: the one
+        found = row[6] if isinstance(row[6], np.ndarray) else row[6].to_numpy()  # by version
         assert np.array_equal(found, passage.vector)
 
 
