@@ -52,10 +52,10 @@ def check_facts(connection: "apsw.Connection", facts: Facts, store: Store) -> No
     """
     found = read_facts(connection)
     if found is None or found.fingerprint != facts.fingerprint:
+        other = shown(found.fingerprint) if found else "nobody"
         raise InputError(
             f"{store.path}: expected an index by {facts.fingerprint}, this encoder, got one by "
-            f"{shown(found.fingerprint) if found else 'nobody'}; use that model, or embed the passages "
-            "again: minilm-onnx index --rebuild"
+            f"{other}; use that model, or embed the passages again: minilm-onnx index --rebuild"
         )
     if found.storage != facts.storage:
         raise InputError(
@@ -114,8 +114,8 @@ def replace_source(
             known = connection.execute("SELECT digest FROM sources WHERE name = ?", (name,)).get
             if known is not None and new:
                 raise InputError(
-                    f"{shorten(name)}: expected a source that the index does not have, got one that it "
-                    "has; update it instead"
+                    f"{shorten(name)}: expected a source that the index does not have, got one "
+                    "that it has; update it instead"
                 )
             _stage(connection, rows)
             count = connection.execute("SELECT count(*) FROM staged WHERE key = ?", (key,)).get
