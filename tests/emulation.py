@@ -61,7 +61,9 @@ def set_up(folder: Path) -> None:
     for tool in ("qemu-aarch64", "apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise UnavailableError(f"{tool} is not installed (Debian: qemu-user, apt, dpkg)")
-    if (folder / "ready").exists():
+    wanted = repr((PACKAGES, WHEELS, CORES))
+    ready = folder / "ready"
+    if ready.exists() and ready.read_text("utf-8") == wanted:
         return
     shutil.rmtree(folder, ignore_errors=True)
     system, site = folder / "system", folder / "site"
@@ -79,7 +81,7 @@ def set_up(folder: Path) -> None:
     for name, core in CORES.items():
         describe_core(folder / "cores" / name, system, core)
     shutil.rmtree(folder / "apt")
-    (folder / "ready").touch()
+    ready.write_text(wanted, "utf-8")
 
 
 def download_packages(folder: Path) -> list[Path]:
