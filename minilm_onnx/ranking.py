@@ -128,7 +128,7 @@ def by_words(
         top_k: passages wanted.
         source: as in `nearest`.
     """
-    words = dict.fromkeys(re.findall(r"\w+", query.lower()))
+    words = dict.fromkeys(re.findall(r"\w+", query))
     if not words:
         return []
     within = "" if source is None else f"AND rowid {OF_SOURCE}"
