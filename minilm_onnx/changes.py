@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.errors import InputError, shorten, shown
+from minilm_onnx.errors import DatabaseError, InputError, shorten, shown
 from minilm_onnx.passages import Passage
 from minilm_onnx.ranking import stored
 from minilm_onnx.store import (
@@ -55,12 +55,14 @@ def check_facts(connection: "apsw.Connection", facts: Facts, store: Store) -> No
         other = shown(found.fingerprint) if found else "nobody"
         raise InputError(
             f"{store.path}: expected an index by {facts.fingerprint}, this encoder, got one by "
-            f"{other}; use that model, or embed the passages again: minilm-onnx index --rebuild"
+            f"{other}; use that model, or embed the passages again: "
+            "minilm-onnx index --db FILE --rebuild"
         )
     if found.storage != facts.storage:
         raise InputError(
             f"{store.path}: expected vectors kept as {facts.storage}, got an index of "
-            f"{found.storage}; leave --storage out, or convert it: minilm-onnx index --rebuild"
+            f"{found.storage}; leave the storage out, or convert it: "
+            f"minilm-onnx index --db FILE --storage {facts.storage} --rebuild"
         )
 
 
@@ -73,6 +75,7 @@ def replace_source(
     embed: Embed,
     done: Done,
     *,
+    note: str = "",
     new: bool = False,
 ) -> int:
     """Put a source's passages in the place of those it had.
@@ -85,6 +88,7 @@ def replace_source(
         passages: what it is to have.
         embed: gives (N, H) float32 of N texts.
         done: called with the number of passages that are dealt with since.
+        note: to be kept with the source.
         new: whether the index must not have the source yet.
 
     Returns:
@@ -100,6 +104,9 @@ def replace_source(
     while True:
         # The last chunk is staged with the change itself: a small source is one transaction.
         last = max(0, (len(passages) - 1) // CHUNK * CHUNK)
+        if new:
+            with store.reading() as connection:
+                _refuse_known(connection, name)
         for first in range(0, last, CHUNK):
             rows, fresh = _rows(store, facts, name, key, first, passages, embed)
             with store.writing() as connection:
@@ -112,21 +119,29 @@ def replace_source(
         with store.writing() as connection:
             check_facts(connection, facts, store)
             known = connection.execute("SELECT digest FROM sources WHERE name = ?", (name,)).get
-            if known is not None and new:
-                raise InputError(
-                    f"{shorten(name)}: expected a source that the index does not have, got one "
-                    "that it has; update it instead"
-                )
+            if new:
+                _refuse_known(connection, name)
             _stage(connection, rows)
+            # Of an earlier run that read it otherwise.
+            beyond = "DELETE FROM staged WHERE key = ? AND position >= ?"
+            connection.execute(beyond, (key, len(passages)))
             count = connection.execute("SELECT count(*) FROM staged WHERE key = ?", (key,)).get
             # Fewer: another process has put this source in its place, and cleared what was staged.
             if known == digest or count == len(passages):
                 if known != digest:
-                    _publish(connection, facts, name, digest, key)
+                    _publish(connection, facts, (name, digest, note), key)
                 connection.execute("DELETE FROM staged WHERE source = ?", (name,))
                 done(len(passages) - last)
                 return embedded
         done(-last)
+
+
+def _refuse_known(connection: "apsw.Connection", name: str) -> None:
+    if connection.execute("SELECT 1 FROM sources WHERE name = ?", (name,)).fetchall():
+        raise InputError(
+            f"{shorten(name)}: expected a source that the index does not have, got one that it "
+            "has; update it instead"
+        )
 
 
 def remove_sources(store: Store, names: Sequence[str]) -> int:
@@ -159,6 +174,15 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
         "LEFT JOIN rebuilt ON rebuilt.id = passages.id AND rebuilt.digest = passages.digest "
         "WHERE rebuilt.id IS NULL AND passages.id > ? ORDER BY passages.id LIMIT ?"
     )
+
+    def check_goal(connection: "apsw.Connection") -> None:
+        found = connection.execute("SELECT value FROM facts WHERE name = ?", (REBUILDING,)).get
+        if found != goal:
+            raise DatabaseError(
+                f"{store.path}: expected to rebuild it for {goal}, got another process that "
+                f"rebuilt it or does, for {shown(found)}; run one at a time"
+            )
+
     last = 0
     while True:
         with store.reading() as connection:
@@ -167,6 +191,7 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
             vectors = embed([Passage(text, 0, 0, headings).embedded for *_, headings, text in rows])
             kept = zip(rows, stored(vectors, facts.storage), strict=True)
             with store.writing() as connection:
+                check_goal(connection)
                 connection.executemany(
                     "INSERT OR REPLACE INTO rebuilt VALUES (?, ?, ?, ?)",
                     [(row[0], row[1], vector, codes) for row, (vector, codes) in kept],
@@ -176,6 +201,7 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
             continue
         last = 0
         with store.writing() as connection:
+            check_goal(connection)
             if not connection.execute(missing, (0, 1)).fetchall():
                 _swap_vectors(connection, facts)
                 connection.execute("DELETE FROM facts WHERE name = ?", (REBUILDING,))
@@ -189,7 +215,8 @@ def compact(store: Store, facts: Facts) -> None:
         check_facts(connection, facts, store)
         blocks = connection.execute("SELECT count(*) FROM vectors_chunks").get
         count = connection.execute("SELECT count(*) FROM passages").get
-        if BLOCK * blocks <= 4 * count + BLOCK:
+        busy = connection.execute("SELECT 1 FROM facts WHERE name = ?", (REBUILDING,)).fetchall()
+        if busy or BLOCK * blocks <= 4 * count + BLOCK:
             return
         connection.execute("DELETE FROM rebuilt")
         connection.execute(
@@ -215,17 +242,23 @@ def _rows(
     with store.reading() as connection:
         check_facts(connection, facts, store)
         staged: list[Any] = connection.execute(
-            "SELECT position FROM staged WHERE key = ? AND position BETWEEN ? AND ?",
+            "SELECT position, digest, headings, text, first_line, last_line FROM staged "
+            "WHERE key = ? AND position BETWEEN ? AND ?",
             (key, first, first + CHUNK - 1),
         ).fetchall()
-        for (place,) in staged:  # the key says of what: it is the same passage
-            del chunk[place]
+        for place, digest, *columns in staged:
+            if digests.get(place) == digest and _columns(chunk[place]) == tuple(columns):
+                del chunk[place]  # else it was read otherwise then
         for digest in {digests[place] for place in chunk}:
-            found: list[Any] = connection.execute(
+            found: Any = connection.execute(
                 "SELECT vectors.vector, passages.codes FROM passages "
                 "JOIN vectors ON vectors.rowid = passages.id WHERE passages.digest = ? LIMIT 1",
                 (digest,),
             ).fetchall()
+            if not found:  # what is staged is by the same encoder: see check_facts
+                found = connection.execute(
+                    "SELECT vector, codes FROM staged WHERE digest = ? LIMIT 1", (digest,)
+                ).fetchall()
             if found:
                 known[digest] = found[0]
     texts = {
@@ -259,17 +292,17 @@ def _stage(connection: "apsw.Connection", rows: Sequence[tuple[Any, ...]]) -> No
 
 
 def _publish(
-    connection: "apsw.Connection", facts: Facts, name: str, digest: bytes, key: bytes
+    connection: "apsw.Connection", facts: Facts, source: tuple[str, bytes, str], key: bytes
 ) -> None:
     """Put what is staged in the place of what the source had."""
-    _remove(connection, name)
-    connection.execute("INSERT INTO sources (name, digest) VALUES (?, ?)", (name, digest))
-    source = connection.last_insert_rowid()
+    _remove(connection, source[0])
+    connection.execute("INSERT INTO sources (name, digest, note) VALUES (?, ?, ?)", source)
+    number = connection.last_insert_rowid()
     first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM passages").get
     connection.execute(
         "INSERT INTO passages SELECT ? + position, ?, headings, text, first_line, last_line, "
         "digest, codes FROM staged WHERE key = ? ORDER BY position",
-        (first, source, key),
+        (first, number, key),
     )
     connection.execute(
         f"INSERT INTO vectors (rowid, vector) SELECT ? + position, {typed('vector', facts.storage)}"
@@ -279,7 +312,7 @@ def _publish(
     connection.execute(
         "INSERT INTO words (rowid, headings, text) SELECT id, headings, text FROM passages "
         "WHERE source = ?",
-        (source,),
+        (number,),
     )
 
 
@@ -288,10 +321,12 @@ def _remove(connection: "apsw.Connection", name: str) -> bool:
     source = connection.execute("SELECT id FROM sources WHERE name = ?", (name,)).get
     if source is None:
         return False
+    passages = connection.execute("SELECT id FROM passages WHERE source = ?", (source,)).fetchall()
+    # One by one: for a subquery sqlite-vec would look at all there are.
+    connection.executemany("DELETE FROM vectors WHERE rowid = ?", passages)
     for statement in (
         "INSERT INTO words (words, rowid, headings, text) "
         "SELECT 'delete', id, headings, text FROM passages WHERE source = ?",
-        "DELETE FROM vectors WHERE rowid IN (SELECT id FROM passages WHERE source = ?)",
         "DELETE FROM passages WHERE source = ?",
         "DELETE FROM sources WHERE id = ?",
     ):

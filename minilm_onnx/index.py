@@ -134,8 +134,7 @@ class TextIndex:
             if made_otherwise and rebuild_vectors:
                 rebuild(self._store, facts, lambda texts: self._embed(texts, Tally()), done)
             self._facts = facts
-            with self._reading():
-                pass
+            self.check()
         except BaseException:
             self._store.close()
             raise
@@ -178,7 +177,12 @@ class TextIndex:
         return remove_sources(self._store, sources)
 
     def search(
-        self, query: str, *, top_k: int = 5, hybrid: bool = False, source: str | None = None
+        self,
+        query: str,
+        *,
+        top_k: int = 5,
+        hybrid: bool = False,
+        source: str | Sequence[str] | None = None,
     ) -> list[Result]:
         """Find the passages that are nearest to a query in meaning.
 
@@ -187,11 +191,12 @@ class TextIndex:
             top_k: passages to give, at most 4,096.
             hybrid: whether to join that ranking with the one by words (BM25) by reciprocal ranks,
                 of the first 100 of each or, if these are more, the first `top_k`.
-            source: a pattern such as "notes/*.md" that a passage's source must fit, whole or from
-                one of its folders on; None for any.
+            source: a pattern such as "notes/*.md", or several, one of which a passage's source, or
+                a folder that holds it, must fit, from its beginning or from any folder on; "*" is
+                any text, "?" a character. None for any source.
 
         Returns:
-            The best first; of equal scores, what came into the index earlier.
+            The best first.
 
         Raises:
             InputError: the query is empty or no text, or a number is out of range.
@@ -202,19 +207,21 @@ class TextIndex:
         if not query.strip():
             raise InputError("query: expected some words, got an empty text; ask something")
         top_k = check_positive("top_k", top_k, MOST_FOUND)
-        if source is not None:
-            check_texts([source])
+        patterns = () if source is None else (source,) if isinstance(source, str) else tuple(source)
+        check_texts(patterns)
+        if source is not None and not all(patterns):
+            raise InputError('source: expected a pattern such as "notes/*.md", got an empty one')
         vector = self.encoder.encode_query(query)
         with self._reading() as connection:
             if hybrid:
                 depth = max(top_k, FUSED)
                 rankings = [
-                    nearest(connection, self._facts, vector, depth, source),
-                    by_words(connection, query, depth, source),
+                    nearest(connection, self._facts, vector, depth, patterns),
+                    by_words(connection, query, depth, patterns),
                 ]
                 ranked = fused(rankings, top_k)
             else:
-                ranked = nearest(connection, self._facts, vector, top_k, source)
+                ranked = nearest(connection, self._facts, vector, top_k, patterns)
             return results(connection, ranked)
 
     def sources(self) -> dict[str, int]:
@@ -227,10 +234,11 @@ class TextIndex:
         return dict(rows)
 
     def passages(self) -> Iterator[StoredPassage]:
-        """Give all passages with their vectors, a thousand read at a time."""
+        """Give all passages with their vectors, as they are when the first is asked for."""
         start = 0
-        while True:
-            with self._reading() as connection:
+        with self._store.snapshot() as connection:
+            check_facts(connection, self._facts, self._store)
+            while True:
                 rows: list[Any] = connection.execute(
                     "SELECT passages.id, sources.name, first_line, last_line, headings, text, "
                     "vectors.vector, codes FROM passages "
@@ -239,12 +247,12 @@ class TextIndex:
                     "WHERE passages.id > ? ORDER BY passages.id LIMIT ?",
                     (start, PAGE),
                 ).fetchall()
-            for passage, source, first, last, headings, text, kept, codes in rows:
-                vector = unstored(kept, codes, self._facts.storage)
-                yield StoredPassage(passage, source, first, last, headings, text, vector)
-            if not rows:
-                return
-            start = rows[-1][0]
+                for passage, source, first, last, headings, text, kept, codes in rows:
+                    vector = unstored(kept, codes, self._facts.storage)
+                    yield StoredPassage(passage, source, first, last, headings, text, vector)
+                if not rows:
+                    return
+                start = rows[-1][0]
 
     def __len__(self) -> int:
         """Give the number of passages."""
@@ -257,11 +265,25 @@ class TextIndex:
         """How vectors are kept."""
         return self._facts.storage
 
-    def digests(self) -> dict[str, bytes]:
-        """Give the digest that each source was written with, for who writes them."""
+    def unfinished(self) -> list[str]:
+        """Give the names of sources of which a run that ended left passages, in order."""
         with self._reading() as connection:
-            rows: list[Any] = connection.execute("SELECT name, digest FROM sources").fetchall()
-        return dict(rows)
+            statement = "SELECT DISTINCT source FROM staged ORDER BY source"
+            rows: list[Any] = connection.execute(statement).fetchall()
+        return [name for (name,) in rows]
+
+    def check(self) -> None:
+        """Raise InputError if the file, or the encoder, is not what it was when it was opened."""
+        with self._reading():
+            pass
+
+    def written(self) -> dict[str, tuple[bytes, str]]:
+        """Give the digest and the note that each source was written with, for who writes them."""
+        with self._reading() as connection:
+            rows: list[Any] = connection.execute(
+                "SELECT name, digest, note FROM sources"
+            ).fetchall()
+        return {name: (digest, note) for name, digest, note in rows}
 
     def digest(self, *parts: bytes) -> bytes:
         """Name what passages depend on: some bytes, and how they are split."""
@@ -277,6 +299,7 @@ class TextIndex:
         documents: Sequence[Document],
         digest: bytes,
         *,
+        note: str = "",
         new: bool = False,
         done: Callable[[float], object] = lambda share: None,
     ) -> Change:
@@ -286,6 +309,7 @@ class TextIndex:
             source: its name.
             documents: what it consists of.
             digest: from `digest`, of all that the documents depend on.
+            note: to be kept with the source.
             new: whether the index must not have the source yet.
             done: called with the share of them, of 1, that is done since.
 
@@ -293,6 +317,7 @@ class TextIndex:
             InputError: the index has the source where it must not, or was rebuilt meanwhile.
             DatabaseError: SQLite failed; the source is as it was.
         """
+        self.check()
         splitter = self.splitter()
         passages = [passage for document in documents for passage in splitter.split(document)]
         tally = Tally()
@@ -304,7 +329,7 @@ class TextIndex:
             done(count / max(1, len(passages)))
 
         embedded = replace_source(
-            self._store, self._facts, source, digest, passages, embed, part, new=new
+            self._store, self._facts, source, digest, passages, embed, part, note=note, new=new
         )
         return Change(len(passages), embedded, tally.unreadable)
 
@@ -339,13 +364,18 @@ class TextIndex:
 
     @contextmanager
     def _reading(self) -> Iterator["apsw.Connection"]:
+        if _fingerprint(self.encoder) != self._facts.fingerprint:
+            raise InputError(
+                f"{self.path}: expected the encoder as it was when the index was opened, got other "
+                "prompts or another max_seq_length; open the index anew"
+            )
         with self._store.reading() as connection:
             check_facts(connection, self._facts, self._store)
             yield connection
 
     def _open(self, storage: Storage | None) -> Facts:
         """Make an empty file an index; give what the index is to be made of."""
-        fingerprint, dimension = self.encoder.fingerprint, self.encoder.dimension
+        fingerprint, dimension = _fingerprint(self.encoder), self.encoder.dimension
         with self._store.reading() as connection:
             found = read_facts(connection)
         if found is not None:
@@ -373,3 +403,10 @@ class TextIndex:
         tokens = self.encoder.tokenize_texts(put_before(before, texts))
         tally.add(tokens.reports)
         return self.encoder.embed_tokens(tokens)
+
+
+def _fingerprint(encoder: SentenceEncoder) -> str:
+    """Name what the vectors of passages depend on: the encoder, and what it puts before them."""
+    before = encoder.prompts.get("document", "")
+    prompt = f"+{hashlib.sha256(before.encode()).hexdigest()[:8]}" if before else ""
+    return encoder.fingerprint + prompt

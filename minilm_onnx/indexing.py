@@ -1,15 +1,29 @@
 """Files and folders into an index: what is new or changed goes in, what is gone goes out."""
 
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minilm_onnx.documents import find_files, read_documents
+from minilm_onnx.documents import (
+    FIELD,
+    JSON_LINES,
+    TABLES,
+    find_files,
+    has_own_form,
+    read_documents,
+    suffix_of,
+)
 from minilm_onnx.errors import ArtifactError, InputError
 from minilm_onnx.files import sha256_of
 from minilm_onnx.index import Change, TextIndex
 from minilm_onnx.progress import progress_bar
+from minilm_onnx.store import is_there
+
+# Sources that are removed in one transaction, which others wait for.
+REMOVED = 500
 
 
 @dataclass
@@ -20,12 +34,14 @@ class Outcome:
         changed: what became of each source that was new or altered.
         unchanged: how many sources were as the index has them.
         removed: those that are gone.
+        others: files in the folders that are of no kind that is indexed.
         refused: what is wrong with each that could not be read; the index keeps what it had of it.
     """
 
     changed: dict[str, Change] = field(default_factory=dict)
     unchanged: int = 0
     removed: list[str] = field(default_factory=list)
+    others: int = 0
     refused: dict[str, InputError] = field(default_factory=dict)
 
 
@@ -36,10 +52,10 @@ def source_of(path: Path) -> str:
 
 def index_paths(
     index: TextIndex,
-    paths: Sequence[Path],
+    paths: Sequence[str | Path],
     *,
     text_field: str | None = None,
-    lines: bool = False,
+    lines: bool | None = None,
     show_progress_bar: bool = False,
     outcome: Outcome | None = None,
 ) -> Outcome:
@@ -51,8 +67,9 @@ def index_paths(
     Args:
         index: where to.
         paths: files, and folders, of which all files that can be read are taken.
-        text_field: see `read_documents`.
-        lines: likewise.
+        text_field: of rows, the field with their text; None for the one that a file was read by
+            before, or "text".
+        lines: whether each line of text is a text; None for what a file was read as before, or no.
         show_progress_bar: whether to show one over the bytes of the files, on a terminal.
         outcome: to be filled meanwhile, for who wants to know what was done before an error.
 
@@ -62,43 +79,95 @@ def index_paths(
         DatabaseError: SQLite failed.
     """
     outcome = Outcome() if outcome is None else outcome
-    known = index.digests()
-    named = {source_of(path) for path in paths}
-    below = [name for path in paths for name in _below(source_of(path), known)]
-    for path in paths:  # before anything is embedded
-        if not _below(source_of(path), known):
-            refuse_missing(path)
-    found = [file for path in paths if path.exists() for file in _files(path)]
-    # Also what was named before and is not found in its folder: hidden, or of no known suffix.
-    found += [Path(name) for name in below if Path(name).exists()]
-    files = {source_of(file): file for file in found}
-    with progress_bar(sum(map(_size, files.values())), show=show_progress_bar, unit="B") as done:
-        for name, file in files.items():
+    if isinstance(paths, str | Path):
+        raise InputError(f"paths: expected a list of paths, got one; give [{str(paths)!r}]")
+    given = [Path(path) for path in paths]
+    known = index.written()
+    named = {source_of(path) for path in given}
+    below: dict[str, None] = {}
+    found: list[Path] = []
+    in_order = sorted(known)
+    for path in given:  # before anything is embedded
+        of_path = _below(source_of(path), in_order)
+        below |= dict.fromkeys(of_path)
+        if not is_there(path):
+            if not of_path:
+                refuse_missing(path)
+        elif path.is_dir():
+            inside = find_files(path)
+            if str(path) in inside.closed:
+                raise inside.closed[str(path)]
+            found += inside.files
+            outcome.others += inside.others
+            outcome.refused |= inside.closed
+        else:
+            found.append(path)
+    sources = {source_of(file): file for file in reversed(found)}
+    sources = dict(reversed(sources.items()))
+    gone = []
+    for name in below:
+        # What was named before and is not found in its folder: hidden, or of no known suffix.
+        try:
+            if is_there(Path(name)):
+                sources.setdefault(name, Path(name))
+            elif name not in sources:
+                gone.append(name)
+        except InputError as error:  # it may be there, in a folder that cannot be looked into
+            outcome.refused.setdefault(str(Path(name).parent), error)
+    with progress_bar(sum(map(_size, sources.values())), show=show_progress_bar, unit="B") as done:
+        for name, file in sources.items():
             part = _Part(_size(file), done)
             try:
                 _check_name(name)
-                digest = index.digest(f"{text_field} {lines} {file.suffix}".encode(), _sum(file))
-                if known.get(name) == digest:
+                digest_before, note = known.get(name, (b"", ""))
+                index.check()
+                how = _how(suffix_of(file.name), note, text_field, lines)
+                digest = index.digest(how.encode(), file.suffix.encode(), _sum(file))
+                if digest_before == digest:
                     outcome.unchanged += 1
                 else:
-                    documents = read_documents(file, text_field, lines=lines)
-                    outcome.changed[name] = index.write(name, documents, digest, done=part.add)
+                    chosen, in_lines = json.loads(how)
+                    documents = read_documents(file, chosen, lines=in_lines)
+                    outcome.changed[name] = index.write(
+                        name, documents, digest, note=how, done=part.add
+                    )
             except InputError as error:
                 if name in named:
                     raise
                 outcome.refused[name] = error
             part.finish()
-    gone = [name for name in dict.fromkeys(below) if name not in files]
-    index.delete(*gone)
-    outcome.removed += gone
+    for first in range(0, len(gone), REMOVED):
+        index.delete(*gone[first : first + REMOVED])
+        outcome.removed += gone[first : first + REMOVED]
+    left = [name for path in given for name in _below(source_of(path), index.unfinished())]
+    if left := [name for name in left if name not in sources]:
+        index.delete(*left)
     if gone or outcome.changed:
         index.compact()
     return outcome
 
 
+def _how(suffix: str, before: str, text_field: str | None, lines: bool | None) -> str:
+    """Note how a file is to be read: as asked for, else as before, so far as it makes a difference.
+
+    Args:
+        suffix: of the file.
+        before: the note that it was written with, "" for none.
+        text_field: the field that is asked for, None for none.
+        lines: whether lines are, None for neither.
+    """
+    field_before, lines_before = json.loads(before) if before else (None, False)
+    in_lines = lines_before if lines is None else lines
+    if has_own_form(suffix):
+        in_lines = False
+    has_fields = suffix in JSON_LINES or suffix in TABLES
+    field = (text_field or field_before) if has_fields else None
+    return json.dumps([None if field == FIELD else field, in_lines])
+
+
 def refuse_missing(path: Path) -> None:
     """Raise InputError if a path leads nowhere."""
-    if not path.exists():
+    if not is_there(path):
         raise InputError(f"{path}: expected a file or a folder, got none; check the path")
 
 
@@ -120,14 +189,14 @@ class _Part:
         self._done(self._size - self._told)
 
 
-def _files(path: Path) -> Iterator[Path]:
-    return find_files(path) if path.is_dir() else iter([path])
-
-
-def _below(name: str, known: dict[str, bytes]) -> list[str]:
-    """Give the sources that are a path, or lie below it."""
+def _below(name: str, sources: Sequence[str]) -> list[str]:
+    """Give those of some sources, in order, that are a path or lie below it."""
     folder = name.rstrip("/") + "/"
-    return [source for source in known if source == name or source.startswith(folder)]
+    first = bisect_left(sources, folder)
+    end = bisect_left(sources, folder[:-1] + chr(ord("/") + 1))
+    place = bisect_left(sources, name)
+    own = [name] if name in sources[place : place + 1] else []
+    return own + list(sources[first:end])
 
 
 def _size(file: Path) -> int:

@@ -1,8 +1,9 @@
 """Passages: pieces of a document that the model reads whole, with their lines and headings."""
 
+import re
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tokenizers import Tokenizer
@@ -13,6 +14,10 @@ from minilm_onnx.errors import InputError
 # Of the tokens that the model reads: four fifths for a passage, the rest for its headings.
 SHARE = 0.8
 BETWEEN = " > "
+# Characters that are split at a time.
+BLOCK = 2**14
+# Of a line of front matter, which else is a rule between paragraphs.
+KEY = re.compile(r"[\w-]+ *:")
 NEEDED = "pip install 'minilm-onnx[search]'"
 
 
@@ -78,6 +83,10 @@ class Splitter:
 
     def split(self, document: Document) -> Iterator[Passage]:
         """Give the passages of a document, in order; none of one that is blank."""
+        if document.last_line:  # a row: wherever in it, its lines
+            for passage in self._split(document.text, 1, markdown=False):
+                yield replace(passage, first_line=document.first_line, last_line=document.last_line)
+            return
         if not document.markdown:
             yield from self._split(document.text, document.first_line, markdown=False)
             return
@@ -92,10 +101,11 @@ class Splitter:
     ) -> Iterator[Passage]:
         splitter = self._markdown if markdown else self._text
         ends = [place for place, character in enumerate(text) if character == "\n"]
-        for start, piece in splitter.chunk_indices(text):
-            if piece.strip():  # not of control characters alone
-                first = first_line + bisect_right(ends, start - 1)
-                yield Passage(piece, first, first + piece.count("\n"), headings)
+        for before, block in blocks(text):
+            for start, piece in splitter.chunk_indices(block):
+                if piece.strip():  # not of control characters alone
+                    first = first_line + bisect_right(ends, before + start - 1)
+                    yield Passage(piece, first, first + piece.count("\n"), headings)
 
     def _shortened(self, headings: tuple[str, ...]) -> str:
         """Join headings, as many of the innermost ones as there is room for."""
@@ -108,6 +118,25 @@ class Splitter:
             return ""
         end: int = encoding.offsets[self._most_headings - 1][1]
         return joined[:end]
+
+
+def blocks(text: str) -> Iterator[tuple[int, str]]:
+    """Cut a long text, since the splitter's time grows with the square of a line or a list.
+
+    Yields:
+        Where a block begins, and the block.
+    """
+    start = 0
+    while len(text) - start > BLOCK:
+        end = start + BLOCK
+        for mark in ("\n\n", "\n", " "):
+            place = text.rfind(mark, start + BLOCK // 2, end)
+            if place >= 0:
+                end = place + len(mark)
+                break
+        yield start, text[start:end]
+        start = end
+    yield start, text[start:]
 
 
 def sections(text: str, lines: list[str]) -> Iterator[Section]:
@@ -132,7 +161,8 @@ def sections(text: str, lines: list[str]) -> Iterator[Section]:
     if skipped:
         yield Section(0, skipped)
         text = "\n".join(lines[skipped:])
-    tokens = MarkdownIt("commonmark").parse(text)
+    # A lone carriage return ends a line there, but not here.
+    tokens = MarkdownIt("commonmark").parse(text.replace("\r", " "))
     headings = [
         (skipped + token.map[0], skipped + token.map[1], int(token.tag[1:]), inline.content)
         for token, inline in pairwise(tokens)
@@ -155,7 +185,7 @@ def sections(text: str, lines: list[str]) -> Iterator[Section]:
 
 def _front_matter(lines: list[str]) -> int:
     """Count the lines of a block between --- at the top, which is no Markdown."""
-    if lines[0].rstrip() != "---":
+    if lines[0].rstrip() != "---" or len(lines) < 2 or not KEY.match(lines[1]):
         return 0
     ends = (number for number, line in enumerate(lines[1:], 2) if line.rstrip() in ("---", "..."))
     return next(ends, 0)

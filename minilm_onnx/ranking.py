@@ -1,6 +1,7 @@
 """Which passages of an index answer a question: by vectors, by words, and by both."""
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,10 +24,6 @@ MOST_FOUND = 4096
 # Reciprocal rank fusion: what is added to ranks, and how many of each ranking count. Cormack,
 # Clarke, Buettcher, https://doi.org/10.1145/1571941.1572114, found 60 and looked no further.
 FUSION, FUSED = 60, 100
-OF_SOURCE = """
-    IN (SELECT passages.id FROM passages JOIN sources ON sources.id = passages.source
-        WHERE sources.name GLOB :source OR sources.name GLOB '*/' || :source)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ def unstored(vector: bytes, codes: bytes | None, storage: Storage) -> Vector:
 
 
 def nearest(
-    connection: "apsw.Connection", facts: Facts, query: Vector, top_k: int, source: str | None
+    connection: "apsw.Connection", facts: Facts, query: Vector, top_k: int, sources: Sequence[str]
 ) -> list[Ranked]:
     """Find the passages with the highest cosine to a query, the best first.
 
@@ -94,17 +91,23 @@ def nearest(
         facts: of it.
         query: (H,) float32, of length 1.
         top_k: passages wanted.
-        source: a pattern that their source must fit, as in the shell; None for any.
+        sources: patterns, one of which their source must fit; none for any source.
     """
     wanted = top_k
     if facts.storage == "binary":
         wanted = min(MOST_FOUND, max(LEAST_RESCORED, RESCORED * top_k))
     ((vector, _),) = stored(query[None], facts.storage)
-    within = "" if source is None else f"AND rowid {OF_SOURCE}"
+    fits, parameters = _fits(sources)
+    within = (
+        "AND rowid IN (SELECT passages.id FROM passages JOIN sources ON sources.id = "
+        f"passages.source WHERE {fits})"
+        if fits
+        else ""
+    )
     rows: list[Any] = connection.execute(
         f"SELECT rowid, distance FROM vectors WHERE vector MATCH {typed(':vector', facts.storage)} "
         f"AND k = :k {within} ORDER BY distance",
-        {"vector": vector, "k": wanted} | ({} if source is None else {"source": source}),
+        {"vector": vector, "k": wanted, **parameters},
     ).fetchall()
     if facts.storage != "binary":
         # Of a vector of length 0, SQLite has no distance.
@@ -118,7 +121,7 @@ def nearest(
 
 
 def by_words(
-    connection: "apsw.Connection", query: str, top_k: int, source: str | None
+    connection: "apsw.Connection", query: str, top_k: int, sources: Sequence[str]
 ) -> list[Ranked]:
     """Find the passages that hold a query's words, by BM25 as SQLite's FTS5 has it.
 
@@ -126,17 +129,19 @@ def by_words(
         connection: to the database.
         query: any text; each of its words may be missing.
         top_k: passages wanted.
-        source: as in `nearest`.
+        sources: as in `nearest`.
     """
-    words = dict.fromkeys(re.findall(r"\w+", query))
+    words = dict.fromkeys(re.findall(r"\w+", unicodedata.normalize("NFC", query)))
     if not words:
         return []
-    within = "" if source is None else f"AND rowid {OF_SOURCE}"
+    fits, parameters = _fits(sources)
+    within = f"AND ({fits})" if fits else ""
+    # In this order: SQLite would look for the words anew in each passage of the sources.
     rows: list[Any] = connection.execute(
-        f"SELECT rowid, rank FROM words WHERE words MATCH :words {within} "
-        "ORDER BY rank, rowid LIMIT :k",
-        {"words": " OR ".join(f'"{word}"' for word in words), "k": top_k}
-        | ({} if source is None else {"source": source}),
+        "SELECT words.rowid, rank FROM words CROSS JOIN passages ON passages.id = words.rowid "
+        f"CROSS JOIN sources ON sources.id = passages.source WHERE words MATCH :words {within} "
+        "ORDER BY rank, words.rowid LIMIT :k",
+        {"words": " OR ".join(f'"{word}"' for word in words), "k": top_k, **parameters},
     ).fetchall()
     return [(passage, -rank) for passage, rank in rows]
 
@@ -167,6 +172,18 @@ def results(connection: "apsw.Connection", ranked: Sequence[Ranked]) -> list[Res
             raise damaged("passages")
         found.append(Result(score, *row))
     return found
+
+
+def _fits(sources: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """Give the SQL for a source that fits one of some patterns, and its parameters."""
+    fitting = [
+        f"sources.name GLOB {before}:s{number}{behind}"
+        for number in range(len(sources))
+        for before in ("", "'*/' || ")
+        for behind in ("", " || '/*'")
+    ]
+    patterns = {f"s{number}": pattern.removeprefix("./") for number, pattern in enumerate(sources)}
+    return " OR ".join(fitting), patterns
 
 
 def _best_first(ranked: Ranked) -> tuple[float, int]:

@@ -123,10 +123,20 @@ def read_lines(source: TextFile, field: str | None) -> Iterator[tuple[str, str]]
                 f"{at}: expected UTF-8, got byte 0x{line[error.start]:02X} at column "
                 f"{error.start + 1}; convert the file first, for example with iconv"
             ) from None
-        yield text, text if field is None else _field_of(text, field, at)
+        yield text, text if field is None else field_of(text, field, at)
 
 
-def _field_of(line: str, field: str, at: str) -> str:
+def field_of(line: str, field: str, at: str) -> str:
+    """Give a field of a line of JSON.
+
+    Args:
+        line: the line.
+        field: its name.
+        at: the file and the line, for errors.
+
+    Raises:
+        InputError: the line is no object, or the field is missing or no text.
+    """
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:

@@ -7,8 +7,9 @@ https://www.sqlite.org/fts5.html.
 
 import os
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -35,7 +36,7 @@ COLUMNS: dict[Storage, str] = {
 SCHEMA = """
     CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
     CREATE TABLE sources (
-        id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, digest BLOB NOT NULL
+        id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, digest BLOB NOT NULL, note TEXT NOT NULL
     );
     CREATE TABLE passages (
         id INTEGER PRIMARY KEY,
@@ -62,6 +63,8 @@ SCHEMA = """
         codes BLOB,
         PRIMARY KEY (key, position)
     );
+    CREATE INDEX staged_of_source ON staged (source);
+    CREATE INDEX staged_by_digest ON staged (digest);
     CREATE TABLE rebuilt (
         id INTEGER PRIMARY KEY, digest BLOB NOT NULL, vector BLOB NOT NULL, codes BLOB
     );
@@ -106,17 +109,27 @@ class Store:
             DatabaseError: it cannot be opened.
         """
         self.path = path
+        try:
+            str(path).encode()
+            exists = is_there(path)
+        except UnicodeEncodeError as error:
+            raise InputError(
+                f"{str(path)!a}: expected a name in UTF-8, got other bytes; choose another"
+            ) from error
         self.writable = can_write(path)
         self._create = create
         self._closed = False
         self._left_behind: list[object] = []
         self._forget()
-        if path.exists() and not path.is_file():
+        if exists and not path.is_file():
             raise InputError(
                 f"{path}: expected a database file, got a folder or a device; choose another name"
             )
-        if not create and not path.exists():
-            raise InputError(f"{path}: expected an index, got none; make one: minilm-onnx index")
+        if not create and (not exists or not path.stat().st_size):
+            raise InputError(
+                f"{path}: expected an index, got {'an empty file' if exists else 'none'}; "
+                "make one: minilm-onnx index"
+            )
         with self.reading() as connection:
             check_format(connection, path)
 
@@ -140,16 +153,43 @@ class Store:
 
     def write_ahead(self) -> None:
         """Let readers read while somebody writes, for as long as the file exists."""
+        import apsw
+
         with self._guarded() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
+            # SQLite does not wait here for another process that does the same.
+            end = time.monotonic() + PATIENCE_MS / 1000
+            while True:
+                try:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    return
+                except apsw.BusyError:
+                    if time.monotonic() > end:
+                        raise
+                    time.sleep(0.02)
+
+    @contextmanager
+    def snapshot(self) -> Iterator["apsw.Connection"]:
+        """Give a connection of its own that sees one state of the database, for a long look."""
+        with self._guarded():
+            connection = connect(self.path, create=False)
+            try:
+                with connection:
+                    yield connection
+            finally:
+                connection.close()
 
     def close(self) -> None:
-        """Close every thread's connection."""
+        """Close every thread's connection; one that is at work closes its own when it is done."""
+        import apsw
+
         self._closed = True
+        if self._pid != os.getpid():
+            return
         with self._lock:
-            for connection in self._connections.values():
-                connection.close()
-            self._connections.clear()
+            for thread, connection in list(self._connections.items()):
+                with suppress(apsw.ThreadingViolationError):
+                    connection.close()
+                    del self._connections[thread]
 
     @contextmanager
     def _guarded(self) -> Iterator["apsw.Connection"]:
@@ -160,10 +200,15 @@ class Store:
             raise InputError(f"index: expected apsw, which is not installed; {NEEDED}") from error
         try:
             yield self._connection()
+        except apsw.ConnectionClosedError as error:
+            raise InputError(f"{self.path}: expected an open index, got a closed one") from error
         except apsw.Error as error:
             raise in_words(self.path, error) from error
         except UnicodeDecodeError as error:  # all that was written is text
             raise damaged("texts") from error
+        finally:
+            if self._closed:
+                self.close()
 
     def _connection(self) -> "apsw.Connection":
         if self._closed:
@@ -183,14 +228,30 @@ class Store:
         return connection
 
     def _forget(self) -> None:
-        self._pid = os.getpid()
         self._connections: dict[threading.Thread, apsw.Connection] = {}
         self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path leads somewhere.
+
+    Raises:
+        InputError: that cannot be said.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError) as error:
+        got = getattr(error, "strerror", error)
+        raise InputError(f"{path}: expected a path to look at, got {got}; check it") from error
+    return True
 
 
 def can_write(path: Path) -> bool:
     """Whether a database can be changed, for which SQLite needs its folder as well."""
-    needed = [path.absolute().parent, *([path] if path.exists() else [])]
+    needed = [path.absolute().parent, *([path] if is_there(path) else [])]
     return all(os.access(place, os.W_OK) for place in needed)
 
 
@@ -208,11 +269,9 @@ def connect(path: Path, *, create: bool) -> "apsw.Connection":
         raise InputError(f"index: expected sqlite-vec, which is not installed; {NEEDED}") from error
     if can_write(path):
         made = apsw.SQLITE_OPEN_CREATE if create else 0
-        connection = apsw.Connection(str(path), apsw.SQLITE_OPEN_READWRITE | made)
+        connection = apsw.Connection(str(path.absolute()), apsw.SQLITE_OPEN_READWRITE | made)
     else:
-        # Without a place for the files that SQLite keeps beside a database, nobody writes to it.
-        name = f"{path.absolute().as_uri()}?immutable=1"
-        connection = apsw.Connection(name, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
+        connection = read_only(path.absolute())
     connection.set_busy_timeout(PATIENCE_MS)
     connection.execute("PRAGMA synchronous = NORMAL")  # with a write-ahead log, safe but quick
     connection.enable_load_extension(True)
@@ -221,6 +280,23 @@ def connect(path: Path, *, create: bool) -> "apsw.Connection":
     # Nothing in a file that somebody else made may call functions of its own choice.
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+    return connection
+
+
+def read_only(path: Path) -> "apsw.Connection":
+    """Open a database that cannot be changed here, though perhaps by somebody else."""
+    import apsw
+
+    connection = apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY)
+    try:
+        connection.execute("PRAGMA schema_version").fetchall()
+    except apsw.CantOpenError:
+        # SQLite wants to make files beside it. If there are none, nobody is writing.
+        connection.close()
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        name = f"{path.as_uri()}?immutable=1"
+        connection = apsw.Connection(name, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     return connection
 
 

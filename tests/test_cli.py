@@ -345,11 +345,9 @@ def test_a_wrong_model_folder_is_one_line_and_exit_code_1(
     assert "expected a model folder" in error
 
 
-def test_wrong_arguments_exit_with_2() -> None:
+def test_wrong_arguments_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in ([], ["nonsense"], ["similarity"], ["embed", "--format", "xml"]):
-        with pytest.raises(SystemExit) as caught:
-            main(arguments)
-        assert caught.value.code == 2
+        assert fails(capsys, 2, *arguments).startswith("error: arguments: ")
 
 
 def test_an_interrupt_leaves_nothing_half_written(

@@ -80,7 +80,7 @@ def test_dedupe_prints_duplicates_below_their_original(
     assert first == f"line 1: {LINES[0]}"
     assert second.endswith(f"line 3: {LINES[2]}")
     assert 0.8 < float(second.split()[0]) < 1
-    assert said == "1 of 5 lines are near-duplicates (cosine 0.8 or more)\n"
+    assert said == "1 near-duplicate in 5 lines (cosine 0.8 or more)\n"
     found = json.loads(run(capsys, "dedupe", file, "--threshold", "0.8", "--json")[1])
     assert [(one["line"], one["of"], one["text"]) for one in found] == [(3, 1, LINES[2])]
 
@@ -96,6 +96,16 @@ def test_dedupe_writes_the_lines_that_are_kept_as_they_are(
     code, printed, _ = run(capsys, "dedupe", path, *options)
     assert (code, printed) == (0, "")
     assert out.read_text("utf-8").splitlines() == [rows[0], rows[1], rows[3], rows[4]]
+
+
+def test_blank_lines_are_nobodys_duplicates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, out = tmp_path / "texts.txt", tmp_path / "fewer.txt"
+    path.write_text("\none\n\n\none\n")
+    assert "line 5: one" in run(capsys, "dedupe", path)[1]
+    run(capsys, "dedupe", path, "--out", out)
+    assert out.read_text() == "\none\n\n\n"
 
 
 def test_cluster_prints_groups_with_their_centre_first(
@@ -152,9 +162,11 @@ def test_a_heat_map_is_a_picture(
 ) -> None:
     pytest.importorskip("matplotlib", reason="minilm-onnx[plots] is not installed")
     path, out = tmp_path / "texts.txt", tmp_path / f"map{suffix}"
-    path.write_text("a $cat$\n猫 and \\alpha\n\n" + "long " * 50 + "\n", "utf-8")
+    path.write_text(
+        "a $cat$\n猫 and \\alpha\n\n" + "long " * 50 + "\n", "utf-8"
+    )  # one line is blank
     code, printed, said = run(capsys, "similarity", path, "--heatmap", out)
-    assert (code, printed, said) == (0, "", f"4 texts to {out}\n")
+    assert (code, printed, said) == (0, "", f"3 texts to {out}\n")
     assert out.read_bytes().startswith(magic)
 
 
@@ -176,14 +188,20 @@ def test_a_picture_without_matplotlib_says_what_to_install(file: Path) -> None:
         (("similarity", "{file}", "b", "--heatmap", "x.html"), "expected one file"),
         (("similarity", "{many}", "--heatmap", "x.html"), "at most 200, got 201"),
         (("similarity", "{empty}", "--heatmap", "x.html"), "expected lines of text"),
-        (("similarity", "{file}", "--heatmap", "/no/such/x.html"), "expected a writable place"),
+        (
+            ("similarity", "{file}", "--heatmap", "/no/such/x.html"),
+            "--heatmap /no/such/x.html: expected",
+        ),
         (("similarity", "a", "b", "--field", "c"), "--field: expected --heatmap"),
         (("similarity", "a"), "expected two texts"),
         (("dedupe", "{empty}"), "expected lines of text"),
         (("dedupe", "{file}", "--out", "x.gz"), "without .gz"),
-        (("dedupe", "{file}", "--threshold", "nan"), "threshold"),
+        (("dedupe", "rows.csv", "--field", "x"), "got a table by its name"),
+        (("dedupe",), "the following arguments are required: FILE; see minilm-onnx dedupe --help"),
+        (("serach", "x"), "invalid choice: 'serach'"),
+        (("dedupe", "{file}", "--threshold", "90"), "--threshold: expected a cosine"),
         (("dedupe", "{absent}"), "expected a readable file"),
-        (("cluster", "{file}", "--least", "0"), "min_community_size"),
+        (("cluster", "{file}", "--least", "0"), "--least: expected a whole number"),
         (("cluster", "{file}", "--field", "x"), "expected a JSON object"),
     ],
 )
@@ -228,10 +246,9 @@ def test_words_behind_options_are_taken_and_unknown_options_are_not(
     plain = run(capsys, "similarity", "a cat", "a dog", "a car")
     assert run(capsys, "similarity", "a cat", "--threads", "1", "a dog", "a car") == plain
     for arguments in (("similarity", "a", "b", "--no-such"), ("info", "more")):
-        with pytest.raises(SystemExit) as caught:
-            main([*arguments])
-        assert caught.value.code == 2
-        assert "unrecognized arguments" in capsys.readouterr().err
+        code, _, said = run(capsys, *arguments)
+        assert code == 2
+        assert said.startswith(f"error: arguments: expected no '{arguments[-1]}'; see ")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "tcsh"])
@@ -252,7 +269,10 @@ def test_completion_is_a_script_of_that_shell(
 @pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
 @pytest.mark.parametrize(
     ("typed", "expected"),
-    [("sear", "search"), ("search --hyb", "--hybrid"), ("index --sto", "--storage")],
+    [
+        *(("sear", "search"), ("search --hyb", "--hybrid"), ("index --sto", "--storage")),
+        *(("search no", "notes.txt"), ("index x --db no", "notes.txt"), ("dedupe no", "notes.txt")),
+    ],
 )
 def test_bash_completes(
     typed: str, expected: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -260,9 +280,11 @@ def test_bash_completes(
     pytest.importorskip("shtab", reason="minilm-onnx[completion] is not installed")
     script = tmp_path / "script"
     script.write_text(run(capsys, "completion", "bash")[1])
+    (tmp_path / "notes.txt").touch()
     words = ["minilm-onnx", *typed.split()]
     ask = (
-        f"source {script}; COMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}; "
+        f"cd {tmp_path}; source {script}; "
+        f"COMP_WORDS=({shlex.join(words)}); COMP_CWORD={len(words) - 1}; "
         f"$(complete -p minilm-onnx | sed 's/.*-F \\([^ ]*\\).*/\\1/') minilm-onnx "
         f"{shlex.quote(words[-1])}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
     )

@@ -155,6 +155,11 @@ def test_what_is_refused_leaves_what_was_there(index: TextIndex, client: Any, no
         bridge.copy_passages(index, client, "texts")
     assert notes.aliases == before
     assert list(notes.indices) == [before["texts"]]
+    notes.indices["customers-1"] = {"mappings": {}}
+    notes.aliases["customers"] = "customers-1"
+    with pytest.raises(InputError, match="got another's"):
+        bridge.copy_passages(index, client, "customers")
+    assert "customers-1" in notes.indices
     notes.indices["plain"] = {}
     with pytest.raises(InputError, match="got an index"):
         bridge.copy_passages(index, client, "plain")

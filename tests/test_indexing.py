@@ -56,7 +56,7 @@ def test_a_folder_is_indexed_and_answers(
 ) -> None:
     code, out, said = run(capsys, "index", folder, "--db", db)
     assert (code, out) == (0, "")
-    assert "4 indexed (7 passages, 7 of them embedded)" in said
+    assert "4 files indexed (7 passages, 7 of them embedded)" in said
     code, out, _ = run(capsys, "search", "--db", db, "how", "long until I get my money?", "--json")
     results = json.loads(out)
     assert code == 0
@@ -85,7 +85,7 @@ def test_a_second_run_does_only_what_changed(
     (folder / "plain.txt").unlink()
     (folder / "deep" / "new.txt").write_text("Something new.")
     said = run(capsys, "index", folder, "--db", db)[2]
-    assert "2 files unchanged; 2 indexed (3 passages, 2 of them embedded); 1 gone" in said
+    assert "2 files unchanged; 2 files indexed (3 passages, 2 of them embedded); 1 gone" in said
     with TextIndex(db, encoder) as index:
         assert names(index, folder) == {
             *("faq.md", "deep/rows.jsonl", "deep/table.csv", "deep/new.txt")
@@ -132,12 +132,44 @@ def test_fields_and_lines_are_chosen_and_another_choice_is_a_change(
     with TextIndex(db, encoder) as index:
         index_paths(index, [table], text_field="id")
         assert [passage.text for passage in index.passages()] == ["1", "2"]
-        index_paths(index, [table])
+        index_paths(index, [table], text_field="text")
         assert index.search("train", top_k=1)[0].first_line == 2
         index_paths(index, [folder / "plain.txt"])
         assert index.sources()[source_of(folder / "plain.txt")] == 1
         index_paths(index, [folder / "plain.txt"], lines=True)
         assert index.sources()[source_of(folder / "plain.txt")] == 2
+
+
+def test_how_a_file_was_read_is_remembered(
+    folder: Path, db: Path, encoder: SentenceEncoder
+) -> None:
+    with TextIndex(db, encoder) as index:
+        index_paths(index, [folder / "deep" / "table.csv"], text_field="id")
+        index_paths(index, [folder / "plain.txt"], lines=True)
+        before = index.sources()
+        outcome = index_paths(index, [str(folder)])
+        assert (outcome.unchanged, len(outcome.changed)) == (2, 2)
+        assert index_paths(index, [folder], text_field="text").unchanged == 3  # one has another
+        index_paths(index, [folder], lines=False)
+        assert index.sources() != before
+        with pytest.raises(InputError, match="expected a list of paths"):
+            index_paths(index, str(folder))
+
+
+def test_what_a_run_left_of_a_file_that_went_is_removed(
+    folder: Path, db: Path, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "long.txt").write_text("Some words of it. " * 900)
+    monkeypatch.setattr("minilm_onnx.changes._publish", lambda *_: 1 / 0)
+    monkeypatch.setattr("minilm_onnx.changes.CHUNK", 3)
+    with TextIndex(db, encoder) as index:
+        with pytest.raises(ZeroDivisionError):
+            index_paths(index, [folder / "long.txt"])
+        monkeypatch.undo()
+        assert index.unfinished() == [source_of(folder / "long.txt")]
+        (folder / "long.txt").unlink()
+        index_paths(index, [folder])
+        assert index.unfinished() == []
 
 
 def test_files_that_cannot_be_read_stop_no_others_and_keep_what_there_was(
@@ -178,7 +210,7 @@ def test_a_name_that_is_no_text_is_refused(
     code, _, said = run(capsys, "index", folder, "--db", db)
     assert code == 1
     assert "expected a name in UTF-8" in said
-    assert "4 indexed" in said
+    assert "4 files indexed" in said
 
 
 def test_nothing_is_made_for_a_path_that_leads_nowhere(
@@ -207,17 +239,22 @@ def test_storage_and_rebuilding_on_the_command_line(
         (("search", "--db", "{db}", " "), 2, "query: expected some words"),
         (("search", "--db", "{absent}", "x"), 2, "expected an index, got none"),
         (("search", "--db", "{text}", "x"), 2, "a file that is none"),
-        (("search", "--db", "{db}", "x", "--top", "0"), 2, "top_k"),
+        (("search", "--db", "{db}", "x", "--top", "0"), 2, "--top"),
         (("search", "--db", "{db}", "x", "--field", "y"), 2, "--field"),
         (("search", "--db", "{db}", "x", "--source", "no/such"), 1, "no results"),
-        (("search", "{text}"), 2, "a file and a question"),
-        (("search", "{absent}", "x"), 2, "expected a readable file"),
+        (("search", "{text}"), 2, "expected a question after the file"),
+        (("search", "{absent}", "x"), 2, "which is no file"),
+        (("search", "{folder}", "x"), 2, "a folder is to be indexed first"),
+        (("search", "{db}", "x"), 2, "--db"),
+        (("search", "--db", "{db}", "{text}", "x"), 2, "expected a question, got the file"),
+        (("index", "--db", "{db}"), 2, "expected files or folders"),
+        (("index", "{text}", "--db", "notes.txt"), 2, "choose another, such as notes.db"),
         (("search", "{text}", " "), 2, "query: expected some words"),
         (("search", "{text}", "x", "--hybrid"), 2, "--hybrid: expected a database"),
         (("search", "{text}", "x", "--source", "y"), 2, "--source: expected a database"),
         (("search", "{empty}", "x"), 1, "no results"),
         (("index", "{text}", "--db", "{folder}"), 2, "a folder"),
-        (("index", "{text}", "--db", "{text}"), 2, "a file that is none"),
+        (("index", "{text}", "--db", "{text}"), 2, "got one as a text has"),
     ],
 )
 def test_what_is_wrong_is_said_on_one_line(
@@ -229,6 +266,7 @@ def test_what_is_wrong_is_said_on_one_line(
     words: str,
 ) -> None:
     run(capsys, "index", folder, "--db", db)
+    capsys.readouterr()
     text, empty = folder / "plain.txt", folder / "empty.txt"
     text.write_text("a line of text\n" * 99)
     empty.touch()
@@ -256,7 +294,7 @@ def test_a_file_is_searched_without_a_database(
     assert "Boats leave at ten." in out
     (folder / "long.txt").write_text("some words " * 400)
     said = run(capsys, "search", folder / "long.txt", "words")[2]
-    assert "1 texts were cut at 256 tokens" in said
+    assert "1 text cut at 256 tokens" in said
     assert list(folder.glob("*.db*")) == []
 
 

@@ -131,14 +131,14 @@ def write(folder: Path, name: str, data: str | bytes) -> Path:
 
 def test_rows_are_documents_with_their_lines(tmp_path: Path) -> None:
     table = write(tmp_path, "a.csv", 'id,text\n1,"one,\nand more"\n\n2,two\n3,\n')
-    assert read_documents(table) == [Document("one,\nand more", 2), Document("two", 5)]
+    assert read_documents(table) == [Document("one,\nand more", 2, 3), Document("two", 5, 5)]
     rows = write(
-        tmp_path, "a.jsonl", '{"text": "one", "body": "eins"}\n{"text": " ", "body": "zwei"}\n'
+        tmp_path, "a.jsonl", '{"text": "one", "body": "eins"}\n\n{"text": " ", "body": "zwei"}\n'
     )
-    assert read_documents(rows) == [Document("one", 1)]
-    assert read_documents(rows, "body") == [Document("eins", 1), Document("zwei", 2)]
+    assert read_documents(rows) == [Document("one", 1, 1)]
+    assert read_documents(rows, "body") == [Document("eins", 1, 1), Document("zwei", 3, 3)]
     tabs = write(tmp_path, "a.tsv", "text\tn\na, b\t1\n")
-    assert read_documents(tabs) == [Document("a, b", 2)]
+    assert read_documents(tabs) == [Document("a, b", 2, 2)]
 
 
 def test_a_text_is_one_document_or_one_a_line(tmp_path: Path) -> None:
@@ -154,7 +154,10 @@ def test_a_text_is_one_document_or_one_a_line(tmp_path: Path) -> None:
     ("name", "data", "words"),
     [
         ("a.txt", b"ok\nno\xff", ("line 2", "UTF-8", "0xFF", "iconv")),
-        ("a.txt", b"ok\n\0\0ELF", ("line 2", "NUL", "binary")),
+        ("a.txt", b"ok\n\0\0ELF", ("binary", "pandoc")),
+        ("a.md", b"%PDF-1.7\n\xff", ("binary", "pdftotext")),
+        ("a.txt", b"ok\n" * 9999 + b"\0", ("line 10000", "NUL", "binary")),
+        ("a.db", b"SQLite format 3\0more", ("database", "--db")),
         ("a.txt", "text".encode("utf-16"), ("line 1", "UTF-8")),
         ("a.csv", "a,b\n1,2\n", ("line 1", "'text'", "a, b", "--field")),
         ("a.csv", "text,b\n1\n", ("line 2", "2 fields", "got 1")),
@@ -184,5 +187,36 @@ def test_folders_are_read_in_order_without_what_is_hidden(tmp_path: Path) -> Non
         path.parent.mkdir(exist_ok=True)
         path.touch()
     (tmp_path / "loop").symlink_to(tmp_path)
-    found = [path.relative_to(tmp_path).as_posix() for path in find_files(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in find_files(tmp_path).files]
     assert found == ["a.csv", "c.jsonl.gz", "b/a.txt", "b/z.md"]
+    assert find_files(tmp_path).others == 2  # of them no text is known
+
+
+def test_a_row_is_one_place_whatever_is_in_it(tmp_path: Path, splitter: Splitter) -> None:
+    text = "\\n".join(f"Sentence {n} of a long row, with words in it." for n in range(60))
+    path = write(tmp_path, "a.jsonl", '{"text": "first"}\n{"text": "' + text + '"}\n')
+    second = list(splitter.split(read_documents(path)[1]))
+    assert len(second) > 2
+    assert {(passage.first_line, passage.last_line) for passage in second} == {(2, 2)}
+    table = write(tmp_path, "a.csv", 'note,text\n"one\ntwo\nthree",here\nx,there\n')
+    (here,), (there,) = (list(splitter.split(one)) for one in read_documents(table))
+    assert (here.first_line, here.last_line, there.first_line) == (2, 4, 5)
+
+
+def test_a_lone_carriage_return_loses_no_line(splitter: Splitter) -> None:
+    text = "# One\n\nfirst\rstill first\n\nsentence alpha\n\n# Two\n\nsentence beta\n"
+    found = split(splitter, text, markdown=True)
+    assert [(p.headings, p.first_line) for p in found] == [("One", 3), ("Two", 9)]
+    assert "sentence alpha" in found[0].text
+
+
+def test_a_rule_at_the_top_is_no_front_matter(splitter: Splitter) -> None:
+    text = "---\n# Welcome\n\nfirst part\n\n---\n\nsecond part\n"
+    assert split(splitter, text, markdown=True)[-1].headings == "Welcome"
+
+
+@pytest.mark.parametrize("unit", ["words on one line ", "\u732b", "`", "# h\n\ntext\n\n"])
+def test_a_long_text_is_split_in_blocks_without_a_loss(splitter: Splitter, unit: str) -> None:
+    text = unit * (300_000 // len(unit))
+    found = split(splitter, text)
+    assert "".join("".join(p.text for p in found).split()) == "".join(text.split())

@@ -121,3 +121,15 @@ def test_the_documented_way_works(
     code = documented("outgrow.md", "pgvector").replace("postgresql:///notes", server)
     exec(code, {})  # the project's own document
     assert connection.execute("SELECT count(*) FROM passages").fetchone() == (1,)
+
+
+def test_as_many_are_found_as_are_wanted(
+    connection: Any, tmp_path: Path, encoder: SentenceEncoder
+) -> None:
+    with TextIndex(tmp_path / "many.db", encoder) as index:
+        for number in range(300):
+            index.add(f"{number}", f"Text number {number}.")
+        pgvector.copy_passages(index, connection)
+    assert len(pgvector.search_passages(encoder, connection, "text", top_k=200)) == 200
+    with pytest.raises(InputError, match="at most 1000"):
+        pgvector.search_passages(encoder, connection, "text", top_k=2000)

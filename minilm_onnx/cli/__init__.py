@@ -25,7 +25,8 @@ from minilm_onnx.cli import (
     verify,
 )
 from minilm_onnx.cli.embed import STDOUT
-from minilm_onnx.errors import InputError, MiniLMError
+from minilm_onnx.cli.options import Parser, printable
+from minilm_onnx.errors import InputError, MiniLMError, shorten
 
 COMMANDS = (embed, similarity, index, search, dedupe, cluster, info, verify, bench, completion)
 
@@ -64,7 +65,7 @@ def _tidy_when_terminated() -> Iterator[None]:
 
 def build_parser() -> argparse.ArgumentParser:
     """Give the parser of all subcommands."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="minilm-onnx",
         description="Sentence embeddings of all-MiniLM-L6-v2 on a CPU: no torch, no download.",
     )
@@ -82,7 +83,7 @@ def _run(arguments: list[str]) -> int:
         # argparse ends a list of words at the first option; those behind it belong to it, too.
         words = getattr(options, getattr(options, "rest", ""), None)
         if words is None or any(word.startswith("-") for word in more):
-            parser.error(f"unrecognized arguments: {' '.join(more)}")
+            parser.error(f"expected no {shorten(' '.join(more))!r}")
         words += more
     run: Callable[[argparse.Namespace], int] = options.run
     if sys.stdout is None and getattr(options, "out", STDOUT) in (None, STDOUT):
@@ -127,9 +128,7 @@ def report_errors(run: Callable[[list[str]], int], arguments: list[str]) -> int:
         _drop_stdout()
         return 0  # whoever read the output has seen enough
     except MiniLMError as error:
-        # A file's own words may be in it, and must not become a terminal's commands.
-        words = (word if word.isprintable() else ascii(word)[1:-1] for word in str(error).split())
-        print(f"error: {' '.join(words)}", file=sys.stderr)
+        print(f"error: {printable(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
     except MemoryError:
         print(

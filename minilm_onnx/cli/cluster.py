@@ -8,7 +8,11 @@ from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
     add_encoder_options,
+    at_least_one,
+    cosine,
+    counted,
     load_encoder,
+    printable,
     read_and_embed,
 )
 from minilm_onnx.search import community_detection
@@ -33,13 +37,17 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--threshold",
-        type=float,
+        type=cosine,
         default=0.75,
         metavar="COSINE",
         help="least cosine to the centre of a group; default: 0.75",
     )
     parser.add_argument(
-        "--least", type=int, default=2, metavar="N", help="least lines of a group; default: 2"
+        "--least",
+        type=at_least_one,
+        default=2,
+        metavar="N",
+        help="least lines of a group; default: 2",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     add_encoder_options(parser)
@@ -48,17 +56,21 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the groups."""
-    _, texts, vectors = read_and_embed(options, load_encoder(options))
-    rows = max(1, MOST_COSINES // max(1, len(texts)))
-    groups = community_detection(vectors, options.threshold, options.least, min(rows, 1024))
+    read = read_and_embed(options, load_encoder(options))
+    numbers, texts = read.numbers, read.texts
+    rows = max(1, MOST_COSINES // len(texts))
+    groups = community_detection(read.vectors, options.threshold, options.least, min(rows, 1024))
     if options.json:
-        named = [[{"line": row + 1, "text": texts[row]} for row in group] for group in groups]
+        named = [[{"line": numbers[row], "text": texts[row]} for row in group] for group in groups]
         print(json.dumps(named, indent=2))
     else:
         for group in groups:
-            print(f"{len(group)} lines")
+            print(counted(len(group), "line"))
             for row in group:
-                print(f"  line {row + 1}: {texts[row]}")
+                print(f"  line {numbers[row]}: {printable(texts[row])}")
     grouped = sum(map(len, groups))
-    print(f"{len(groups)} groups of {grouped} of {len(texts)} lines", file=sys.stderr)
+    print(
+        f"{counted(len(groups), 'group')} of {grouped} of {counted(len(texts), 'line')}",
+        file=sys.stderr,
+    )
     return 0

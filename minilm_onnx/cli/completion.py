@@ -5,6 +5,8 @@ import argparse
 from minilm_onnx.cli.options import Subparsers, add_command
 from minilm_onnx.errors import InputError
 
+# Arguments that are completed as files are.
+FILES = ("file", "paths", "words", "b", "db", "out", "heatmap", "model")
 SHELLS = ("bash", "zsh", "tcsh")
 
 
@@ -36,5 +38,12 @@ def run(options: argparse.Namespace) -> int:
         ) from error
     from minilm_onnx.cli import build_parser
 
-    print(shtab.complete(build_parser(), shell=options.shell))
+    parser = build_parser()
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                for argument in command._actions:
+                    if argument.dest in FILES:
+                        argument.complete = shtab.FILE
+    print(shtab.complete(parser, shell=options.shell))
     return 0

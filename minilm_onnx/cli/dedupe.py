@@ -9,7 +9,10 @@ from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
     add_encoder_options,
+    cosine,
+    counted,
     load_encoder,
+    printable,
     read_and_embed,
 )
 from minilm_onnx.cli.writing import whole_file
@@ -39,13 +42,13 @@ def add_parser(subparsers: Subparsers) -> None:
         "--field", metavar="NAME", help="the lines are JSON objects: compare this field of each"
     )
     parser.add_argument(
-        "--threshold", type=float, default=0.9, metavar="COSINE", help="least cosine; default: 0.9"
+        "--threshold", type=cosine, default=0.9, metavar="COSINE", help="least cosine; default: 0.9"
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="write the lines that are kept, as they are, whole or not at all",
+        help="write the lines that are kept, blank ones among them, whole or not at all",
     )
     parser.add_argument("--json", action="store_true", help="print the duplicates as JSON")
     add_encoder_options(parser)
@@ -56,30 +59,33 @@ def run(options: argparse.Namespace) -> int:
     """Print the duplicates below their originals, or as JSON, and write the rest."""
     if options.out is not None and options.out.suffix == ".gz":
         raise InputError(f"--out {options.out}: expected a name without .gz; gzip it afterwards")
-    lines, texts, vectors = read_and_embed(options, load_encoder(options))
-    rows = max(1, MOST_COSINES // max(1, len(texts)))
-    found = near_duplicates(vectors, options.threshold, min(rows, 1024))
+    read = read_and_embed(options, load_encoder(options))
+    numbers, texts = read.numbers, read.texts
+    rows = max(1, MOST_COSINES // len(texts))
+    found = near_duplicates(read.vectors, options.threshold, min(rows, 1024))
     if options.json:
         named = [
-            {"line": row + 1, "of": original + 1, "score": score, "text": texts[row]}
+            {"line": numbers[row], "of": numbers[original], "score": score, "text": texts[row]}
             for row, original, score in found
         ]
         print(json.dumps(named, indent=2))
     elif options.out is None:
-        for original in sorted({original for _, original, _ in found}):
-            print(f"line {original + 1}: {texts[original]}")
-            for row, of, score in found:
-                if of == original:
-                    print(f"  {score:.4f}  line {row + 1}: {texts[row]}")
+        below: dict[int, list[tuple[int, float]]] = {}
+        for row, original, score in found:
+            below.setdefault(original, []).append((row, score))
+        for original, duplicates in sorted(below.items()):
+            print(f"line {numbers[original]}: {printable(texts[original])}")
+            for row, score in duplicates:
+                print(f"  {score:.4f}  line {numbers[row]}: {printable(texts[row])}")
     if options.out is not None:
-        dropped = {row for row, _, _ in found}
+        dropped = {numbers[row] for row, _, _ in found}
         with whole_file(options.out) as file:
-            for row, line in enumerate(lines):
-                if row not in dropped:
+            for number, line in enumerate(read.lines, 1):
+                if number not in dropped:
                     file.write(line.encode() + b"\n")
     print(
-        f"{len(found)} of {len(texts)} lines are near-duplicates "
-        f"(cosine {options.threshold:g} or more)",
+        f"{counted(len(found), 'near-duplicate')} in {counted(len(texts), 'line')}"
+        f" (cosine {options.threshold:g} or more)",
         file=sys.stderr,
     )
     return 0

@@ -13,6 +13,8 @@ SUFFIXES = (".png", ".svg", ".html")
 # Beyond this a cell has no room for its figure, and beyond that the picture none for its texts.
 MOST_FIGURES, MOST_TEXTS = 15, 200
 LABEL = 40
+# Inches of all cells side by side.
+LARGEST = 20
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>Similarity</title>
 <style>
@@ -65,17 +67,19 @@ def draw(file: BinaryIO, kind: str, texts: Sequence[str], cosines: FloatArray) -
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    size = 2.5 + 0.45 * len(texts)
-    figure = Figure(figsize=(min(60, size + 3), min(60, size)), layout="constrained")
+    cell = min(0.45, LARGEST / len(texts))  # inches
+    size = 2.5 + cell * len(texts)
+    figure = Figure(figsize=(size + 3, size), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    image = axes.imshow(cosines, cmap="viridis", vmin=min(0.0, float(cosines.min())), vmax=1)
+    image = axes.imshow(cosines, cmap="viridis", vmin=0, vmax=1)
     figure.colorbar(image, label="cosine similarity", shrink=0.7)
     places = range(len(texts))
     axes.set_xticks(places, labels, rotation=60, ha="right", rotation_mode="anchor")
     axes.set_yticks(places, labels)
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         label.set_parse_math(False)
+        label.set_fontsize(min(10, 60 * cell))
     if len(texts) <= MOST_FIGURES:
         for row in places:
             for column in places:
@@ -86,7 +90,7 @@ def draw(file: BinaryIO, kind: str, texts: Sequence[str], cosines: FloatArray) -
     with warnings.catch_warnings():
         # Of scripts that the font lacks: the boxes it draws instead are in sight.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(file, format=kind.removeprefix("."), dpi=150)
+        figure.savefig(file, format=kind.removeprefix("."), dpi=150, bbox_inches="tight")
 
 
 def _label(text: str) -> str:

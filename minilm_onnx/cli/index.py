@@ -5,8 +5,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
-from minilm_onnx.errors import MiniLMError
+from minilm_onnx.cli.options import (
+    Subparsers,
+    add_command,
+    add_encoder_options,
+    counted,
+    load_encoder,
+    printable,
+    show_bar,
+)
+from minilm_onnx.documents import SUFFIXES
+from minilm_onnx.errors import InputError, MiniLMError
 
 if TYPE_CHECKING:
     from minilm_onnx.indexing import Outcome
@@ -26,12 +35,12 @@ def add_parser(subparsers: Subparsers) -> None:
         examples=(
             "minilm-onnx index notes/ --db notes.db",
             "minilm-onnx index faq.csv --field question --db faq.db",
-            "minilm-onnx index notes/ --db notes.db --storage int8 --rebuild",
+            "minilm-onnx index --db notes.db --storage int8 --rebuild",
         ),
     )
     parser.add_argument(
         "paths",
-        nargs="+",
+        nargs="*",
         metavar="PATH",
         help="a file (.txt, .md, .rst, .jsonl, .csv, .tsv, also with .gz; another is read as text) "
         "or a folder of those",
@@ -41,7 +50,9 @@ def add_parser(subparsers: Subparsers) -> None:
         "--field", metavar="NAME", help='of rows, the field or column to index; default: "text"'
     )
     parser.add_argument(
-        "--lines", action="store_true", help="each line of a text file is a text of its own"
+        "--lines",
+        action=argparse.BooleanOptionalAction,
+        help="whether each line of a text file is a text of its own; default: no",
     )
     parser.add_argument(
         "--storage",
@@ -61,50 +72,73 @@ def add_parser(subparsers: Subparsers) -> None:
 def _say(outcome: "Outcome", db: Path) -> None:
     """Print what a run did, as far as it came."""
     for error in outcome.refused.values():
-        print(f"warning: {error}", file=sys.stderr)
+        print(f"warning: {printable(str(error))}", file=sys.stderr)
     changes = outcome.changed.values()
-    said = [f"{outcome.unchanged} files unchanged"]
+    said = []
+    if outcome.unchanged:
+        said.append(f"{counted(outcome.unchanged, 'file')} unchanged")
     if changes:
+        passages = counted(sum(change.passages for change in changes), "passage")
         said.append(
-            f"{len(changes)} indexed ({sum(change.passages for change in changes)} passages, "
+            f"{counted(len(changes), 'file')} indexed ({passages}, "
             f"{sum(change.embedded for change in changes)} of them embedded)"
         )
     if outcome.removed:
         said.append(f"{len(outcome.removed)} gone and removed")
+    if outcome.others:
+        said.append(f"{counted(outcome.others, 'file')} of other kinds left out")
     if unreadable := sum(change.unreadable for change in changes):
-        said.append(f"{unreadable} passages are mostly unknown to the model, which reads English")
-    print(f"{db}: {'; '.join(said)}", file=sys.stderr)
+        said.append(
+            f"{counted(unreadable, 'passage')} mostly unknown to the model (it reads English)"
+        )
+    if said:
+        print(f"{db}: {'; '.join(said)}", file=sys.stderr)
 
 
 def run(options: argparse.Namespace) -> int:
     """Index, and say what was done; files that could not be read make it a failure."""
+    if not options.paths and not options.rebuild:
+        raise InputError("index: expected files or folders, got none; name some, or --rebuild")
+    if options.db.suffix.lower() in SUFFIXES:
+        raise InputError(
+            f"--db {options.db}: expected the name of a database, got one as a text has; choose "
+            "another, such as notes.db"
+        )
     # Not needed by the other commands.
     from minilm_onnx.index import TextIndex
     from minilm_onnx.indexing import Outcome, index_paths, refuse_missing
+    from minilm_onnx.store import is_there
 
     outcome = Outcome()
     paths = [Path(path) for path in options.paths]
-    if not options.db.exists():
+    if not is_there(options.db):
         for path in paths:
             refuse_missing(path)  # before a database is made for nothing
+    rebuilt: list[int] = []
     with TextIndex(
         options.db,
         load_encoder(options),
         storage=options.storage,
         rebuild_vectors=options.rebuild,
+        done=rebuilt.append,
     ) as index:
+        if options.rebuild:
+            print(
+                f"{options.db}: {counted(sum(rebuilt), 'passage')} embedded again", file=sys.stderr
+            )
         try:
             index_paths(
                 index,
                 paths,
                 text_field=options.field,
                 lines=options.lines,
-                show_progress_bar=sys.stderr.isatty(),
+                show_progress_bar=show_bar(),
                 outcome=outcome,
             )
         finally:
             _say(outcome, options.db)
-        print(f"{options.db}: {len(index)} passages, kept as {index.storage}", file=sys.stderr)
+        count = counted(len(index), "passage")
+        print(f"{options.db}: {count}, kept as {index.storage}", file=sys.stderr)
     if outcome.refused:
         raise MiniLMError(
             f"{options.db}: expected to read all files, got {len(outcome.refused)} that cannot be "

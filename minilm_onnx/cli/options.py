@@ -1,14 +1,17 @@
 """Options that several subcommands share."""
 
 import argparse
+import math
 import sys
 import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.batches import TOKEN_BUDGET
+from minilm_onnx.documents import TABLES, suffix_of
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
 from minilm_onnx.reading import TextFile, read_lines
@@ -37,6 +40,42 @@ def add_command(
         epilog="\n  ".join(["examples:", *examples]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, as all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InputError."""
+        raise InputError(f"arguments: {message}; see {self.prog} --help")
+
+
+def at_least_one(word: str) -> int:
+    """Read a positive number, for argparse."""
+    if not word.isdecimal() or not int(word):
+        raise argparse.ArgumentTypeError(f"expected a whole number of 1 or more, got {word!r}")
+    return int(word)
+
+
+def cosine(word: str) -> float:
+    """Read a cosine, for argparse."""
+    try:
+        value = float(word)
+    except ValueError:
+        value = math.nan
+    if not -1 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"expected a cosine from -1 to 1, got {word!r}")
+    return value
+
+
+def counted(count: int, what: str) -> str:
+    """Give a number with what it counts, such as "1 passage" or "2 passages"."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def printable(text: str) -> str:
+    """Put a file's own words on one line, without what would be a terminal's commands."""
+    return " ".join(word if word.isprintable() else ascii(word)[1:-1] for word in text.split())
 
 
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:
@@ -88,23 +127,44 @@ def show_bar() -> bool:
     return sys.stderr.isatty() and find_spec("tqdm") is not None
 
 
+@dataclass(frozen=True)
+class Lines:
+    """The lines of a file, and the vectors of those that are not blank.
+
+    Attributes:
+        lines: all of them.
+        numbers: of the N that are not blank, counted from 1.
+        texts: N.
+        vectors: (N, H) float32 unit rows.
+    """
+
+    lines: list[str]
+    numbers: list[int]
+    texts: list[str]
+    vectors: Matrix
+
+
 def read_and_embed(
     options: argparse.Namespace, encoder: SentenceEncoder, most: int | None = None
-) -> tuple[list[str], list[str], Matrix]:
+) -> Lines:
     """Read the file and the --field that the options name, and embed its texts.
-
-    Returns:
-        N lines, the text of each, and (N, H) float32 unit rows.
 
     Raises:
         InputError: a line is none, or there are none, or more than `most`.
     """
+    if options.field is not None and suffix_of(options.file) in TABLES:
+        raise InputError(
+            f"{options.file}: expected JSON lines for --field, got a table by its name; index and "
+            "search read tables, this does not"
+        )
     with TextFile(options.file) as source:
-        rows = list(read_lines(source, options.field))
+        read = list(read_lines(source, options.field))
+        rows = [(number, text) for number, (_, text) in enumerate(read, 1) if text.strip()]
         if not rows or (most is not None and len(rows) > most):
             limit = "" if most is None else f", at most {most}"
             raise InputError(
                 f"{source.name}: expected lines of text{limit}, got {len(rows)}; check the file"
             )
-    lines, texts = map(list, zip(*rows, strict=True))
-    return lines, texts, encoder.encode(texts, show_progress_bar=show_bar())
+    texts = [text for _, text in rows]
+    vectors = encoder.encode(texts, show_progress_bar=show_bar())
+    return Lines([line for line, _ in read], [number for number, _ in rows], texts, vectors)

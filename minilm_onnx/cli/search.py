@@ -3,7 +3,10 @@
 import argparse
 import json
 import os
+import shutil
 import sys
+import textwrap
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +15,21 @@ from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
     add_encoder_options,
+    at_least_one,
+    counted,
     load_encoder,
+    printable,
     show_bar,
 )
 from minilm_onnx.errors import InputError, shorten
 
 if TYPE_CHECKING:
     from minilm_onnx.ranking import Result
+
+
+INDENT = " " * 8
+# Of a passage, on a terminal.
+MOST_LINES = 5
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -44,7 +55,11 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--db", type=Path, metavar="FILE", help="a database made by index")
     parser.add_argument(
-        "--top", type=int, default=5, metavar="N", help="passages to give; default: 5"
+        "--top",
+        type=at_least_one,
+        default=5,
+        metavar="N",
+        help="passages to give, at most 4096; default: 5",
     )
     parser.add_argument(
         "--hybrid",
@@ -53,11 +68,16 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--source",
+        action="append",
         metavar="PATTERN",
-        help="only of sources that fit, such as 'notes/*.md'; * is any text",
+        help="only of sources, or in folders, that fit, such as 'notes/*.md', in quotes; * is any "
+        "text; may be given more than once",
     )
     parser.add_argument(
-        "--field", metavar="NAME", help='of a file\'s rows, the field to search; default: "text"'
+        "--field",
+        metavar="NAME",
+        help='of a file\'s rows, the field to search; default: "text"; lines of text are read as '
+        "JSON then",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON array")
     add_encoder_options(parser)
@@ -71,9 +91,9 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps([asdict(result) for result in found], indent=2))
     else:
         for result in found:
-            print(_shown(result))
+            print(_show(result))
     if not found:
-        where = f" in sources that fit {options.source!r}" if options.source else ""
+        where = f" in sources that fit {' or '.join(options.source)}" if options.source else ""
         print(f"no results: there are no passages{where}", file=sys.stderr)
         return 1
     return 0
@@ -82,6 +102,7 @@ def run(options: argparse.Namespace) -> int:
 def _in_database(options: argparse.Namespace) -> "list[Result]":
     if options.field is not None:
         raise InputError("--field: expected a file to search, got --db; leave it out")
+    _refuse_files(options.words)
     # Not needed by the other commands.
     from minilm_onnx.index import TextIndex
 
@@ -99,11 +120,16 @@ def _in_file(options: argparse.Namespace) -> "list[Result]":
         if getattr(options, name):
             raise InputError(f"--{name}: expected a database, got a file; make one with index")
     file, *words = options.words
+    if file != "-" and not _is_file(file):
+        raise InputError(
+            f"search: expected a file and a question, or --db FILE and a question, got "
+            f"{shorten(file)!r}, which is no file; a folder is to be indexed first"
+        )
     if not words:
         raise InputError(
-            "search: expected a file and a question, or --db FILE and a question, got only "
-            f"{shorten(file)!r}; name what to search"
+            f"search: expected a question after the file {shorten(file)!r}, got none; ask something"
         )
+    _refuse_files(words)
     from minilm_onnx.filesearch import search_file
 
     encoder = load_encoder(options)
@@ -112,14 +138,31 @@ def _in_file(options: argparse.Namespace) -> "list[Result]":
     )
     if cut:
         print(
-            f"{cut} texts were cut at {encoder.max_seq_length} tokens; index splits them instead",
+            f"{counted(cut, 'text')} cut at {encoder.max_seq_length} tokens; index splits them "
+            "instead",
             file=sys.stderr,
         )
     return results
 
 
-def _shown(result: "Result") -> str:
-    """Put a result in two lines."""
+def _refuse_files(words: Sequence[str]) -> None:
+    """Raise InputError if a question begins with what is the name of a file."""
+    if "." in words[0] and _is_file(words[0]):
+        raise InputError(
+            f"search: expected a question, got the file {shorten(words[0])!r}; leave it out, name "
+            "it with --source, or put it and the question in quotes"
+        )
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # too long, or with a NUL
+        return False
+
+
+def _show(result: "Result") -> str:
+    """Put a result in lines: as many as it needs, or a few as wide as the terminal."""
     source = result.source
     if source.startswith("/"):
         near = os.path.relpath(source)
@@ -127,5 +170,18 @@ def _shown(result: "Result") -> str:
     lines = f"{result.first_line}"
     if result.last_line > result.first_line:
         lines += f"-{result.last_line}"
-    above = f"  {result.headings}" if result.headings else ""
-    return f"{result.score:.4f}  {source}:{lines}{above}\n        {' '.join(result.text.split())}"
+    text = printable(result.text)
+    if sys.stdout.isatty():
+        width = max(40, shutil.get_terminal_size().columns)
+        text = textwrap.fill(
+            text,
+            width,
+            subsequent_indent=INDENT,
+            initial_indent=INDENT,
+            max_lines=MOST_LINES,
+            placeholder=" ...",
+        )
+    else:
+        text = INDENT + text
+    place = "  ".join(printable(part) for part in (f"{source}:{lines}", result.headings) if part)
+    return f"{result.score:.4f}  {place}\n{text}"

@@ -9,6 +9,7 @@ from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
     add_encoder_options,
+    counted,
     load_encoder,
     read_and_embed,
 )
@@ -71,8 +72,9 @@ def _draw(options: argparse.Namespace) -> int:
         )
     check_suffix(options.heatmap)
     encoder = load_encoder(options)
-    _, texts, vectors = read_and_embed(options, encoder, most=MOST_TEXTS)
-    with whole_file(options.heatmap) as file:
-        draw(file, options.heatmap.suffix.lower(), texts, encoder.similarity(vectors, vectors))
-    print(f"{len(texts)} texts to {options.heatmap}", file=sys.stderr)
+    read = read_and_embed(options, encoder, most=MOST_TEXTS)
+    cosines = encoder.similarity(read.vectors, read.vectors)
+    with whole_file(options.heatmap, "--heatmap") as file:
+        draw(file, options.heatmap.suffix.lower(), read.texts, cosines)
+    print(f"{counted(len(read.texts), 'text')} to {options.heatmap}", file=sys.stderr)
     return 0

@@ -105,17 +105,18 @@ def open_output(path: Path | None, kind: str, dimension: int) -> Iterator[Output
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, option: str = "--out") -> Iterator[BinaryIO]:
     """Open a file that takes its name only when the block ends well.
 
     Args:
         path: the file to make or replace.
+        option: that named it, for errors.
 
     Raises:
         InputError: there can be no such file.
         MiniLMError: writing failed on the way, as on a full disk.
     """
-    with writable(path) as target:
+    with writable(path, option=option) as target:
         handle, name = tempfile.mkstemp(prefix=f".{target.name[:32]}.", dir=target.parent)
         temporary = Path(name)
         try:
@@ -127,12 +128,15 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writable(path: Path, left: str = "nothing was left there") -> Iterator[Path]:
+def writable(
+    path: Path, left: str = "nothing was left there", option: str = "--out"
+) -> Iterator[Path]:
     """Give where a file's bytes go, and say what is wrong if they cannot.
 
     Args:
         path: the file to make or replace.
         left: what becomes of them when writing fails on the way.
+        option: that named it, for errors.
 
     Raises:
         InputError: there can be no such file.
@@ -148,19 +152,19 @@ def writable(path: Path, left: str = "nothing was left there") -> Iterator[Path]
     except (OSError, RuntimeError, ValueError) as error:  # also a circle of links; a NUL
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
         raise (MiniLMError if full else InputError)(
-            f"--out {path}: expected a writable place, got {getattr(error, 'strerror', error)}; "
+            f"{option} {path}: expected a writable place, got {getattr(error, 'strerror', error)}; "
             "choose another"
         ) from error
     if not regular:
         raise InputError(
-            f"--out {path}: expected a regular file, got something else; "
+            f"{option} {path}: expected a regular file, got something else; "
             "name a file, or leave --out away for stdout"
         )
     try:
         yield target
     except OSError as error:
         raise MiniLMError(
-            f"--out {path}: expected to write on, got {error.strerror}; free some space: {left}"
+            f"{option} {path}: expected to write on, got {error.strerror}; free some space: {left}"
         ) from error
 
 

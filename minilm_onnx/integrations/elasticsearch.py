@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NEEDED = "pip install 'minilm-onnx[elasticsearch]'"
 # Of which the nearest are taken, for each result and at least.
 CANDIDATES, LEAST_CANDIDATES = 10, 100
+MOST = 10_000  # that it takes
 
 
 def mapping(fingerprint: str, dimension: int) -> dict[str, Any]:
@@ -89,8 +90,16 @@ def copy_passages(index: TextIndex, client: "Elasticsearch", name: str = "passag
         raise InputError(
             f"elasticsearch: expected its client, which is not installed; {NEEDED}"
         ) from error
-    if client.indices.exists(index=name) and not client.indices.exists_alias(name=name):
-        raise InputError(f"{name}: expected an alias or none, got an index; choose another name")
+    before: list[str] = []
+    if client.indices.exists(index=name):
+        if not client.indices.exists_alias(name=name):
+            raise InputError(f"{name}: expected an alias or none, got an index; choose another")
+        found = client.indices.get_mapping(index=name).body
+        if not all("minilm_onnx" in one["mappings"].get("_meta", {}) for one in found.values()):
+            raise InputError(
+                f"{name}: expected an alias of minilm-onnx, got another's; choose another name"
+            )
+        before = list(found)
     fresh = f"{name}-{time.time_ns()}"
     mappings = mapping(index.encoder.fingerprint, index.encoder.dimension)
     client.indices.create(index=fresh, mappings=mappings)
@@ -103,11 +112,6 @@ def copy_passages(index: TextIndex, client: "Elasticsearch", name: str = "passag
                 f"the first: {errors[0]}; what was there before is still there"  # type: ignore[index]
             )
         client.indices.refresh(index=fresh)
-        before = (
-            client.indices.get_alias(name=name).body
-            if client.indices.exists_alias(name=name)
-            else {}
-        )
         swap: list[dict[str, Any]] = [{"add": {"index": fresh, "alias": name}}]
         swap += [{"remove_index": {"index": old}} for old in before]
         client.indices.update_aliases(actions=swap)
@@ -138,7 +142,7 @@ def search_passages(
         InputError: the passages are another encoder's, or nobody's.
         elasticsearch.ApiError, elasticsearch.TransportError: what the client says.
     """
-    top_k = check_positive("top_k", top_k)
+    top_k = check_positive("top_k", top_k, MOST)
     for found in client.indices.get_mapping(index=name).body.values():
         encoder.check_fingerprint(found["mappings"].get("_meta", {}).get("minilm_onnx", "none"))
     answer = client.search(
@@ -147,7 +151,7 @@ def search_passages(
             "field": "embedding",
             "query_vector": encoder.encode_query(query).tolist(),
             "k": top_k,
-            "num_candidates": max(LEAST_CANDIDATES, CANDIDATES * top_k),
+            "num_candidates": min(MOST, max(LEAST_CANDIDATES, CANDIDATES * top_k)),
         },
         size=top_k,
         source_excludes=["embedding"],

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 NEEDED = "pip install 'minilm-onnx[postgres]'"
 # Unquoted identifiers of PostgreSQL, short enough for the names of their indexes.
+# The most that an HNSW index looks at.
+MOST = 1000
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,50}")
 
 
@@ -31,8 +33,8 @@ def copy_passages(
 
     Args:
         index: where from.
-        connection: to a database in which the extension may be created, or is. What it is in the
-            middle of is committed with the copy.
+        connection: to a database in which the extension may be created, or is. In a transaction
+            the copy is a part of it, to be committed by you.
         table: its name; made where there is none.
 
     Returns:
@@ -97,13 +99,13 @@ def search_passages(
 ) -> list[Result]:
     """Find the passages of a table that are nearest to a query in meaning.
 
-    The HNSW index finds most of the nearest, not all: raise hnsw.ef_search for more.
+    The HNSW index finds most of the nearest, not all.
 
     Args:
         encoder: the one that made the vectors, or its like.
         connection: to the database.
         query: a question, or any text.
-        top_k: passages to give.
+        top_k: passages to give, at most 1,000.
         table: see `copy_passages`.
 
     Raises:
@@ -112,7 +114,7 @@ def search_passages(
     """
     register_vector, sql = _packages()
     name = _named(sql, table)
-    top_k = check_positive("top_k", top_k)
+    top_k = check_positive("top_k", top_k, MOST)
     vector = encoder.encode_query(query)
     with connection.transaction():
         found = _comment(connection, table)
@@ -120,6 +122,9 @@ def search_passages(
             raise InputError(f"{table}: expected a table of minilm-onnx, got none; copy_passages")
         encoder.check_fingerprint(found.removeprefix("minilm-onnx "))
         register_vector(connection)
+        # What the index looks at; by default it finds no more than 40.
+        least = sql.Literal(max(40, top_k))
+        connection.execute(sql.SQL("SET LOCAL hnsw.ef_search = {}").format(least))
         rows = connection.execute(
             sql.SQL(
                 "SELECT 1 - (embedding <=> %(vector)s), source, first_line, last_line, headings, "
