@@ -3,7 +3,7 @@
 import json
 import os
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +22,8 @@ from minilm_onnx.index import Change, TextIndex
 from minilm_onnx.progress import progress_bar
 from minilm_onnx.store import is_there
 
-# Sources that are removed in one transaction, which others wait for.
-REMOVED = 500
+# Passages that are removed in one transaction, which other writers wait for: a second's work.
+REMOVED = 3000
 
 
 @dataclass
@@ -136,9 +136,9 @@ def index_paths(
                     raise
                 outcome.refused[name] = error
             part.finish()
-    for first in range(0, len(gone), REMOVED):
-        index.delete(*gone[first : first + REMOVED])
-        outcome.removed += gone[first : first + REMOVED]
+    for some in _by_passages(gone, index.sources() if gone else {}):
+        index.delete(*some)
+        outcome.removed += some
     left = [name for path in given for name in _below(source_of(path), index.unfinished())]
     if left := [name for name in left if name not in sources]:
         index.delete(*left)
@@ -169,6 +169,20 @@ def refuse_missing(path: Path) -> None:
     """Raise InputError if a path leads nowhere."""
     if not is_there(path):
         raise InputError(f"{path}: expected a file or a folder, got none; check the path")
+
+
+def _by_passages(names: Sequence[str], sizes: dict[str, int]) -> Iterator[list[str]]:
+    """Give some sources at a time, by the passages that they have."""
+    some: list[str] = []
+    held = 0
+    for name in names:
+        some.append(name)
+        held += 1 + sizes.get(name, 0)
+        if held >= REMOVED:
+            yield some
+            some, held = [], 0
+    if some:
+        yield some
 
 
 class _Part:
