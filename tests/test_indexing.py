@@ -323,6 +323,14 @@ def test_a_text_is_searched_without_the_packages_of_an_index(folder: Path) -> No
         assert words in result.stdout + result.stderr
 
 
+RUN = """
+import signal, sys
+from minilm_onnx.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_run_that_is_stopped_goes_on_where_it_was(
     folder: Path, db: Path, encoder: SentenceEncoder, number: int
@@ -330,8 +338,11 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     for name in range(60):
         text = "\n\n".join(f"Part {n} of text {name}. " + "And so on. " * 40 for n in range(4))
         (folder / f"{name:03}.txt").write_text(text)
-    command = [sys.executable, "-m", "minilm_onnx", "index", str(folder), "--db", str(db)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, "index", str(folder), "--db", str(db)],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while process.poll() is None and not (db.exists() and _sources(db) > 5):
         time.sleep(0.02)  # until it is at it
     process.send_signal(number)
