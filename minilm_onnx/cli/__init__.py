@@ -21,6 +21,7 @@ from minilm_onnx.cli import (
     index,
     info,
     search,
+    serve,
     similarity,
     verify,
 )
@@ -28,7 +29,19 @@ from minilm_onnx.cli.embed import STDOUT
 from minilm_onnx.cli.options import Parser, printable
 from minilm_onnx.errors import InputError, MiniLMError, shorten
 
-COMMANDS = (embed, similarity, index, search, dedupe, cluster, info, verify, bench, completion)
+COMMANDS = (
+    embed,
+    similarity,
+    index,
+    search,
+    dedupe,
+    cluster,
+    serve,
+    info,
+    verify,
+    bench,
+    completion,
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

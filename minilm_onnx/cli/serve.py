@@ -1,0 +1,142 @@
+"""minilm-onnx serve: the encoder behind HTTP, in the protocols that clients already speak."""
+
+import argparse
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from minilm_onnx.cli.options import (
+    Subparsers,
+    add_command,
+    add_encoder_options,
+    at_least_one,
+    load_encoder,
+)
+from minilm_onnx.errors import InputError, MiniLMError
+
+KEYS = "MINILM_ONNX_API_KEYS"
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = add_command(
+        subparsers,
+        "serve",
+        summary="a server that clients of OpenAI, Ollama and TEI can use",
+        description="Answer embedding requests of OpenAI's, Ollama's and Text Embeddings "
+        "Inference's protocols over HTTP. Only this machine can reach it unless --host says "
+        "otherwise. SIGINT and SIGTERM end it once what it accepted is answered.",
+        examples=(
+            "minilm-onnx serve",
+            "minilm-onnx serve --port 11434 --name nomic-embed-text",
+            "minilm-onnx serve --host 0.0.0.0 --api-keys keys.txt --max-requests 256",
+            "minilm-onnx serve --unix-socket /run/minilm.sock",
+        ),
+    )
+    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080, metavar="N", help="default: 8080")
+    parser.add_argument(
+        "--unix-socket", metavar="FILE", help="listen there instead of on an address"
+    )
+    parser.add_argument(
+        "--name",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name that requests may call the model by; may be given more than once",
+    )
+    parser.add_argument(
+        "--api-keys",
+        type=Path,
+        metavar="FILE",
+        help=f"one key a line, of which requests must bring one; default: those of {KEYS}, with "
+        "commas between, if it is set",
+    )
+    parser.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="let web pages of this origin ask; may be given more than once",
+    )
+    parser.add_argument(
+        "--max-requests",
+        type=at_least_one,
+        metavar="N",
+        help="requests that may be here at a time; others get 429 at once; default: 1024",
+    )
+    parser.add_argument(
+        "--deadline",
+        type=float,
+        metavar="SECONDS",
+        help="give up a request that still waits after so long; default: 60",
+    )
+    parser.add_argument(
+        "--log-requests",
+        action="store_true",
+        help="a line of JSON on stderr for every request, without its texts",
+    )
+    add_encoder_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until a signal comes."""
+    try:
+        import uvicorn
+
+        from minilm_onnx.server import Settings, create_app
+        from minilm_onnx.server.logs import log_requests
+    except ImportError as error:
+        raise InputError(
+            f"serve: expected the packages of a server, got {error}; "
+            "pip install 'minilm-onnx[server]'"
+        ) from error
+    given = {"max_requests": options.max_requests, "deadline_s": options.deadline}
+    settings = Settings(
+        names=tuple(options.name),
+        api_keys=_keys(options.api_keys),
+        allow_origins=tuple(options.allow_origin),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+    app = create_app(load_encoder(options), settings)
+    place = (
+        {"uds": options.unix_socket}
+        if options.unix_socket
+        else {
+            "host": options.host,
+            "port": options.port,
+        }
+    )
+    if options.log_requests:
+        log_requests()
+    server = uvicorn.Server(uvicorn.Config(app, **place, log_level="warning", access_log=False))
+    where = options.unix_socket or f"http://{options.host}:{options.port}"
+    print(f"serving on {where}; Ctrl-C ends it", file=sys.stderr, flush=True)
+    # SystemExit is uvicorn's for an address that it cannot have, of which it has said why.
+    with suppress(KeyboardInterrupt, SystemExit):  # the former comes when all is answered
+        server.run()
+    if not server.started:
+        raise MiniLMError(
+            f"serve: expected to listen on {where}, got no such address; choose another"
+        )
+    return 0
+
+
+def _keys(path: Path | None) -> tuple[str, ...]:
+    """Read the keys, which are never shown."""
+    if path is None:
+        words = os.environ.get(KEYS, "").split(",")
+    else:
+        try:
+            words = path.read_text("utf-8").splitlines()
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"--api-keys {path}: expected a readable file of keys, got "
+                f"{getattr(error, 'strerror', None) or 'other bytes'}; check the path"
+            ) from error
+    keys = tuple(word.strip() for word in words if word.strip())
+    if path is not None and not keys:
+        raise InputError(f"--api-keys {path}: expected a key a line, got none")
+    return keys

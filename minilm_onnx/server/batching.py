@@ -1,0 +1,317 @@
+"""Requests that arrive together share runs; none waits for company, and none for a long one.
+
+Texts are taken from the waiting requests in turns, up to a budget of tokens, and run by the encoder
+on a thread of its own. A text's vector does not depend on the texts beside it, so sharing changes
+nothing but the time.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minilm_onnx.arrays import FloatArray, Matrix
+from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.errors import MiniLMError
+from minilm_onnx.tokens import TextReport, TokenizedTexts
+
+# Tokens run together: some tenths of a second on two cores, after which others have their turn.
+BUDGET = 2048
+# Characters that are tokenised on the event loop's own thread: less than a millisecond.
+AT_ONCE = 4096
+
+
+class OverloadedError(MiniLMError):
+    """Too much is waiting.
+
+    Attributes:
+        retry_after: seconds after which there may be room.
+    """
+
+    def __init__(self, retry_after: int) -> None:
+        """Say when to come back."""
+        super().__init__(
+            f"server: expected room in the queue, got none; try again in {retry_after} s"
+        )
+        self.retry_after = retry_after
+
+
+class DeadlineError(MiniLMError):
+    """A request waited longer than it may."""
+
+    def __init__(self, seconds: float) -> None:
+        """Say how long that was."""
+        super().__init__(
+            f"server: expected to begin within {seconds:g} s, got no turn; try again later"
+        )
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """What became of a request's texts.
+
+    Attributes:
+        vectors: (N, H) float32 unit rows.
+        reports: what the model saw of each text.
+        queue_s: seconds until its first text was taken.
+        inference_s: seconds from then to the last vector.
+        tokenization_s: seconds for the tokens.
+    """
+
+    vectors: Matrix
+    reports: list[TextReport]
+    queue_s: float
+    inference_s: float
+    tokenization_s: float
+
+
+@dataclass(eq=False)
+class Job:
+    """A request's texts, on their way.
+
+    Attributes:
+        tokens: of its texts, one row each.
+        vectors: (N, H) float32, to be filled.
+        done: set when they are.
+        arrived: when it came.
+        taken: texts that were given to a run.
+        ready: texts whose vectors are there.
+        started: when its first text was taken.
+    """
+
+    tokens: TokenizedTexts
+    vectors: Matrix
+    done: "asyncio.Future[None]"
+    arrived: float
+    taken: int = 0
+    ready: int = 0
+    started: float = 0.0
+
+    @property
+    def left(self) -> int:
+        """Tokens that wait."""
+        return sum(map(len, self.tokens.ids[self.taken :]))
+
+
+@dataclass
+class Gauges:
+    """What can be seen of the queue.
+
+    Attributes:
+        batch_texts: called with the texts of each run.
+        batch_tokens: called with its tokens.
+    """
+
+    batch_texts: Callable[[int], object] = field(default=lambda count: None)
+    batch_tokens: Callable[[int], object] = field(default=lambda count: None)
+
+
+class Batcher:
+    """Embeds texts for many at a time; of one event loop."""
+
+    def __init__(
+        self,
+        encoder: SentenceEncoder,
+        *,
+        max_requests: int,
+        max_tokens: int,
+        deadline_s: float,
+        gauges: Gauges | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            encoder: makes the vectors.
+            max_requests: see `Settings`, as for the others.
+            max_tokens: likewise.
+            deadline_s: likewise.
+            gauges: told of every run.
+        """
+        self.encoder = encoder
+        self._max_requests, self._max_tokens = max_requests, max_tokens
+        self._deadline_s = deadline_s
+        self._gauges = gauges or Gauges()
+        self._jobs: deque[Job] = deque()
+        self._waiting_tokens = 0
+        self._tokenizing = 0
+        self._seconds_per_token = 1e-4  # corrected by every run
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="minilm-onnx-server")
+        self._worker: asyncio.Task[None] | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Requests that are here."""
+        return len(self._jobs) + self._tokenizing
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Tokens that no run has taken yet."""
+        return self._waiting_tokens
+
+    async def tokenize(self, texts: Sequence[str]) -> TokenizedTexts:
+        """Turn texts into tokens, without keeping others waiting.
+
+        Raises:
+            InputError: a text is none.
+            OverloadedError: too many requests are here.
+        """
+        if self.waiting >= self._max_requests:
+            raise OverloadedError(self._retry_after())
+        if sum(map(len, texts)) <= AT_ONCE:
+            return self.encoder.tokenize_texts(texts)
+        self._tokenizing += 1
+        try:
+            return await asyncio.to_thread(self.encoder.tokenize_texts, texts)
+        finally:
+            self._tokenizing -= 1
+
+    async def embed(self, texts: Sequence[str]) -> Embedded:
+        """Embed texts; see `embed_tokens` and `tokenize`."""
+        start = time.monotonic()
+        tokens = await self.tokenize(texts)
+        return await self.embed_tokens(tokens, time.monotonic() - start)
+
+    async def embed_tokens(self, tokens: TokenizedTexts, tokenization_s: float) -> Embedded:
+        """Embed tokenised texts, together with what else is waiting.
+
+        A call that is cancelled gives up its place; what was not begun is not computed.
+
+        Raises:
+            OverloadedError: too much is waiting.
+            DeadlineError: no turn came in time.
+            SessionError: onnxruntime failed.
+        """
+        count = sum(map(len, tokens.ids))
+        if self.waiting >= self._max_requests or (
+            self._jobs and self._waiting_tokens + count > self._max_tokens
+        ):
+            raise OverloadedError(self._retry_after())
+        if not tokens.ids:
+            nothing: Matrix = np.empty((0, self.encoder.dimension), dtype=np.float32)
+            return Embedded(nothing, [], 0.0, 0.0, tokenization_s)
+        loop = asyncio.get_running_loop()
+        shape = (len(tokens.ids), self.encoder.dimension)
+        job = Job(tokens, np.empty(shape, dtype=np.float32), loop.create_future(), time.monotonic())
+        self._jobs.append(job)
+        self._waiting_tokens += count
+        if self._worker is None or self._worker.done():
+            self._worker = loop.create_task(self._work())
+        try:
+            await job.done
+        finally:
+            self._forget(job)
+        ended = time.monotonic()
+        return Embedded(
+            job.vectors,
+            tokens.reports,
+            job.started - job.arrived,
+            ended - job.started,
+            tokenization_s,
+        )
+
+    async def token_vectors(self, texts: Sequence[str]) -> list[FloatArray]:
+        """Give the last hidden state of every token, (T, H) float32 a text; between other runs.
+
+        Raises:
+            OverloadedError: too much is waiting.
+        """
+        if self.waiting >= self._max_requests:
+            raise OverloadedError(self._retry_after())
+        self._tokenizing += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._executor,
+                lambda: self.encoder.encode(texts, output_value="token_embeddings"),
+            )
+        finally:
+            self._tokenizing -= 1
+
+    async def close(self) -> None:
+        """Finish what was accepted, then end the thread."""
+        if self._worker is not None:
+            await asyncio.gather(self._worker, return_exceptions=True)
+        self._executor.shutdown()
+
+    async def _work(self) -> None:
+        """Run until nothing is waiting."""
+        loop = asyncio.get_running_loop()
+        while self._jobs:
+            self._drop_late()
+            picks = self._pick()
+            if not picks:
+                return
+            ids = [job.tokens.ids[place] for job, place in picks]
+            reports = [job.tokens.reports[place] for job, place in picks]
+            together = TokenizedTexts(ids, [1] * len(ids), reports)
+            count = sum(map(len, ids))
+            self._gauges.batch_texts(len(ids))
+            self._gauges.batch_tokens(count)
+            start = time.monotonic()
+            try:
+                vectors = await loop.run_in_executor(
+                    self._executor, self.encoder.embed_tokens, together
+                )
+            except BaseException as error:
+                for job in {job for job, _ in picks}:
+                    if not job.done.done():
+                        job.done.set_exception(error)
+                    self._forget(job)
+                if not isinstance(error, Exception):
+                    raise
+                continue
+            spent = (time.monotonic() - start) / max(1, count)
+            self._seconds_per_token += 0.2 * (spent - self._seconds_per_token)
+            for (job, place), vector in zip(picks, vectors, strict=True):
+                job.vectors[place] = vector
+                job.ready += 1
+                if job.ready == len(job.tokens.ids) and not job.done.done():
+                    job.done.set_result(None)
+                    self._forget(job)
+
+    def _pick(self) -> list[tuple[Job, int]]:
+        """Take texts from the waiting requests, each in turn, for as long as the budget lasts."""
+        picks: list[tuple[Job, int]] = []
+        budget = BUDGET
+        waiting = deque(job for job in self._jobs if job.taken < len(job.tokens.ids))
+        while waiting and budget > 0:
+            job = waiting.popleft()
+            share = budget // (len(waiting) + 1)
+            now = time.monotonic()
+            job.started = job.started or now
+            while job.taken < len(job.tokens.ids):
+                length = len(job.tokens.ids[job.taken])
+                picks.append((job, job.taken))
+                job.taken += 1
+                budget -= length
+                share -= length
+                self._waiting_tokens -= length
+                if share <= 0:
+                    break
+        # Who had a turn goes behind who had none.
+        turns = {id(job) for job, _ in picks}
+        self._jobs = deque(
+            [job for job in self._jobs if id(job) not in turns]
+            + [job for job in self._jobs if id(job) in turns]
+        )
+        return picks
+
+    def _drop_late(self) -> None:
+        now = time.monotonic()
+        for job in list(self._jobs):
+            if not job.started and now - job.arrived > self._deadline_s:
+                if not job.done.done():
+                    job.done.set_exception(DeadlineError(self._deadline_s))
+                self._forget(job)
+
+    def _forget(self, job: Job) -> None:
+        if job in self._jobs:
+            self._jobs.remove(job)
+            self._waiting_tokens -= job.left
+            job.taken = len(job.tokens.ids)
+
+    def _retry_after(self) -> int:
+        return max(1, round(self._waiting_tokens * self._seconds_per_token))

@@ -1,0 +1,161 @@
+"""Ollama's API, as far as it is about embeddings."""
+
+import hashlib
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+import minilm_onnx
+from minilm_onnx.server.exchange import (
+    RequestError,
+    Service,
+    answered,
+    as_json,
+    dimensions_of,
+    optional,
+    read_body,
+    texts_of,
+)
+from minilm_onnx.vectors import truncate_embeddings
+
+# Of the model's files; they have no date of their own.
+MODIFIED = "2024-01-01T00:00:00Z"
+
+
+async def root(request: Request, service: Service) -> Response:
+    """GET or HEAD /."""
+    return PlainTextResponse("Ollama is running")
+
+
+async def version(request: Request, service: Service) -> Response:
+    """GET /api/version."""
+    return as_json({"version": minilm_onnx.__version__})
+
+
+async def embed(request: Request, service: Service) -> Response:
+    """POST /api/embed."""
+    body = await read_body(request, service.settings)
+    name = _known(body, service)
+    wanted = dimensions_of(body, service.encoder)
+    truncate = optional(body, "truncate", bool)
+    given = body.get("input")
+    if given is None or given == "" or given == []:
+        texts: list[str] = []
+    else:
+        try:
+            texts = texts_of(given, "input", service.settings)
+        except RequestError as error:
+            if error.kind == "validation":
+                raise RequestError(400, "validation", "invalid input type", "input") from error
+            raise
+    if truncate is False:
+        tokens = await service.batcher.tokenize(texts)
+        if tokens.cut:
+            raise RequestError(
+                400, "validation", "the input length exceeds the context length", "input"
+            )
+    found = await answered(request, service.batcher.embed(texts))
+    vectors = found.vectors
+    if wanted is not None:
+        vectors = truncate_embeddings(vectors, wanted, normalize=True)
+    total = found.tokenization_s + found.queue_s + found.inference_s
+    return as_json(
+        {
+            "model": name,
+            "embeddings": list(vectors),
+            "total_duration": round(total * 1e9),
+            "load_duration": 0,
+            "prompt_eval_count": sum(report.kept for report in found.reports),
+        },
+        headers=service.headers(found),
+    )
+
+
+async def embeddings(request: Request, service: Service) -> Response:
+    """POST /api/embeddings, the older form."""
+    body = await read_body(request, service.settings)
+    _known(body, service)
+    prompt = optional(body, "prompt", str) or ""
+    if not prompt:
+        return as_json({"embedding": []})
+    found = await answered(request, service.batcher.embed([prompt]))
+    return as_json({"embedding": found.vectors[0]}, headers=service.headers(found))
+
+
+async def tags(request: Request, service: Service) -> Response:
+    """GET /api/tags."""
+    return as_json({"models": [_model(name, service) for name in _tagged(service)]})
+
+
+async def running(request: Request, service: Service) -> Response:
+    """GET /api/ps."""
+    kept = {"expires_at": "0001-01-01T00:00:00Z", "size_vram": 0}
+    return as_json({"models": [_model(name, service) | kept for name in _tagged(service)[:1]]})
+
+
+async def show(request: Request, service: Service) -> Response:
+    """POST /api/show."""
+    body = await read_body(request, service.settings)
+    name = _known(body, service)
+    encoder = service.encoder
+    return as_json(
+        {
+            "license": encoder.manifest.license if encoder.manifest else "",
+            "modelfile": "",
+            "parameters": "",
+            "template": "{{ .Prompt }}",
+            "details": _model(name, service)["details"],
+            "model_info": {
+                "general.architecture": "bert",
+                "general.parameter_count": 22_713_216,
+                "bert.context_length": encoder.max_seq_length,
+                "bert.embedding_length": encoder.dimension,
+                "bert.pooling_type": 1,
+            },
+            "capabilities": ["embedding"],
+            "modified_at": MODIFIED,
+        }
+    )
+
+
+def failed(status: int, kind: str, message: str, field: str | None) -> dict[str, Any]:
+    """Give an error in this protocol's form."""
+    return {"error": message}
+
+
+def _known(body: dict[str, Any], service: Service) -> str:
+    name = body.get("model", body.get("name"))
+    if not isinstance(name, str) or not name:
+        raise RequestError(400, "validation", "model is required", "model")
+    if name not in service.settings.all_names and f"{name}:latest" not in _tagged(service):
+        raise RequestError(404, "model", f"model '{name}' not found", "model")
+    return name
+
+
+def _tagged(service: Service) -> list[str]:
+    """Names as Ollama has them, with a tag."""
+    names = dict.fromkeys(
+        name if ":" in name else f"{name}:latest" for name in service.settings.all_names
+    )
+    return list(names)
+
+
+def _model(name: str, service: Service) -> dict[str, Any]:
+    manifest = service.encoder.manifest
+    files = [path for path in service.encoder.folder.iterdir() if path.is_file()]
+    return {
+        "name": name,
+        "model": name,
+        "modified_at": MODIFIED,
+        "size": sum(path.stat().st_size for path in files),
+        "digest": hashlib.sha256(service.encoder.fingerprint.encode()).hexdigest(),
+        "details": {
+            "parent_model": "",
+            "format": "onnx",
+            "family": "bert",
+            "families": ["bert"],
+            "parameter_size": "23M",
+            "quantization_level": manifest.precision if manifest else "unknown",
+        },
+    }

@@ -1,0 +1,123 @@
+"""OpenAI's /v1/embeddings and /v1/models."""
+
+import base64
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from minilm_onnx.arrays import Matrix
+from minilm_onnx.server.exchange import (
+    RequestError,
+    Service,
+    answered,
+    as_json,
+    dimensions_of,
+    optional,
+    read_body,
+    texts_of,
+)
+from minilm_onnx.vectors import truncate_embeddings
+
+REQUEST, SERVER = "invalid_request_error", "server_error"
+KINDS = {429: "rate_limit_error"}
+CODES = {"key": "invalid_api_key", "model": "model_not_found", "overloaded": "rate_limit_exceeded"}
+
+
+async def embeddings(request: Request, service: Service) -> Response:
+    """POST /v1/embeddings."""
+    body = await read_body(request, service.settings)
+    model = body.get("model")
+    if not isinstance(model, str):
+        raise RequestError(400, "validation", "model: expected a name, got none", "model")
+    if model not in service.settings.all_names:
+        raise RequestError(
+            404,
+            "model",
+            f"The model '{model}' does not exist here; use all-MiniLM-L6-v2",
+            "model",
+        )
+    form = optional(body, "encoding_format", str) or "float"
+    if form not in ("float", "base64"):
+        raise RequestError(
+            400,
+            "validation",
+            f"encoding_format: expected float or base64, got {form!r}",
+            "encoding_format",
+        )
+    wanted = dimensions_of(body, service.encoder)
+    given = body.get("input")
+    _refuse_tokens(given)
+    texts = texts_of(given, "input", service.settings)
+    if not texts or "" in texts:
+        raise RequestError(
+            400, "empty", "input: expected texts that are not empty, got an empty one", "input"
+        )
+    found = await answered(request, service.batcher.embed(texts))
+    vectors = found.vectors
+    if wanted is not None:
+        vectors = truncate_embeddings(vectors, wanted, normalize=True)
+    count = sum(report.kept for report in found.reports)
+    return as_json(
+        {
+            "object": "list",
+            "data": [
+                {"object": "embedding", "index": place, "embedding": embedding}
+                for place, embedding in enumerate(_encoded(vectors, form))
+            ],
+            "model": model,
+            "usage": {"prompt_tokens": count, "total_tokens": count},
+        },
+        headers=service.headers(found),
+    )
+
+
+async def models(request: Request, service: Service) -> Response:
+    """GET /v1/models."""
+    return as_json(
+        {"object": "list", "data": [_model(name) for name in service.settings.all_names]}
+    )
+
+
+async def model(request: Request, service: Service) -> Response:
+    """GET /v1/models/NAME."""
+    name = request.path_params["name"]
+    if name not in service.settings.all_names:
+        raise RequestError(404, "model", f"The model '{name}' does not exist here", "model")
+    return as_json(_model(name))
+
+
+def failed(status: int, kind: str, message: str, field: str | None) -> dict[str, Any]:
+    """Give an error in this protocol's form."""
+    return {
+        "error": {
+            "message": message,
+            "type": KINDS.get(status, SERVER if status >= 500 else REQUEST),
+            "param": field,
+            "code": CODES.get(kind),
+        }
+    }
+
+
+def _model(name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": 0, "owned_by": "sentence-transformers"}
+
+
+def _encoded(vectors: Matrix, form: str) -> list[Any]:
+    if form == "float":
+        return list(vectors)
+    return [base64.b64encode(row.astype("<f4").tobytes()).decode() for row in vectors]
+
+
+def _refuse_tokens(given: object) -> None:
+    first = given[0] if isinstance(given, list) and given else None
+    inner = first[0] if isinstance(first, list) and first else first
+    if isinstance(inner, int) and not isinstance(inner, bool):
+        raise RequestError(
+            400,
+            "validation",
+            "input: expected texts, got token ids: they are of another model's vocabulary, which "
+            "this one cannot read; send strings (with langchain-openai: "
+            "check_embedding_ctx_length=False)",
+            "input",
+        )

@@ -1,0 +1,152 @@
+"""The API of Text Embeddings Inference."""
+
+from typing import Any
+
+import numpy as np
+from starlette.requests import Request
+from starlette.responses import Response
+
+import minilm_onnx
+from minilm_onnx.server.batching import BUDGET
+from minilm_onnx.server.exchange import (
+    RequestError,
+    Service,
+    answered,
+    as_json,
+    dimensions_of,
+    optional,
+    read_body,
+    texts_of,
+)
+from minilm_onnx.vectors import truncate_embeddings
+
+KINDS = {
+    "overloaded": "Overloaded",
+    "empty": "Empty",
+    "deadline": "Overloaded",
+    "key": "Unauthorized",
+}
+
+
+async def embed(request: Request, service: Service) -> Response:
+    """POST /embed: a bare list of vectors."""
+    body = await read_body(request, service.settings)
+    wanted = dimensions_of(body, service.encoder)
+    if optional(body, "normalize", bool) is False:
+        raise RequestError(
+            422,
+            "validation",
+            "normalize: expected true, since the model normalises; leave it out",
+            "normalize",
+        )
+    texts = await _texts(body, "inputs", service)
+    found = await answered(request, service.batcher.embed(texts))
+    vectors = found.vectors
+    if wanted is not None:
+        vectors = truncate_embeddings(vectors, wanted, normalize=True)
+    return as_json(list(vectors), headers=service.headers(found))
+
+
+async def embed_all(request: Request, service: Service) -> Response:
+    """POST /embed_all: the vectors of every token."""
+    body = await read_body(request, service.settings)
+    texts = await _texts(body, "inputs", service)
+    states = await answered(request, service.batcher.token_vectors(texts))
+    return as_json([list(rows) for rows in states])
+
+
+async def similarity(request: Request, service: Service) -> Response:
+    """POST /similarity: a source sentence against others."""
+    body = await read_body(request, service.settings)
+    inputs = body.get("inputs")
+    if not isinstance(inputs, dict):
+        raise RequestError(422, "validation", "inputs: expected an object", "inputs")
+    source = inputs.get("source_sentence")
+    if not isinstance(source, str):
+        raise RequestError(422, "validation", "inputs.source_sentence: expected a string", "inputs")
+    others = await _texts(inputs, "sentences", service)
+    found = await answered(request, service.batcher.embed([source, *others]))
+    scores = found.vectors[1:] @ found.vectors[0]
+    return as_json(np.ascontiguousarray(scores), headers=service.headers(found))
+
+
+async def tokenize(request: Request, service: Service) -> Response:
+    """POST /tokenize: the tokens of each text, not cut."""
+    body = await read_body(request, service.settings)
+    texts = await _texts(body, "inputs", service, may_be_cut=True)
+    special = optional(body, "add_special_tokens", bool) is not False
+    found = service.encoder.tokenizer.encode_batch(texts, add_special_tokens=special)
+    return as_json(
+        [
+            [
+                {
+                    "id": number,
+                    "text": token,
+                    "special": bool(mask),
+                    "start": None if mask else start,
+                    "stop": None if mask else stop,
+                }
+                for number, token, mask, (start, stop) in zip(
+                    one.ids, one.tokens, one.special_tokens_mask, one.offsets, strict=True
+                )
+            ]
+            for one in found
+        ]
+    )
+
+
+async def info(request: Request, service: Service) -> Response:
+    """GET /info."""
+    encoder, settings = service.encoder, service.settings
+    manifest = encoder.manifest
+    return as_json(
+        {
+            "model_id": manifest.model_id if manifest else str(encoder.folder.name),
+            "model_sha": manifest.revision if manifest else None,
+            "model_dtype": {"int8": "int8", "fp32": "float32"}.get(
+                manifest.precision if manifest else "", "unknown"
+            ),
+            "model_type": {"embedding": {"pooling": "mean"}},
+            "max_concurrent_requests": settings.max_requests,
+            "max_input_length": encoder.max_seq_length,
+            "max_batch_tokens": BUDGET,
+            "max_client_batch_size": settings.max_texts,
+            "auto_truncate": True,
+            "tokenization_workers": 1,
+            "version": minilm_onnx.__version__,
+            "fingerprint": encoder.fingerprint,
+        }
+    )
+
+
+def failed(status: int, kind: str, message: str, field: str | None) -> dict[str, Any]:
+    """Give an error in this protocol's form."""
+    return {
+        "error": message,
+        "error_type": KINDS.get(kind, "Validation" if status < 500 else "Backend"),
+    }
+
+
+async def _texts(
+    body: dict[str, Any], field: str, service: Service, *, may_be_cut: bool = False
+) -> list[str]:
+    texts = texts_of(body.get(field), field, service.settings)
+    if not texts or "" in texts:
+        raise RequestError(400, "empty", f"`{field}` cannot be empty", field)
+    if optional(body, "truncate", bool) is False and not may_be_cut:
+        tokens = await service.batcher.tokenize(texts)
+        if tokens.cut:
+            longest = max(tokens.lengths)
+            raise RequestError(
+                413,
+                "validation",
+                f"`{field}` must have less than {service.encoder.max_seq_length} tokens. "
+                f"Given: {longest}",
+                field,
+            )
+    direction = optional(body, "truncation_direction", str)
+    if direction is not None and direction.lower() != "right":
+        raise RequestError(
+            422, "validation", "truncation_direction: expected right, the only one here", field
+        )
+    return texts

@@ -1,0 +1,409 @@
+"""The server: the real clients of three protocols, unmodified, and what goes wrong."""
+
+import asyncio
+import base64
+import gc
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minilm_onnx import SentenceEncoder
+
+pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
+pytest.importorskip("uvicorn", reason="minilm-onnx[server] is not installed")
+httpx = pytest.importorskip("httpx", reason="httpx is not installed")
+
+from minilm_onnx.server import Settings, create_app
+from tests.conftest import documented
+
+TEXTS = ["How do I reset my password?", "Può ripetere?", "猫", "word " * 400]
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def start(*arguments: str, where: str, **options: Any) -> "subprocess.Popen[str]":
+    """Start a server, and wait until it answers."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minilm_onnx", "serve", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    end = time.monotonic() + 60
+    while not can_connect(where):
+        assert process.poll() is None
+        assert time.monotonic() < end
+    return process
+
+
+def can_connect(where: str) -> bool:
+    family = socket.AF_UNIX if where.startswith("/") else socket.AF_INET
+    address: Any = where if where.startswith("/") else ("127.0.0.1", int(where.rpartition(":")[2]))
+    with socket.socket(family) as one:
+        return one.connect_ex(address) == 0
+
+
+def stop(process: "subprocess.Popen[str]") -> str:
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    process = start("--port", str(port), "--name", "my-model", where=url)
+    yield url
+    said = stop(process)
+    assert said == f"serving on {url}; Ctrl-C ends it\n"
+
+
+@pytest.fixture
+def client(encoder: SentenceEncoder) -> Iterator[Any]:
+    """The application itself, without a server."""
+    from starlette.testclient import TestClient
+
+    with TestClient(create_app(encoder), raise_server_exceptions=False) as client:
+        yield client
+
+
+def test_openai_client(url: str, encoder: SentenceEncoder) -> None:
+    openai = pytest.importorskip("openai", reason="openai is not installed")
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
+    answer = client.embeddings.create(model="all-MiniLM-L6-v2", input=TEXTS)  # in base64
+    found = np.array([one.embedding for one in answer.data], dtype=np.float32)
+    assert np.array_equal(found, encoder.encode(TEXTS))
+    assert answer.usage.prompt_tokens == sum(report.kept for report in encoder.inspect(TEXTS))
+    plain = client.embeddings.create(
+        model="my-model", input="a cat", encoding_format="float", dimensions=16
+    )
+    short = encoder.encode("a cat", truncate_dim=16, normalize_embeddings=True)
+    assert np.array_equal(np.float32(plain.data[0].embedding), short)
+    assert "all-minilm" in [model.id for model in client.models.list()]
+    assert client.models.retrieve("sentence-transformers/all-MiniLM-L6-v2").object == "model"
+    with pytest.raises(openai.NotFoundError, match="no-such") as missing:
+        client.embeddings.create(model="no-such", input="x")
+    assert missing.value.code == "model_not_found"
+    with pytest.raises(openai.BadRequestError, match="vocabulary"):
+        client.embeddings.create(model="my-model", input=[[1, 2, 3]])
+    with pytest.raises(openai.BadRequestError, match="empty"):
+        client.embeddings.create(model="my-model", input=[""])
+
+
+def test_ollama_client(url: str, encoder: SentenceEncoder) -> None:
+    ollama = pytest.importorskip("ollama", reason="ollama is not installed")
+    client = ollama.Client(url)
+    answer = client.embed("all-minilm", TEXTS)
+    assert np.array_equal(np.float32(answer.embeddings), encoder.encode(TEXTS))
+    assert answer.prompt_eval_count == sum(report.kept for report in encoder.inspect(TEXTS))
+    old = client.embeddings("all-minilm", "a cat")
+    assert np.array_equal(np.float32(old.embedding), encoder.encode("a cat"))
+    assert "all-minilm:latest" in [model.model for model in client.list().models]
+    assert client.show("all-minilm").modelinfo["bert.embedding_length"] == 384
+    assert client.ps().models
+    with pytest.raises(ollama.ResponseError, match="not found") as missing:
+        client.embed("no-such", "x")
+    assert missing.value.status_code == 404
+    with pytest.raises(ollama.ResponseError, match="exceeds the context length"):
+        client.embed("all-minilm", "word " * 400, truncate=False)
+
+
+# The client leaves its connection open.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_huggingface_client(url: str, encoder: SentenceEncoder) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+    client = hub.InferenceClient(url)
+    found = client.feature_extraction("a cat")
+    del client
+    gc.collect()
+    assert np.array_equal(np.float32(found), encoder.encode(["a cat"]))
+
+
+def test_langchain_clients(url: str, encoder: SentenceEncoder) -> None:
+    of_openai = pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
+    of_ollama = pytest.importorskip("langchain_ollama", reason="langchain-ollama is not installed")
+    one = of_openai.OpenAIEmbeddings(
+        model="all-MiniLM-L6-v2",
+        base_url=f"{url}/v1",
+        api_key="none",
+        check_embedding_ctx_length=False,
+    )
+    other = of_ollama.OllamaEmbeddings(model="all-minilm", base_url=url)
+    for client in (one, other):
+        assert np.array_equal(np.float32(client.embed_documents(TEXTS)), encoder.encode(TEXTS))
+        assert np.array_equal(np.float32(client.embed_query("a cat")), encoder.encode("a cat"))
+
+
+def test_llama_index_client(url: str, encoder: SentenceEncoder) -> None:
+    llama = pytest.importorskip(
+        "llama_index.embeddings.openai", reason="llama-index-embeddings-openai is not installed"
+    )
+    client = llama.OpenAIEmbedding(
+        model_name="all-MiniLM-L6-v2", api_base=f"{url}/v1", api_key="none"
+    )
+    assert np.array_equal(np.float32(client.get_text_embedding("a cat")), encoder.encode("a cat"))
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl(url: str, encoder: SentenceEncoder) -> None:
+    body = json.dumps({"inputs": {"source_sentence": "a cat", "sentences": ["a dog", "a car"]}})
+    command = [
+        "curl",
+        "--silent",
+        "--fail",
+        f"{url}/similarity",
+        "-H",
+        "content-type: application/json",
+    ]
+    result = subprocess.run([*command, "-d", body], capture_output=True, text=True, check=True)
+    vectors = encoder.encode(["a cat", "a dog", "a car"])
+    np.testing.assert_allclose(json.loads(result.stdout), vectors[1:] @ vectors[0], atol=1e-6)
+    head = subprocess.run(
+        ["curl", "--silent", "-I", url], capture_output=True, text=True, check=True
+    )
+    assert "200 OK" in head.stdout
+
+
+def test_many_at_once_get_the_bits_of_encode(url: str, encoder: SentenceEncoder) -> None:
+    texts = [f"text {number} about it" + " and more" * (number % 40) for number in range(300)]
+
+    async def ask() -> list[Any]:
+        limits = httpx.Limits(max_connections=64)
+        async with httpx.AsyncClient(limits=limits, timeout=60) as client:
+            answers = await asyncio.gather(
+                *(client.post(f"{url}/embed", json={"inputs": text}) for text in texts)
+            )
+        return [answer.json()[0] for answer in answers]
+
+    assert np.array_equal(np.array(asyncio.run(ask()), np.float32), encoder.encode(texts))
+
+
+def test_tei_paths(client: Any, encoder: SentenceEncoder) -> None:
+    assert client.get("/info").json()["model_type"] == {"embedding": {"pooling": "mean"}}
+    found = client.post("/embed", json={"inputs": TEXTS[:2], "dimensions": 8}).json()
+    expected = encoder.encode(TEXTS[:2], truncate_dim=8, normalize_embeddings=True)
+    assert np.array_equal(np.float32(found), expected)
+    answer = client.post("/embed", json={"inputs": "a cat"})
+    assert answer.headers["x-compute-tokens"] == "4"
+    (tokens,) = client.post("/tokenize", json={"inputs": "a cats"}).json()
+    assert [token["id"] for token in tokens] == encoder.tokenizer.encode("a cats").ids
+    assert (tokens[0]["special"], tokens[2]["text"], tokens[2]["start"]) == (True, "cats", 2)
+    (states,) = client.post("/embed_all", json={"inputs": "a cat"}).json()
+    assert np.array_equal(
+        np.float32(states), encoder.encode("a cat", output_value="token_embeddings")
+    )
+    for path in ("/health", "/live", "/ready"):
+        assert (client.get(path).status_code, client.get(path).content) == (200, b"")
+    said = client.get("/metrics").text
+    for name in ("te_request_count", "te_queue_size", "te_batch_next_size_bucket"):
+        assert name in said
+    assert 'te_request_success{method="/embed"} 2.0' in said
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "words"),
+    [
+        ("/embed", {"inputs": ""}, 400, "cannot be empty"),
+        ("/embed", {"inputs": []}, 400, "cannot be empty"),
+        ("/embed", {"inputs": 3}, 400, "int 3"),
+        ("/embed", {"inputs": ["a", None]}, 400, "inputs[1]"),
+        ("/embed", {}, 400, "inputs"),
+        ("/embed", {"inputs": "a", "dimensions": 999}, 400, "1 to 384"),
+        ("/embed", {"inputs": "a", "normalize": False}, 422, "normalize"),
+        ("/embed", {"inputs": "word " * 400, "truncate": False}, 413, "256 tokens"),
+        ("/embed", {"inputs": ["a"] * 3000}, 413, "at most 2048"),
+        ("/similarity", {"inputs": "x"}, 422, "inputs"),
+        ("/v1/embeddings", {"input": "a"}, 400, "model"),
+        (
+            "/v1/embeddings",
+            {"input": "a", "model": "all-minilm", "encoding_format": "x"},
+            400,
+            "'x'",
+        ),
+        ("/api/embed", {"input": "a"}, 400, "model is required"),
+        ("/api/embed", {"model": "all-minilm", "input": {"a": 1}}, 400, "invalid input type"),
+        ("/no/such", {}, 404, "/no/such"),
+        ("/v1/no/such", {}, 404, "/v1/no/such"),
+        ("/api/no/such", {}, 404, "/api/no/such"),
+        ("/info", {}, 405, "another method"),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_protocols_form(
+    client: Any, path: str, body: dict[str, Any], status: int, words: str
+) -> None:
+    answer = client.post(path, json=body)
+    assert answer.status_code == status
+    said = answer.json()
+    if path.startswith("/v1"):
+        said = said["error"]
+        assert set(said) == {"message", "type", "param", "code"}
+        said = said["message"]
+    else:
+        assert set(said) == ({"error"} if path.startswith("/api") else {"error", "error_type"})
+        said = said["error"]
+    assert words in said
+    assert client.post("/embed", json={"inputs": "a cat"}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"inputs": NaN}',
+        b'{"a": "\\ud800"}',
+    ],
+)
+def test_a_body_that_is_none_is_refused(client: Any, body: bytes) -> None:
+    for path in ("/embed", "/v1/embeddings", "/api/embed"):
+        answer = client.post(path, content=body)
+        assert 400 <= answer.status_code < 500
+
+
+def test_limits_keys_and_origins(encoder: SentenceEncoder) -> None:
+    from starlette.testclient import TestClient
+
+    settings = Settings(
+        api_keys=("secret", "other"), max_body=1000, allow_origins=("https://mine.example",)
+    )
+    with TestClient(create_app(encoder, settings)) as client:
+        assert client.post("/embed", json={"inputs": "a"}).status_code == 401
+        wrong = {"authorization": "Bearer secre"}
+        assert client.post("/embed", json={"inputs": "a"}, headers=wrong).status_code == 401
+        right = {"authorization": "Bearer other"}
+        assert client.post("/embed", json={"inputs": "a"}, headers=right).status_code == 200
+        large = client.post("/embed", json={"inputs": "a" * 2000}, headers=right)
+        assert large.status_code == 413
+        origin = {"origin": "https://mine.example", "access-control-request-method": "POST"}
+        assert client.options("/embed", headers=origin).status_code == 200
+        other = origin | {"origin": "https://other.example"}
+        assert client.options("/embed", headers=other).status_code == 400
+    with TestClient(create_app(encoder)) as client:
+        answer = client.post(
+            "/embed", json={"inputs": "a"}, headers={"origin": "https://any.example"}
+        )
+        assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_full_server_says_429_in_every_protocol(encoder: SentenceEncoder) -> None:
+    from starlette.testclient import TestClient
+
+    settings = Settings(max_requests=0)
+    with TestClient(create_app(encoder, settings)) as client:
+        for path, body in (
+            ("/embed", {"inputs": "a"}),
+            ("/embed_all", {"inputs": "a"}),
+            ("/v1/embeddings", {"model": "all-minilm", "input": "a"}),
+            ("/api/embed", {"model": "all-minilm", "input": "a"}),
+        ):
+            answer = client.post(path, json=body)
+            assert answer.status_code == 429
+            assert int(answer.headers["retry-after"]) >= 1
+        assert client.get("/ready").status_code == 503
+        assert client.get("/live").status_code == 200
+
+
+def test_it_mounts_in_another_application(encoder: SentenceEncoder) -> None:
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+    from starlette.testclient import TestClient
+
+    outer = Starlette(routes=[Mount("/embeddings", create_app(encoder))])
+    with TestClient(outer) as client:
+        found = client.post("/embeddings/embed", json={"inputs": "a cat"}).json()
+        assert np.array_equal(np.float32(found), encoder.encode(["a cat"]))
+
+
+def test_the_documented_way_works(encoder: SentenceEncoder) -> None:
+    from starlette.testclient import TestClient
+
+    found: dict[str, Any] = {}
+    exec(documented("server.md", "mount"), found)  # the project's own document
+    with TestClient(found["app"]) as client:
+        body = {"model": "my-model", "input": "a cat"}
+        (one,) = client.post("/embeddings/v1/embeddings", json=body).json()["data"]
+        assert np.array_equal(np.float32(one["embedding"]), encoder.encode("a cat"))
+
+
+def test_a_unix_socket_a_key_file_and_a_log_without_the_texts(tmp_path: Path) -> None:
+    keys, where = tmp_path / "keys.txt", str(tmp_path / "s.sock")
+    keys.write_text("secret\n")
+    process = start("--unix-socket", where, "--api-keys", str(keys), "--log-requests", where=where)
+    with httpx.Client(transport=httpx.HTTPTransport(uds=where)) as client:
+        assert client.post("http://x/embed", json={"inputs": "unheard"}).status_code == 401
+        right = {"authorization": "Bearer secret"}
+        asked = client.post("http://x/embed", json={"inputs": "unheard"}, headers=right)
+        assert asked.status_code == 200
+    said = stop(process)
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert [line["status"] for line in lines if line["path"] == "/embed"] == [401, 200]
+    assert lines[-1]["tokens"] == "4"
+    assert "unheard" not in said
+    assert "secret" not in said
+
+
+def test_what_was_accepted_is_answered_before_it_ends(encoder: SentenceEncoder) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    process = start("--port", str(port), where=url)
+    texts = [f"text {number} " + "and so on " * 20 for number in range(600)]
+
+    async def ask() -> Any:
+        async with httpx.AsyncClient(timeout=60) as client:
+            asked = asyncio.ensure_future(client.post(f"{url}/embed", json={"inputs": texts}))
+            while (await client.get(f"{url}/metrics")).text.find("te_queue_size 1.0") < 0:
+                pass
+            process.send_signal(signal.SIGTERM)
+            return (await asked).json()
+
+    assert np.array_equal(np.float32(asyncio.run(ask())), encoder.encode(texts))
+    process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_an_address_that_cannot_be_had_is_an_error_in_words(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        command = [sys.executable, "-m", "minilm_onnx", "serve"]
+        for arguments, code, words in (
+            (("--port", port), 1, "expected to listen on"),
+            (("--api-keys", str(tmp_path / "none")), 2, "--api-keys"),
+        ):
+            result = subprocess.run(
+                [*command, *arguments], capture_output=True, text=True, check=False
+            )
+            assert result.returncode == code
+            assert words in result.stderr.splitlines()[-1]
+
+
+def test_a_base64_vector_is_little_endian_float32(client: Any, encoder: SentenceEncoder) -> None:
+    body = {"model": "all-minilm", "input": "a cat", "encoding_format": "base64"}
+    (one,) = client.post("/v1/embeddings", json=body).json()["data"]
+    found = np.frombuffer(base64.b64decode(one["embedding"]), "<f4")
+    assert np.array_equal(found, encoder.encode("a cat"))
