@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gc
 import json
+import re
 import shutil
 import signal
 import socket
@@ -407,3 +408,39 @@ def test_a_base64_vector_is_little_endian_float32(client: Any, encoder: Sentence
     (one,) = client.post("/v1/embeddings", json=body).json()["data"]
     found = np.frombuffer(base64.b64decode(one["embedding"]), "<f4")
     assert np.array_equal(found, encoder.encode("a cat"))
+
+
+def test_the_page_needs_nothing_from_elsewhere(client: Any) -> None:
+    answer = client.get("/ui")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "http" not in answer.text.replace("http-equiv", "")
+    for mark in ("<label for=", "aria-live", "prefers-color-scheme", 'lang="en"'):
+        assert mark in answer.text
+
+
+CHROMIUM = (
+    *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--virtual-time-budget=20000", "--dump-dom"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_the_page_works_in_a_browser(url: str, tmp_path: Path, encoder: SentenceEncoder) -> None:
+    """It starts with texts of its own."""
+    command = [*CHROMIUM, f"--user-data-dir={tmp_path}", f"{url}/ui"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    page = result.stdout
+    texts = re.findall(r'<td class="text">(.*?)</td>', page)
+    assert texts[:4] == [
+        *("How do I reset my password?", "I forgot my login details"),
+        *("Where is my parcel?", "The delivery has not arrived"),
+    ]
+    assert texts[4] == "Refunds are paid within ten days."
+    vectors = encoder.encode(texts[:4])
+    shown = [float(value) for value in re.findall(r"<td style=[^>]*>(-?\d\.\d\d)</td>", page)]
+    np.testing.assert_allclose(shown[:16], (vectors @ vectors.T).ravel(), atol=0.0051)
+    assert "sentence-transformers/all-MiniLM-L6-v2, int8, 256 tokens" in page
+    assert page.count('role="alert" id="alike-error"></div>') == 1

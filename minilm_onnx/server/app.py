@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import ModuleType
 
 from starlette.applications import Starlette
@@ -25,6 +26,11 @@ from minilm_onnx.server.settings import Settings
 
 Handler = Callable[[Request, Service], Awaitable[Response]]
 LOG = logging.getLogger("minilm_onnx.server")
+PAGE = Path(__file__).parent / "page.html"
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 # What nginx answers to itself when a client has gone; nobody sees it.
 GONE = 499
 
@@ -80,6 +86,14 @@ def create_app(
         """Say whether another request would be taken."""
         return Response(status_code=200 if batcher.waiting < settings.max_requests else 503)
 
+    async def page(request: Request) -> Response:
+        """Give the page for a browser; it loads nothing from elsewhere."""
+        return Response(
+            PAGE.read_bytes(),
+            media_type="text/html; charset=utf-8",
+            headers={"content-security-policy": POLICY, "referrer-policy": "no-referrer"},
+        )
+
     async def count(request: Request) -> Response:
         metrics.queue_size.set(batcher.waiting)
         metrics.queue_tokens.set(batcher.waiting_tokens)
@@ -106,6 +120,7 @@ def create_app(
         Route("/ready", ready),
         Route("/live", live),
         Route("/metrics", count),
+        Route("/ui", page),
     ]
     middleware = []
     if settings.allow_origins:
