@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gc
 import json
+import os
 import re
 import shutil
 import signal
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -444,3 +446,44 @@ def test_the_page_works_in_a_browser(url: str, tmp_path: Path, encoder: Sentence
     np.testing.assert_allclose(shown[:16], (vectors @ vectors.T).ravel(), atol=0.0051)
     assert "sentence-transformers/all-MiniLM-L6-v2, int8, 256 tokens" in page
     assert page.count('role="alert" id="alike-error"></div>') == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for its workers in /proc")
+def test_a_worker_that_is_killed_is_replaced_and_nobody_gets_a_wrong_answer(
+    encoder: SentenceEncoder,
+) -> None:
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    process = start("--port", str(port), "--workers", "2", where=url)
+    texts = [f"text {number}" for number in range(20)]
+    expected = encoder.encode(texts)
+
+    def workers() -> set[int]:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        lines = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in children}
+        return {pid for pid, line in lines.items() if b"spawn_main" in line}
+
+    def ask(number: int) -> bool:
+        try:
+            with httpx.Client(timeout=60) as client:
+                answer = client.post(f"{url}/embed", json={"inputs": texts[number % 20]})
+        except httpx.TransportError:  # of the worker that was killed
+            return False
+        assert answer.status_code == 200
+        assert np.array_equal(np.float32(answer.json()[0]), expected[number % 20])
+        return True
+
+    assert all(ask(number) for number in range(5))
+    before = workers()
+    assert len(before) == 2
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(ask, number) for number in range(200)]
+        os.kill(min(before), signal.SIGKILL)
+        answered = sum(one.result() for one in asked)
+    assert answered > 100
+    end = time.monotonic() + 60
+    while len(workers() - {min(before)}) < 2:
+        assert time.monotonic() < end
+        ask(0)
+    assert all(ask(number) for number in range(20))
+    stop(process)

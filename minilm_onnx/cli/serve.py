@@ -4,7 +4,9 @@ import argparse
 import os
 import sys
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.cli.options import (
     Subparsers,
@@ -13,7 +15,12 @@ from minilm_onnx.cli.options import (
     at_least_one,
     load_encoder,
 )
+from minilm_onnx.cpus import available_cpus
+from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, MiniLMError
+
+if TYPE_CHECKING:
+    from minilm_onnx.server import Settings
 
 KEYS = "MINILM_ONNX_API_KEYS"
 
@@ -31,6 +38,7 @@ def add_parser(subparsers: Subparsers) -> None:
             "minilm-onnx serve",
             "minilm-onnx serve --port 11434 --name nomic-embed-text",
             "minilm-onnx serve --host 0.0.0.0 --api-keys keys.txt --max-requests 256",
+            "minilm-onnx serve --workers 2 --log-requests",
             "minilm-onnx serve --unix-socket /run/minilm.sock",
         ),
     )
@@ -61,6 +69,13 @@ def add_parser(subparsers: Subparsers) -> None:
         help="let web pages of this origin ask; may be given more than once",
     )
     parser.add_argument(
+        "--workers",
+        type=at_least_one,
+        default=1,
+        metavar="N",
+        help="processes that answer, each with a model and a share of the CPUs; default: 1",
+    )
+    parser.add_argument(
         "--max-requests",
         type=at_least_one,
         metavar="N",
@@ -85,9 +100,9 @@ def run(options: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     try:
         import uvicorn
+        from uvicorn.supervisors import Multiprocess
 
-        from minilm_onnx.server import Settings, create_app
-        from minilm_onnx.server.logs import log_requests
+        from minilm_onnx.server import Settings
     except ImportError as error:
         raise InputError(
             f"serve: expected the packages of a server, got {error}; "
@@ -100,28 +115,52 @@ def run(options: argparse.Namespace) -> int:
         allow_origins=tuple(options.allow_origin),
         **{name: value for name, value in given.items() if value is not None},
     )
-    app = create_app(load_encoder(options), settings)
-    place = (
-        {"uds": options.unix_socket}
-        if options.unix_socket
-        else {
-            "host": options.host,
-            "port": options.port,
-        }
+    config = uvicorn.Config(
+        partial(make_app, _made_with(options), settings, options.log_requests),
+        factory=True,
+        host=options.host,
+        port=options.port,
+        uds=options.unix_socket,
+        workers=options.workers,
+        log_level="warning",
+        access_log=False,
     )
-    if options.log_requests:
-        log_requests()
-    server = uvicorn.Server(uvicorn.Config(app, **place, log_level="warning", access_log=False))
     where = options.unix_socket or f"http://{options.host}:{options.port}"
-    print(f"serving on {where}; Ctrl-C ends it", file=sys.stderr, flush=True)
-    # SystemExit is uvicorn's for an address that it cannot have, of which it has said why.
-    with suppress(KeyboardInterrupt, SystemExit):  # the former comes when all is answered
-        server.run()
-    if not server.started:
+    try:
+        listening = config.bind_socket()
+    except SystemExit:  # uvicorn has said why
         raise MiniLMError(
             f"serve: expected to listen on {where}, got no such address; choose another"
-        )
+        ) from None
+    print(f"serving on {where}; Ctrl-C ends it", file=sys.stderr, flush=True)
+    with listening, suppress(KeyboardInterrupt):  # it comes when all is answered
+        if options.workers > 1:
+            Multiprocess(config, sockets=[listening]).run()
+        else:
+            uvicorn.Server(config).run(sockets=[listening])
+    if options.unix_socket:
+        Path(options.unix_socket).unlink(missing_ok=True)
     return 0
+
+
+def make_app(made_with: dict[str, Any], settings: "Settings", log: bool) -> Any:
+    """Make the application, in the process that runs it."""
+    from minilm_onnx.server import create_app
+    from minilm_onnx.server.logs import log_requests
+
+    if log:
+        log_requests()
+    return create_app(SentenceEncoder(**made_with), settings)
+
+
+def _made_with(options: argparse.Namespace) -> dict[str, Any]:
+    """Give what every worker's encoder is made with: the CPUs are shared out among them."""
+    if options.threads is None and options.workers > 1:
+        options.threads = max(1, available_cpus() // options.workers)
+    # Loaded once here, so that what is wrong is said before anybody is let in.
+    with load_encoder(options) as encoder:
+        made_with: dict[str, Any] = encoder.__getstate__()["made_with"]
+    return made_with
 
 
 def _keys(path: Path | None) -> tuple[str, ...]:
