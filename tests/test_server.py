@@ -4,6 +4,7 @@ import asyncio
 import base64
 import gc
 import json
+import logging
 import os
 import re
 import shutil
@@ -20,7 +21,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import SentenceEncoder
+from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx.cli import serve
 
 pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
 pytest.importorskip("uvicorn", reason="minilm-onnx[server] is not installed")
@@ -487,3 +489,83 @@ def test_a_worker_that_is_killed_is_replaced_and_nobody_gets_a_wrong_answer(
         ask(0)
     assert all(ask(number) for number in range(20))
     stop(process)
+
+
+def test_ollama_paths(client: Any, encoder: SentenceEncoder) -> None:
+    assert client.get("/").text == "Ollama is running"
+    assert client.head("/").status_code == 200
+    assert set(client.get("/api/version").json()) == {"version"}
+    names = [model["name"] for model in client.get("/api/tags").json()["models"]]
+    assert "all-minilm:latest" in names
+    assert client.get("/api/ps").json()["models"][0]["name"] in names
+    shown = client.post("/api/show", json={"model": "all-minilm"}).json()
+    assert shown["model_info"]["bert.context_length"] == encoder.max_seq_length
+    body = {"model": "all-minilm", "input": TEXTS, "dimensions": 8}
+    found = client.post("/api/embed", json=body).json()
+    expected = encoder.encode(TEXTS, truncate_dim=8, normalize_embeddings=True)
+    assert np.array_equal(np.array(found["embeddings"], np.float32), expected)
+    for nothing in ("", []):
+        body = {"model": "all-minilm", "input": nothing}
+        assert client.post("/api/embed", json=body).json()["embeddings"] == []
+    old = {"model": "all-minilm", "prompt": "a cat"}
+    found = client.post("/api/embeddings", json=old).json()["embedding"]
+    assert np.array_equal(np.array(found, np.float32), encoder.encode("a cat"))
+    assert client.post("/api/embeddings", json={"model": "all-minilm"}).json() == {"embedding": []}
+    long = {"model": "all-minilm", "input": "word " * 400, "truncate": False}
+    assert client.post("/api/embed", json=long).status_code == 400
+    many = {"model": "all-minilm", "input": ["a"] * 3000}
+    assert client.post("/api/embed", json=many).status_code == 413
+    assert client.post("/api/embed", json={"model": "no-such", "input": "a"}).status_code == 404
+
+
+def test_openai_paths(client: Any, encoder: SentenceEncoder) -> None:
+    body = {"model": "all-minilm", "input": TEXTS, "dimensions": 8}
+    answer = client.post("/v1/embeddings", json=body).json()
+    expected = encoder.encode(TEXTS, truncate_dim=8, normalize_embeddings=True)
+    found = np.array([one["embedding"] for one in answer["data"]], np.float32)
+    assert np.array_equal(found, expected)
+    assert client.get("/v1/models").json()["object"] == "list"
+    assert client.get("/v1/models/all-minilm").json()["id"] == "all-minilm"
+    assert client.get("/v1/models/no-such").status_code == 404
+    for wrong in ([1, 2], [[1, 2]], "", [], [""]):
+        asked = client.post("/v1/embeddings", json={"model": "all-minilm", "input": wrong})
+        assert asked.status_code == 400
+    missing = client.post("/v1/embeddings", json={"model": "no-such", "input": "a"})
+    assert missing.json()["error"]["code"] == "model_not_found"
+
+
+def test_a_line_of_the_log_is_json() -> None:
+    from minilm_onnx.server.logs import JsonFormatter
+
+    record = logging.makeLogRecord({"msg": "request", "levelname": "INFO", "path": "/embed"})
+    line = json.loads(JsonFormatter().format(record))
+    assert (line["event"], line["level"], line["path"]) == ("request", "info", "/embed")
+    try:
+        raise ValueError("reason")
+    except ValueError:
+        failed = logging.makeLogRecord({"msg": "failed", "exc_info": sys.exc_info()})
+    assert "reason" in json.loads(JsonFormatter().format(failed))["error"]
+
+
+def test_keys_come_from_a_file_or_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "keys"
+    path.write_text("one\n\n two \n")
+    assert serve._keys(path) == ("one", "two")
+    path.write_text("\n")
+    with pytest.raises(InputError, match="a key a line"):
+        serve._keys(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(InputError, match="other bytes"):
+        serve._keys(path)
+    monkeypatch.setenv(serve.KEYS, "a,b,")
+    assert serve._keys(None) == ("a", "b")
+
+
+def test_a_worker_makes_its_own_application(encoder: SentenceEncoder) -> None:
+    from starlette.testclient import TestClient
+
+    with TestClient(serve.make_app({"threads": 1}, Settings(), False)) as client:
+        found = client.post("/embed", json={"inputs": "a cat"}).json()
+    assert np.array_equal(np.array(found, np.float32), encoder.encode(["a cat"]))
