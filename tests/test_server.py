@@ -504,7 +504,8 @@ def test_ollama_paths(client: Any, encoder: SentenceEncoder) -> None:
     found = client.post("/api/embed", json=body).json()
     expected = encoder.encode(TEXTS, truncate_dim=8, normalize_embeddings=True)
     assert np.array_equal(np.array(found["embeddings"], np.float32), expected)
-    for nothing in ("", []):
+    empty: list[Any] = ["", []]
+    for nothing in empty:
         body = {"model": "all-minilm", "input": nothing}
         assert client.post("/api/embed", json=body).json()["embeddings"] == []
     old = {"model": "all-minilm", "prompt": "a cat"}
