@@ -45,6 +45,14 @@ def create(store: Store, facts: Facts) -> None:
             make_tables(connection, facts)
 
 
+def digest_of(*parts: bytes) -> bytes:
+    """Give a sha256 of some bytes that tells where each of them ends."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        hashed.update(len(part).to_bytes(8, "little") + part)
+    return hashed.digest()
+
+
 def check_facts(connection: "apsw.Connection", facts: Facts, store: Store) -> None:
     """Raise InputError if an index is made of something else.
 
@@ -98,8 +106,7 @@ def replace_source(
         InputError: the index is made of something else, or has the source where it must not.
         DatabaseError: SQLite failed.
     """
-    parts = [facts.fingerprint.encode(), facts.storage.encode(), name.encode(), digest]
-    key = hashlib.sha256(b"".join(len(p).to_bytes(8, "little") + p for p in parts)).digest()
+    key = digest_of(facts.fingerprint.encode(), facts.storage.encode(), name.encode(), digest)
     embedded = 0
     while True:
         # The last chunk is staged with the change itself: a small source is one transaction.
@@ -165,8 +172,7 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
     """
     goal = f"{facts.fingerprint} {facts.storage}"
     with store.writing() as connection:
-        fact = "SELECT value FROM facts WHERE name = ?"
-        if connection.execute(fact, (REBUILDING,)).get != goal:
+        if _goal(connection) != goal:
             connection.execute("DELETE FROM rebuilt")
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (REBUILDING, goal))
     missing = (
@@ -176,7 +182,7 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
     )
 
     def check_goal(connection: "apsw.Connection") -> None:
-        found = connection.execute("SELECT value FROM facts WHERE name = ?", (REBUILDING,)).get
+        found = _goal(connection)
         if found != goal:
             raise DatabaseError(
                 f"{store.path}: expected to rebuild it for {goal}, got another process that "
@@ -209,14 +215,18 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
                 return
 
 
+def _goal(connection: "apsw.Connection") -> Any:
+    """Give what an index is being rebuilt for, None for nothing."""
+    return connection.execute("SELECT value FROM facts WHERE name = ?", (REBUILDING,)).get
+
+
 def compact(store: Store, facts: Facts) -> None:
     """Give back the room of vectors that went, where it is most of what they take."""
     with store.writing() as connection:
         check_facts(connection, facts, store)
         blocks = connection.execute("SELECT count(*) FROM vectors_chunks").get
         count = connection.execute("SELECT count(*) FROM passages").get
-        busy = connection.execute("SELECT 1 FROM facts WHERE name = ?", (REBUILDING,)).fetchall()
-        if busy or BLOCK * blocks <= 4 * count + BLOCK:
+        if _goal(connection) is not None or BLOCK * blocks <= 4 * count + BLOCK:
             return
         connection.execute("DELETE FROM rebuilt")
         connection.execute(

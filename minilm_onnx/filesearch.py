@@ -4,10 +4,9 @@ from pathlib import Path
 
 from minilm_onnx.documents import Document, read_documents
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import InputError
 from minilm_onnx.passages import Passage, Splitter
 from minilm_onnx.policy import check_positive
-from minilm_onnx.ranking import Result
+from minilm_onnx.ranking import Result, check_query
 from minilm_onnx.search import semantic_search
 
 
@@ -37,8 +36,7 @@ def search_file(
     Raises:
         InputError: the query is empty, or the file cannot be read.
     """
-    if not query.strip():
-        raise InputError("query: expected some words, got an empty text; ask something")
+    check_query(query)
     top_k = check_positive("top_k", top_k)
     documents = read_documents(Path(file), field, lines=True)
     passages = _passages(encoder, documents)

@@ -16,6 +16,7 @@ from minilm_onnx.changes import (
     check_facts,
     compact,
     create,
+    digest_of,
     rebuild,
     remove_sources,
     replace_source,
@@ -30,6 +31,7 @@ from minilm_onnx.ranking import (
     MOST_FOUND,
     Result,
     by_words,
+    check_query,
     fused,
     nearest,
     results,
@@ -204,8 +206,7 @@ class TextIndex:
         """
         if not isinstance(query, str):
             raise InputError(f"query: expected a str, got {describe(query)}")
-        if not query.strip():
-            raise InputError("query: expected some words, got an empty text; ask something")
+        check_query(query)
         top_k = check_positive("top_k", top_k, MOST_FOUND)
         patterns = () if source is None else (source,) if isinstance(source, str) else tuple(source)
         check_texts(patterns)
@@ -287,11 +288,8 @@ class TextIndex:
 
     def digest(self, *parts: bytes) -> bytes:
         """Name what passages depend on: some bytes, and how they are split."""
-        how = f"{SPLITTING} {self.encoder.max_seq_length}".encode()
-        hashed = hashlib.sha256()
-        for part in (how, *parts):
-            hashed.update(len(part).to_bytes(8, "little") + part)
-        return hashed.digest()
+        how = f"{SPLITTING} {self.encoder.max_seq_length}"
+        return digest_of(how.encode(), *parts)
 
     def write(
         self,

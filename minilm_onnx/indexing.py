@@ -102,8 +102,9 @@ def index_paths(
             outcome.refused |= inside.closed
         else:
             found.append(path)
-    sources = {source_of(file): file for file in reversed(found)}
-    sources = dict(reversed(sources.items()))
+    sources: dict[str, Path] = {}
+    for file in found:
+        sources.setdefault(source_of(file), file)
     gone = []
     for name in below:
         # What was named before and is not found in its folder: hidden, or of no known suffix.
@@ -139,7 +140,8 @@ def index_paths(
     for some in _by_passages(gone, index.sources() if gone else {}):
         index.delete(*some)
         outcome.removed += some
-    left = [name for path in given for name in _below(source_of(path), index.unfinished())]
+    unfinished = index.unfinished()
+    left = [name for path in given for name in _below(source_of(path), unfinished)]
     if left := [name for name in left if name not in sources]:
         index.delete(*left)
     if gone or outcome.changed:

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from minilm_onnx.documents import Document
 from minilm_onnx.errors import InputError
+from minilm_onnx.store import NEEDED
 
 # Of the tokens that the model reads: four fifths for a passage, the rest for its headings.
 SHARE = 0.8
@@ -18,7 +19,6 @@ BETWEEN = " > "
 BLOCK = 2**14
 # Of a line of front matter, which else is a rule between paragraphs.
 KEY = re.compile(r"[\w-]+ *:")
-NEEDED = "pip install 'minilm-onnx[search]'"
 
 
 @dataclass(frozen=True, slots=True)

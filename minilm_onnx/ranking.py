@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, Vector
+from minilm_onnx.errors import InputError
 from minilm_onnx.store import Facts, Storage, damaged, typed
 
 if TYPE_CHECKING:
@@ -45,6 +46,12 @@ class Result:
     last_line: int
     headings: str
     text: str
+
+
+def check_query(query: str) -> None:
+    """Raise InputError if there is nothing to look for."""
+    if not query.strip():
+        raise InputError("query: expected some words, got an empty text; ask something")
 
 
 def stored(vectors: FloatArray, storage: Storage) -> list[tuple[bytes, bytes | None]]:

@@ -250,11 +250,7 @@ def community_detection(
     check_threshold(threshold)
     min_community_size = check_positive("min_community_size", min_community_size)
     batch_size = check_positive("batch_size", batch_size)
-    rows = as_floats("embeddings: expected (N, H) floats", embeddings)
-    if rows.ndim != 2:
-        raise InputError(f"embeddings: expected (N, H), got {rows.shape}; encode a list of texts")
-    unit = l2_normalize(rows)
-    refuse_nan("embeddings", unit)
+    unit = _unit_rows(embeddings)
     least = min(min_community_size, len(unit))
     groups: list[IndexArray] = []
     for _, chunk in _chunks(unit, batch_size):
@@ -294,11 +290,7 @@ def near_duplicates(
     """
     check_threshold(threshold)
     batch_size = check_positive("batch_size", batch_size)
-    rows = as_floats("embeddings: expected (N, H) floats", embeddings)
-    if rows.ndim != 2:
-        raise InputError(f"embeddings: expected (N, H), got {rows.shape}; encode a list of texts")
-    unit = l2_normalize(rows)
-    refuse_nan("embeddings", unit)
+    unit = _unit_rows(embeddings)
     kept = np.ones(len(unit), dtype=bool)
     found: list[tuple[int, int, float]] = []
     for first, chunk in _chunks(unit, batch_size):
@@ -310,6 +302,20 @@ def near_duplicates(
                 kept[row] = False
                 found.append((row, int(original), float(line[original])))
     return found
+
+
+def _unit_rows(embeddings: Vectors) -> FloatArray:
+    """Give vectors scaled to length 1, (N, H) float32.
+
+    Raises:
+        InputError: they are not (N, H), or hold NaN.
+    """
+    rows = as_floats("embeddings: expected (N, H) floats", embeddings)
+    if rows.ndim != 2:
+        raise InputError(f"embeddings: expected (N, H), got {rows.shape}; encode a list of texts")
+    unit = l2_normalize(rows)
+    refuse_nan("embeddings", unit)
+    return unit
 
 
 def check_threshold(threshold: float) -> None:

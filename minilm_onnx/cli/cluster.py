@@ -17,9 +17,6 @@ from minilm_onnx.cli.options import (
 )
 from minilm_onnx.search import community_detection
 
-# Cosines to hold at a time.
-MOST_COSINES = 2**24
-
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
@@ -58,8 +55,7 @@ def run(options: argparse.Namespace) -> int:
     """Print the groups."""
     read = read_and_embed(options, load_encoder(options))
     numbers, texts = read.numbers, read.texts
-    rows = max(1, MOST_COSINES // len(texts))
-    groups = community_detection(read.vectors, options.threshold, options.least, min(rows, 1024))
+    groups = community_detection(read.vectors, options.threshold, options.least, read.batch_size)
     if options.json:
         named = [[{"line": numbers[row], "text": texts[row]} for row in group] for group in groups]
         print(json.dumps(named, indent=2))

@@ -19,9 +19,6 @@ from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.errors import InputError
 from minilm_onnx.search import near_duplicates
 
-# Cosines to hold at a time.
-MOST_COSINES = 2**24
-
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
@@ -61,8 +58,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--out {options.out}: expected a name without .gz; gzip it afterwards")
     read = read_and_embed(options, load_encoder(options))
     numbers, texts = read.numbers, read.texts
-    rows = max(1, MOST_COSINES // len(texts))
-    found = near_duplicates(read.vectors, options.threshold, min(rows, 1024))
+    found = near_duplicates(read.vectors, options.threshold, read.batch_size)
     if options.json:
         named = [
             {"line": numbers[row], "of": numbers[original], "score": score, "text": texts[row]}

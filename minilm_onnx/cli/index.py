@@ -3,7 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from minilm_onnx.cli.options import (
     Subparsers,
@@ -16,11 +16,10 @@ from minilm_onnx.cli.options import (
 )
 from minilm_onnx.documents import SUFFIXES
 from minilm_onnx.errors import InputError, MiniLMError
+from minilm_onnx.store import Storage, is_there
 
 if TYPE_CHECKING:
     from minilm_onnx.indexing import Outcome
-
-STORAGE = ("float32", "int8", "binary")
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -56,7 +55,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--storage",
-        choices=STORAGE,
+        choices=get_args(Storage),
         help="how vectors are kept; default: what the database has, float32 in a new one",
     )
     parser.add_argument(
@@ -107,7 +106,6 @@ def run(options: argparse.Namespace) -> int:
     # Not needed by the other commands.
     from minilm_onnx.index import TextIndex
     from minilm_onnx.indexing import Outcome, index_paths, refuse_missing
-    from minilm_onnx.store import is_there
 
     outcome = Outcome()
     paths = [Path(path) for path in options.paths]

@@ -18,6 +18,8 @@ from minilm_onnx.reading import TextFile, read_lines
 
 # Of a description in --help, as argparse has it on a terminal of 80.
 WIDTH = 78
+# Cosines to hold at a time.
+MOST_COSINES = 2**24
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -142,6 +144,11 @@ class Lines:
     numbers: list[int]
     texts: list[str]
     vectors: Matrix
+
+    @property
+    def batch_size(self) -> int:
+        """How many to compare with all at a time, so that their cosines take little memory."""
+        return min(1024, max(1, MOST_COSINES // len(self.texts)))
 
 
 def read_and_embed(

@@ -293,10 +293,7 @@ class Batcher:
                     break
         # Who had a turn goes behind who had none.
         turns = {id(job) for job, _ in picks}
-        self._jobs = deque(
-            [job for job in self._jobs if id(job) not in turns]
-            + [job for job in self._jobs if id(job) in turns]
-        )
+        self._jobs = deque(sorted(self._jobs, key=lambda job: id(job) in turns))
         return picks
 
     def _drop_late(self) -> None:

@@ -9,12 +9,14 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from minilm_onnx.arrays import FloatArray, Matrix
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import MiniLMError, shorten
 from minilm_onnx.server.batching import Batcher, Embedded
 from minilm_onnx.server.metrics import Metrics
 from minilm_onnx.server.settings import Settings
 from minilm_onnx.tokens import describe
+from minilm_onnx.vectors import truncate_embeddings
 
 Given = TypeVar("Given")
 
@@ -166,6 +168,11 @@ def dimensions_of(body: dict[str, Any], encoder: SentenceEncoder) -> int | None:
             "dimensions",
         )
     return wanted
+
+
+def shortened(vectors: Matrix, wanted: int | None) -> FloatArray:
+    """Give the first components of vectors, of length 1 again; all where None are wanted."""
+    return vectors if wanted is None else truncate_embeddings(vectors, wanted, normalize=True)
 
 
 async def answered(request: Request, work: Awaitable[Given]) -> Given:

@@ -15,9 +15,9 @@ from minilm_onnx.server.exchange import (
     dimensions_of,
     optional,
     read_body,
+    shortened,
     texts_of,
 )
-from minilm_onnx.vectors import truncate_embeddings
 
 # Of the model's files; they have no date of their own.
 MODIFIED = "2024-01-01T00:00:00Z"
@@ -56,9 +56,7 @@ async def embed(request: Request, service: Service) -> Response:
                 400, "validation", "the input length exceeds the context length", "input"
             )
     found = await answered(request, service.batcher.embed(texts))
-    vectors = found.vectors
-    if wanted is not None:
-        vectors = truncate_embeddings(vectors, wanted, normalize=True)
+    vectors = shortened(found.vectors, wanted)
     total = found.tokenization_s + found.queue_s + found.inference_s
     return as_json(
         {

@@ -6,7 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from minilm_onnx.arrays import Matrix
+from minilm_onnx.arrays import FloatArray
 from minilm_onnx.server.exchange import (
     RequestError,
     Service,
@@ -15,9 +15,9 @@ from minilm_onnx.server.exchange import (
     dimensions_of,
     optional,
     read_body,
+    shortened,
     texts_of,
 )
-from minilm_onnx.vectors import truncate_embeddings
 
 REQUEST, SERVER = "invalid_request_error", "server_error"
 KINDS = {429: "rate_limit_error"}
@@ -54,9 +54,7 @@ async def embeddings(request: Request, service: Service) -> Response:
             400, "empty", "input: expected texts that are not empty, got an empty one", "input"
         )
     found = await answered(request, service.batcher.embed(texts))
-    vectors = found.vectors
-    if wanted is not None:
-        vectors = truncate_embeddings(vectors, wanted, normalize=True)
+    vectors = shortened(found.vectors, wanted)
     count = sum(report.kept for report in found.reports)
     return as_json(
         {
@@ -103,7 +101,7 @@ def _model(name: str) -> dict[str, Any]:
     return {"id": name, "object": "model", "created": 0, "owned_by": "sentence-transformers"}
 
 
-def _encoded(vectors: Matrix, form: str) -> list[Any]:
+def _encoded(vectors: FloatArray, form: str) -> list[Any]:
     if form == "float":
         return list(vectors)
     return [base64.b64encode(row.astype("<f4").tobytes()).decode() for row in vectors]

@@ -16,9 +16,9 @@ from minilm_onnx.server.exchange import (
     dimensions_of,
     optional,
     read_body,
+    shortened,
     texts_of,
 )
-from minilm_onnx.vectors import truncate_embeddings
 
 KINDS = {
     "overloaded": "Overloaded",
@@ -41,9 +41,7 @@ async def embed(request: Request, service: Service) -> Response:
         )
     texts = await _texts(body, "inputs", service)
     found = await answered(request, service.batcher.embed(texts))
-    vectors = found.vectors
-    if wanted is not None:
-        vectors = truncate_embeddings(vectors, wanted, normalize=True)
+    vectors = shortened(found.vectors, wanted)
     return as_json(list(vectors), headers=service.headers(found))
 
 
