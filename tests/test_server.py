@@ -90,43 +90,43 @@ def client(encoder: SentenceEncoder) -> Iterator[Any]:
 
 def test_openai_client(url: str, encoder: SentenceEncoder) -> None:
     openai = pytest.importorskip("openai", reason="openai is not installed")
-    client = openai.OpenAI(base_url=f"{url}/v1", api_key="none")
-    answer = client.embeddings.create(model="all-MiniLM-L6-v2", input=TEXTS)  # in base64
-    found = np.array([one.embedding for one in answer.data], dtype=np.float32)
-    assert np.array_equal(found, encoder.encode(TEXTS))
-    assert answer.usage.prompt_tokens == sum(report.kept for report in encoder.inspect(TEXTS))
-    plain = client.embeddings.create(
-        model="my-model", input="a cat", encoding_format="float", dimensions=16
-    )
-    short = encoder.encode("a cat", truncate_dim=16, normalize_embeddings=True)
-    assert np.array_equal(np.float32(plain.data[0].embedding), short)
-    assert "all-minilm" in [model.id for model in client.models.list()]
-    assert client.models.retrieve("sentence-transformers/all-MiniLM-L6-v2").object == "model"
-    with pytest.raises(openai.NotFoundError, match="no-such") as missing:
-        client.embeddings.create(model="no-such", input="x")
-    assert missing.value.code == "model_not_found"
-    with pytest.raises(openai.BadRequestError, match="vocabulary"):
-        client.embeddings.create(model="my-model", input=[[1, 2, 3]])
-    with pytest.raises(openai.BadRequestError, match="empty"):
-        client.embeddings.create(model="my-model", input=[""])
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none") as client:
+        answer = client.embeddings.create(model="all-MiniLM-L6-v2", input=TEXTS)  # in base64
+        found = np.array([one.embedding for one in answer.data], dtype=np.float32)
+        assert np.array_equal(found, encoder.encode(TEXTS))
+        assert answer.usage.prompt_tokens == sum(report.kept for report in encoder.inspect(TEXTS))
+        plain = client.embeddings.create(
+            model="my-model", input="a cat", encoding_format="float", dimensions=16
+        )
+        short = encoder.encode("a cat", truncate_dim=16, normalize_embeddings=True)
+        assert np.array_equal(np.float32(plain.data[0].embedding), short)
+        assert "all-minilm" in [model.id for model in client.models.list()]
+        assert client.models.retrieve("sentence-transformers/all-MiniLM-L6-v2").object == "model"
+        with pytest.raises(openai.NotFoundError, match="no-such") as missing:
+            client.embeddings.create(model="no-such", input="x")
+        assert missing.value.code == "model_not_found"
+        with pytest.raises(openai.BadRequestError, match="vocabulary"):
+            client.embeddings.create(model="my-model", input=[[1, 2, 3]])
+        with pytest.raises(openai.BadRequestError, match="empty"):
+            client.embeddings.create(model="my-model", input=[""])
 
 
 def test_ollama_client(url: str, encoder: SentenceEncoder) -> None:
     ollama = pytest.importorskip("ollama", reason="ollama is not installed")
-    client = ollama.Client(url)
-    answer = client.embed("all-minilm", TEXTS)
-    assert np.array_equal(np.float32(answer.embeddings), encoder.encode(TEXTS))
-    assert answer.prompt_eval_count == sum(report.kept for report in encoder.inspect(TEXTS))
-    old = client.embeddings("all-minilm", "a cat")
-    assert np.array_equal(np.float32(old.embedding), encoder.encode("a cat"))
-    assert "all-minilm:latest" in [model.model for model in client.list().models]
-    assert client.show("all-minilm").modelinfo["bert.embedding_length"] == 384
-    assert client.ps().models
-    with pytest.raises(ollama.ResponseError, match="not found") as missing:
-        client.embed("no-such", "x")
-    assert missing.value.status_code == 404
-    with pytest.raises(ollama.ResponseError, match="exceeds the context length"):
-        client.embed("all-minilm", "word " * 400, truncate=False)
+    with ollama.Client(url) as client:
+        answer = client.embed("all-minilm", TEXTS)
+        assert np.array_equal(np.float32(answer.embeddings), encoder.encode(TEXTS))
+        assert answer.prompt_eval_count == sum(report.kept for report in encoder.inspect(TEXTS))
+        old = client.embeddings("all-minilm", "a cat")
+        assert np.array_equal(np.float32(old.embedding), encoder.encode("a cat"))
+        assert "all-minilm:latest" in [model.model for model in client.list().models]
+        assert client.show("all-minilm").modelinfo["bert.embedding_length"] == 384
+        assert client.ps().models
+        with pytest.raises(ollama.ResponseError, match="not found") as missing:
+            client.embed("no-such", "x")
+        assert missing.value.status_code == 404
+        with pytest.raises(ollama.ResponseError, match="exceeds the context length"):
+            client.embed("all-minilm", "word " * 400, truncate=False)
 
 
 def test_huggingface_client(url: str, encoder: SentenceEncoder) -> None:
@@ -153,26 +153,34 @@ def test_huggingface_client(url: str, encoder: SentenceEncoder) -> None:
 def test_langchain_clients(url: str, encoder: SentenceEncoder) -> None:
     of_openai = pytest.importorskip("langchain_openai", reason="langchain-openai is not installed")
     of_ollama = pytest.importorskip("langchain_ollama", reason="langchain-ollama is not installed")
-    one = of_openai.OpenAIEmbeddings(
-        model="all-MiniLM-L6-v2",
-        base_url=f"{url}/v1",
-        api_key="none",
-        check_embedding_ctx_length=False,
-    )
-    other = of_ollama.OllamaEmbeddings(model="all-minilm", base_url=url)
-    for client in (one, other):
-        assert np.array_equal(np.float32(client.embed_documents(TEXTS)), encoder.encode(TEXTS))
-        assert np.array_equal(np.float32(client.embed_query("a cat")), encoder.encode("a cat"))
+    with httpx.Client(timeout=60) as http:
+        one = of_openai.OpenAIEmbeddings(
+            model="all-MiniLM-L6-v2",
+            base_url=f"{url}/v1",
+            api_key="none",
+            check_embedding_ctx_length=False,
+            http_client=http,
+        )
+        other = of_ollama.OllamaEmbeddings(model="all-minilm", base_url=url)
+        with other._client:  # it has no close of its own
+            for client in (one, other):
+                found = client.embed_documents(TEXTS)
+                assert np.array_equal(np.float32(found), encoder.encode(TEXTS))
+                assert np.array_equal(
+                    np.float32(client.embed_query("a cat")), encoder.encode("a cat")
+                )
 
 
 def test_llama_index_client(url: str, encoder: SentenceEncoder) -> None:
     llama = pytest.importorskip(
         "llama_index.embeddings.openai", reason="llama-index-embeddings-openai is not installed"
     )
-    client = llama.OpenAIEmbedding(
-        model_name="all-MiniLM-L6-v2", api_base=f"{url}/v1", api_key="none"
-    )
-    assert np.array_equal(np.float32(client.get_text_embedding("a cat")), encoder.encode("a cat"))
+    with httpx.Client(timeout=60) as http:
+        client = llama.OpenAIEmbedding(
+            model_name="all-MiniLM-L6-v2", api_base=f"{url}/v1", api_key="none", http_client=http
+        )
+        found = client.get_text_embedding("a cat")
+    assert np.array_equal(np.float32(found), encoder.encode("a cat"))
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
