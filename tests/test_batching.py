@@ -115,21 +115,48 @@ def test_a_long_request_leaves_room_for_short_ones() -> None:
     run(work)
 
 
-def test_of_two_long_requests_each_has_its_turn() -> None:
-    async def work() -> list[list[int]]:
+def test_long_requests_are_done_in_the_order_they_came() -> None:
+    async def work() -> None:
         encoder = Slow()
         shared = batcher(encoder, max_tokens=10**6)
-        jobs = [shared.embed([word * 100] * 40) for word in ("cat ", "dog ")]
-        tasks = [asyncio.ensure_future(job) for job in jobs]
+        tasks = [
+            asyncio.ensure_future(
+                shared.embed_tokens(SHARED.tokenize_texts([word * 100] * 80), 0.0)
+            )
+            for word in ("cat ", "dog ", "cow ")
+        ]
         await until(lambda: len(encoder.runs) == 1)
         encoder.go.set()
-        found = await asyncio.gather(*tasks)
-        assert len({float(one.vectors[0, 0]) for one in found}) == 2
-        assert [len(set(one.vectors[:, 0])) for one in found] == [1, 1]
+        ended: list[asyncio.Future[Any]] = []
+        for task in tasks:
+            task.add_done_callback(ended.append)
+        await asyncio.gather(*tasks)
+        assert ended == tasks
+        found = [task.result().vectors[:, 0] for task in tasks]
+        assert [len(set(one)) for one in found] == [1, 1, 1]
+        assert len({float(one[0]) for one in found}) == 3
         await shared.close()
-        return encoder.runs
+        assert sum(map(len, encoder.runs)) == 240
 
-    assert sum(map(len, run(work))) == 80
+    run(work)
+
+
+def test_of_short_requests_none_is_passed_over_for_a_shorter_one() -> None:
+    async def work() -> None:
+        encoder = Slow()
+        shared = batcher(encoder, max_tokens=10**6)
+        first = asyncio.ensure_future(shared.embed(["first"]))
+        await until(lambda: len(encoder.runs) == 1)
+        # More than a run holds, the longer half of them first.
+        early = [asyncio.ensure_future(shared.embed(["cat " * 60])) for _ in range(30)]
+        late = [asyncio.ensure_future(shared.embed(["cat"])) for _ in range(30)]
+        await asyncio.sleep(0.01)
+        encoder.go.set()
+        await asyncio.gather(first, *early, *late)
+        assert encoder.runs[1] == [62] * 30 + [3] * 30
+        await shared.close()
+
+    run(work)
 
 
 def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:

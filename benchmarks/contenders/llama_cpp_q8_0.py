@@ -25,16 +25,22 @@ def prepare(checkpoint: Path, folder: Path) -> None:
 
 def write_gguf(checkpoint: Path, folder: Path, precision: str) -> None:
     """Run llama.cpp's own converter, which is in the source that pip compiles."""
-    pip = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps"]
     with tempfile.TemporaryDirectory() as scratch:
-        subprocess.run(
-            [*pip, "--no-binary", "llama-cpp-python", "--dest", scratch, ENGINE], check=True
-        )
-        (archive,) = Path(scratch).glob("*.tar.gz")
-        shutil.unpack_archive(archive, scratch, filter="data")
-        (script,) = Path(scratch).glob("*/vendor/llama.cpp/convert_hf_to_gguf.py")
+        script = unpack_source(Path(scratch)) / "convert_hf_to_gguf.py"
         output = ["--outtype", precision, "--outfile", str(folder / "model.gguf")]
         subprocess.run([sys.executable, str(script), str(checkpoint), *output], check=True)
+
+
+def unpack_source(folder: Path) -> Path:
+    """Download the package's source, and give the folder of llama.cpp in it."""
+    pip = [sys.executable, "-m", "pip", "download", "-qq", "--no-deps"]
+    subprocess.run(
+        [*pip, "--no-binary", "llama-cpp-python", "--dest", str(folder), ENGINE], check=True
+    )
+    (archive,) = folder.glob("*.tar.gz")
+    shutil.unpack_archive(archive, folder, filter="data")
+    (found,) = folder.glob("*/vendor/llama.cpp")
+    return found
 
 
 def load(folder: Path, threads: int) -> Embed:

@@ -124,6 +124,7 @@ def run(options: argparse.Namespace) -> int:
         workers=options.workers,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,  # nothing here asks who the client is
     )
     where = options.unix_socket or f"http://{options.host}:{options.port}"
     try:

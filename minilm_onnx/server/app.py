@@ -144,28 +144,31 @@ def _endpoint(
     path: str, protocol: ModuleType, handler: Handler, service: Service
 ) -> Callable[[Request], Awaitable[Response]]:
     metrics = service.metrics
+    requests, success = metrics.requests.labels(path), metrics.success.labels(path)
+    duration = metrics.duration.labels(path)
 
     async def endpoint(request: Request) -> Response:
         start = time.monotonic()
-        metrics.requests.labels(path).inc()
+        requests.inc()
         response = await _answer(request, protocol, handler, service)
         seconds = time.monotonic() - start
-        metrics.duration.labels(path).observe(seconds)
+        duration.observe(seconds)
         if response.status_code < 400:
-            metrics.success.labels(path).inc()
+            success.inc()
         else:
             metrics.failure.labels(path, str(response.status_code)).inc()
-        # Never the texts: they are somebody's.
-        LOG.info(
-            "request",
-            extra={
-                "path": path,
-                "method": request.method,
-                "status": response.status_code,
-                "ms": round(1000 * seconds, 1),
-                "tokens": response.headers.get("x-compute-tokens"),
-            },
-        )
+        if LOG.isEnabledFor(logging.INFO):
+            # Never the texts: they are somebody's.
+            LOG.info(
+                "request",
+                extra={
+                    "path": path,
+                    "method": request.method,
+                    "status": response.status_code,
+                    "ms": round(1000 * seconds, 1),
+                    "tokens": response.headers.get("x-compute-tokens"),
+                },
+            )
         return response
 
     return endpoint

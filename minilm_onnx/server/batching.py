@@ -1,8 +1,8 @@
 """Requests that arrive together share runs; none waits for company, and none for a long one.
 
-Texts are taken from the waiting requests in turns, up to a budget of tokens, and run by the encoder
-on a thread of its own. A text's vector does not depend on the texts beside it, so sharing changes
-nothing but the time.
+Texts are taken from the waiting requests up to a budget of tokens, half of it for whoever came
+first and half for those that need little, and run by the encoder on a thread of its own. A text's
+vector does not depend on the texts beside it, so sharing changes nothing but the time.
 """
 
 import asyncio
@@ -17,12 +17,13 @@ import numpy as np
 from minilm_onnx.arrays import FloatArray, Matrix
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import MiniLMError
-from minilm_onnx.tokens import TextReport, TokenizedTexts
+from minilm_onnx.tokens import TextReport, TokenizedTexts, check_texts
 
 # Tokens run together: some tenths of a second on two cores, after which others have their turn.
 BUDGET = 2048
-# Characters that are tokenised on the event loop's own thread: less than a millisecond.
-AT_ONCE = 4096
+# Characters that are tokenised on the event loop's own thread, of one request and of all that came
+# in one turn of the loop: a millisecond, and a few.
+SHORT, AT_ONCE = 4096, 2**14
 
 
 class OverloadedError(MiniLMError):
@@ -78,6 +79,7 @@ class Job:
         vectors: (N, H) float32, to be filled.
         done: set when they are.
         arrived: when it came.
+        left: tokens that no run has taken.
         taken: texts that were given to a run.
         ready: texts whose vectors are there.
         started: when its first text was taken.
@@ -87,14 +89,10 @@ class Job:
     vectors: Matrix
     done: "asyncio.Future[None]"
     arrived: float
+    left: int
     taken: int = 0
     ready: int = 0
     started: float = 0.0
-
-    @property
-    def left(self) -> int:
-        """Tokens that wait."""
-        return sum(map(len, self.tokens.ids[self.taken :]))
 
 
 @dataclass
@@ -135,7 +133,8 @@ class Batcher:
         self._max_requests, self._max_tokens = max_requests, max_tokens
         self._deadline_s = deadline_s
         self._gauges = gauges or Gauges()
-        self._jobs: deque[Job] = deque()
+        self._jobs: dict[int, Job] = {}  # in the order they came
+        self._untokenized: deque[tuple[Sequence[str], asyncio.Future[TokenizedTexts]]] = deque()
         self._waiting_tokens = 0
         self._tokenizing = 0
         self._seconds_per_token = 1e-4  # corrected by every run
@@ -161,13 +160,42 @@ class Batcher:
         """
         if self.waiting >= self._max_requests:
             raise OverloadedError(self._retry_after())
-        if sum(map(len, texts)) <= AT_ONCE:
-            return self.encoder.tokenize_texts(texts)
         self._tokenizing += 1
         try:
-            return await asyncio.to_thread(self.encoder.tokenize_texts, texts)
+            if sum(map(len, texts)) > SHORT:
+                return await asyncio.to_thread(self.encoder.tokenize_texts, texts)
+            check_texts(texts)  # before they can harm those that they are tokenised with
+            loop = asyncio.get_running_loop()
+            if not self._untokenized:
+                loop.call_soon(self._tokenize_together)
+            found: asyncio.Future[TokenizedTexts] = loop.create_future()
+            self._untokenized.append((texts, found))
+            return await found
         finally:
             self._tokenizing -= 1
+
+    def _tokenize_together(self) -> None:
+        """Tokenise what came in one turn of the event loop: one call is cheaper than many."""
+        given, characters = [], 0
+        while self._untokenized and characters < AT_ONCE:
+            given.append(self._untokenized.popleft())
+            characters += sum(map(len, given[-1][0]))
+        if self._untokenized:
+            asyncio.get_running_loop().call_soon(self._tokenize_together)
+        try:
+            tokens = self.encoder.tokenize_texts([text for texts, _ in given for text in texts])
+        except Exception as error:
+            for _, found in given:
+                if not found.done():
+                    found.set_exception(error)
+            return
+        first = 0
+        for texts, found in given:
+            these = slice(first, first := first + len(texts))
+            if not found.done():
+                found.set_result(
+                    TokenizedTexts(tokens.ids[these], [1] * len(texts), tokens.reports[these])
+                )
 
     async def embed(self, texts: Sequence[str]) -> Embedded:
         """Embed texts; see `embed_tokens` and `tokenize`."""
@@ -195,8 +223,9 @@ class Batcher:
             return Embedded(nothing, [], 0.0, 0.0, tokenization_s)
         loop = asyncio.get_running_loop()
         shape = (len(tokens.ids), self.encoder.dimension)
-        job = Job(tokens, np.empty(shape, dtype=np.float32), loop.create_future(), time.monotonic())
-        self._jobs.append(job)
+        vectors: Matrix = np.empty(shape, dtype=np.float32)
+        job = Job(tokens, vectors, loop.create_future(), time.monotonic(), count)
+        self._jobs[id(job)] = job
         self._waiting_tokens += count
         if self._worker is None or self._worker.done():
             self._worker = loop.create_task(self._work())
@@ -232,6 +261,8 @@ class Batcher:
 
     async def close(self) -> None:
         """Finish what was accepted, then end the thread."""
+        while self.waiting:
+            await asyncio.sleep(0.01)
         if self._worker is not None:
             await asyncio.gather(self._worker, return_exceptions=True)
         self._executor.shutdown()
@@ -273,42 +304,46 @@ class Batcher:
                     self._forget(job)
 
     def _pick(self) -> list[tuple[Job, int]]:
-        """Take texts from the waiting requests, each in turn, for as long as the budget lasts."""
+        """Take texts for a run.
+
+        Half of it is for who came first, the rest for who needs no more than a run, and what is
+        left then for the others; in the order they came.
+        """
         picks: list[tuple[Job, int]] = []
+        waiting = [job for job in self._jobs.values() if job.left]
         budget = BUDGET
-        waiting = deque(job for job in self._jobs if job.taken < len(job.tokens.ids))
-        while waiting and budget > 0:
-            job = waiting.popleft()
-            share = budget // (len(waiting) + 1)
-            now = time.monotonic()
-            job.started = job.started or now
-            while job.taken < len(job.tokens.ids):
-                length = len(job.tokens.ids[job.taken])
-                picks.append((job, job.taken))
-                job.taken += 1
-                budget -= length
-                share -= length
-                self._waiting_tokens -= length
-                if share <= 0:
-                    break
-        # Who had a turn goes behind who had none.
-        turns = {id(job) for job, _ in picks}
-        self._jobs = deque(sorted(self._jobs, key=lambda job: id(job) in turns))
+        if len(waiting) > 1:
+            budget -= self._take(waiting[0], BUDGET // 2, picks)
+        for job in sorted(waiting, key=lambda job: job.left > BUDGET):
+            if budget <= 0:
+                break
+            budget -= self._take(job, budget, picks)
         return picks
+
+    def _take(self, job: Job, budget: int, picks: list[tuple[Job, int]]) -> int:
+        """Take texts of a request until a budget is spent; give how many tokens these are."""
+        job.started = job.started or time.monotonic()
+        spent = 0
+        while spent < budget and job.taken < len(job.tokens.ids):
+            spent += len(job.tokens.ids[job.taken])
+            picks.append((job, job.taken))
+            job.taken += 1
+        job.left -= spent
+        self._waiting_tokens -= spent
+        return spent
 
     def _drop_late(self) -> None:
         now = time.monotonic()
-        for job in list(self._jobs):
+        for job in list(self._jobs.values()):
             if not job.started and now - job.arrived > self._deadline_s:
                 if not job.done.done():
                     job.done.set_exception(DeadlineError(self._deadline_s))
                 self._forget(job)
 
     def _forget(self, job: Job) -> None:
-        if job in self._jobs:
-            self._jobs.remove(job)
+        if self._jobs.pop(id(job), None) is not None:
             self._waiting_tokens -= job.left
-            job.taken = len(job.tokens.ids)
+            job.left = 0
 
     def _retry_after(self) -> int:
         return max(1, round(self._waiting_tokens * self._seconds_per_token))

@@ -181,17 +181,19 @@ async def answered(request: Request, work: Awaitable[Given]) -> Given:
     Raises:
         GoneError: whoever asked has gone; the work is cancelled.
     """
-    task = asyncio.ensure_future(work)
+    here = asyncio.current_task()
+    assert here is not None  # a coroutine runs in one
     gone = asyncio.ensure_future(_gone(request))
+    gone.add_done_callback(lambda done: done.cancelled() or here.cancel())
     try:
-        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            return task.result()
-        raise GoneError("the client closed the connection")
+        return await work
+    except asyncio.CancelledError:
+        if not gone.done():
+            raise
+        here.uncancel()
+        raise GoneError("the client closed the connection") from None
     finally:
-        for one in (task, gone):
-            one.cancel()
-        await asyncio.gather(task, gone, return_exceptions=True)
+        gone.cancel()
 
 
 async def _gone(request: Request) -> None:

@@ -1,0 +1,1 @@
+"""Servers under load, side by side: python -m benchmarks.serving --help."""
