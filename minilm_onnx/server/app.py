@@ -14,12 +14,13 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, MiniLMError
 from minilm_onnx.server import ollama, openai, tei
 from minilm_onnx.server.batching import Batcher, DeadlineError, Gauges, OverloadedError
+from minilm_onnx.server.description import describe_api
 from minilm_onnx.server.exchange import GoneError, RequestError, Service, as_json
 from minilm_onnx.server.metrics import Metrics
 from minilm_onnx.server.settings import Settings
@@ -94,6 +95,10 @@ def create_app(
             headers={"content-security-policy": POLICY, "referrer-policy": "no-referrer"},
         )
 
+    async def description(request: Request) -> Response:
+        """Give the description of all paths."""
+        return as_json(describe_api(settings, encoder.dimension, encoder.max_seq_length))
+
     async def count(request: Request) -> Response:
         metrics.queue_size.set(batcher.waiting)
         metrics.queue_tokens.set(batcher.waiting_tokens)
@@ -109,7 +114,10 @@ def create_app(
         protocol = _protocol_of(request.url.path)
         word = {404: "expected a path of this server", 405: "expected another method"}
         message = f"{request.url.path}: {word.get(status, 'expected another request')}"
-        return as_json(protocol.failed(status, "path", message, None), status)
+        known = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
+        allowed = sorted({method for route in known for method in route.methods or ()})
+        headers = {"allow": ", ".join(allowed)} if allowed else {}
+        return as_json(protocol.failed(status, "path", message, None), status, headers)
 
     routes = [
         Route(path, _endpoint(path, protocol, handler, service), methods=list(methods))
@@ -120,6 +128,7 @@ def create_app(
         Route("/ready", ready),
         Route("/live", live),
         Route("/metrics", count),
+        Route("/openapi.json", description),
         Route("/ui", page),
     ]
     middleware = []

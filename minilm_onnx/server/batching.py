@@ -138,7 +138,7 @@ class Batcher:
         self._waiting_tokens = 0
         self._tokenizing = 0
         self._seconds_per_token = 1e-4  # corrected by every run
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="minilm-onnx-server")
+        self._thread: ThreadPoolExecutor | None = None
         self._worker: asyncio.Task[None] | None = None
 
     @property
@@ -197,10 +197,19 @@ class Batcher:
                     TokenizedTexts(tokens.ids[these], [1] * len(texts), tokens.reports[these])
                 )
 
-    async def embed(self, texts: Sequence[str]) -> Embedded:
-        """Embed texts; see `embed_tokens` and `tokenize`."""
+    async def embed(
+        self, texts: Sequence[str], check: Callable[[TokenizedTexts], object] | None = None
+    ) -> Embedded:
+        """Embed texts; see `embed_tokens` and `tokenize`.
+
+        Args:
+            texts: what to embed.
+            check: called with their tokens; what it raises is the outcome.
+        """
         start = time.monotonic()
         tokens = await self.tokenize(texts)
+        if check is not None:
+            check(tokens)
         return await self.embed_tokens(tokens, time.monotonic() - start)
 
     async def embed_tokens(self, tokens: TokenizedTexts, tokenization_s: float) -> Embedded:
@@ -265,7 +274,16 @@ class Batcher:
             await asyncio.sleep(0.01)
         if self._worker is not None:
             await asyncio.gather(self._worker, return_exceptions=True)
-        self._executor.shutdown()
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None  # an application may be started again
+
+    @property
+    def _executor(self) -> ThreadPoolExecutor:
+        """The thread that runs the encoder."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="minilm-onnx-server")
+        return self._thread
 
     async def _work(self) -> None:
         """Run until nothing is waiting."""

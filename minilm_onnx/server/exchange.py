@@ -146,6 +146,8 @@ def optional(body: dict[str, Any], field: str, kind: type[Given]) -> Given | Non
     value = body.get(field)
     if value is None:
         return None
+    if kind is int and isinstance(value, float) and value.is_integer():
+        value = int(value)  # 8.0 is an integer in JSON's eyes
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise RequestError(
             400, "validation", f"{field}: expected {kind.__name__}, got {describe(value)}", field

@@ -18,6 +18,7 @@ from minilm_onnx.server.exchange import (
     shortened,
     texts_of,
 )
+from minilm_onnx.tokens import TokenizedTexts
 
 # Of the model's files; they have no date of their own.
 MODIFIED = "2024-01-01T00:00:00Z"
@@ -49,13 +50,8 @@ async def embed(request: Request, service: Service) -> Response:
             if error.kind == "validation":
                 raise RequestError(400, "validation", "invalid input type", "input") from error
             raise
-    if truncate is False:
-        tokens = await service.batcher.tokenize(texts)
-        if tokens.cut:
-            raise RequestError(
-                400, "validation", "the input length exceeds the context length", "input"
-            )
-    found = await answered(request, service.batcher.embed(texts))
+    check = _refuse_cut if truncate is False else None
+    found = await answered(request, service.batcher.embed(texts, check))
     vectors = shortened(found.vectors, wanted)
     total = found.tokenization_s + found.queue_s + found.inference_s
     return as_json(
@@ -120,6 +116,13 @@ async def show(request: Request, service: Service) -> Response:
 def failed(status: int, kind: str, message: str, field: str | None) -> dict[str, Any]:
     """Give an error in this protocol's form."""
     return {"error": message}
+
+
+def _refuse_cut(tokens: TokenizedTexts) -> None:
+    if tokens.cut:
+        raise RequestError(
+            400, "validation", "the input length exceeds the context length", "input"
+        )
 
 
 def _known(body: dict[str, Any], service: Service) -> str:

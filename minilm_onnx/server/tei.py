@@ -1,5 +1,6 @@
 """The API of Text Embeddings Inference."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from minilm_onnx.server.exchange import (
     shortened,
     texts_of,
 )
+from minilm_onnx.tokens import TokenizedTexts
 
 KINDS = {
     "overloaded": "Overloaded",
@@ -39,8 +41,9 @@ async def embed(request: Request, service: Service) -> Response:
             "normalize: expected true, since the model normalises; leave it out",
             "normalize",
         )
-    texts = await _texts(body, "inputs", service)
-    found = await answered(request, service.batcher.embed(texts))
+    texts = _texts(body, "inputs", service)
+    check = _cut_check(body, "inputs", service)
+    found = await answered(request, service.batcher.embed(texts, check))
     vectors = shortened(found.vectors, wanted)
     return as_json(list(vectors), headers=service.headers(found))
 
@@ -48,7 +51,9 @@ async def embed(request: Request, service: Service) -> Response:
 async def embed_all(request: Request, service: Service) -> Response:
     """POST /embed_all: the vectors of every token."""
     body = await read_body(request, service.settings)
-    texts = await _texts(body, "inputs", service)
+    texts = _texts(body, "inputs", service)
+    if check := _cut_check(body, "inputs", service):
+        check(await service.batcher.tokenize(texts))
     states = await answered(request, service.batcher.token_vectors(texts))
     return as_json([list(rows) for rows in states])
 
@@ -62,8 +67,13 @@ async def similarity(request: Request, service: Service) -> Response:
     source = inputs.get("source_sentence")
     if not isinstance(source, str):
         raise RequestError(422, "validation", "inputs.source_sentence: expected a string", "inputs")
-    others = await _texts(inputs, "sentences", service)
-    found = await answered(request, service.batcher.embed([source, *others]))
+    if not source:
+        raise RequestError(400, "empty", "`inputs.source_sentence` cannot be empty", "inputs")
+    if not isinstance(inputs.get("sentences"), list):
+        raise RequestError(422, "validation", "inputs.sentences: expected a list", "inputs")
+    others = _texts(inputs, "sentences", service)
+    check = _cut_check(optional(body, "parameters", dict) or {}, "sentences", service)
+    found = await answered(request, service.batcher.embed([source, *others], check))
     scores = found.vectors[1:] @ found.vectors[0]
     return as_json(np.ascontiguousarray(scores), headers=service.headers(found))
 
@@ -71,7 +81,7 @@ async def similarity(request: Request, service: Service) -> Response:
 async def tokenize(request: Request, service: Service) -> Response:
     """POST /tokenize: the tokens of each text, not cut."""
     body = await read_body(request, service.settings)
-    texts = await _texts(body, "inputs", service, may_be_cut=True)
+    texts = _texts(body, "inputs", service)
     special = optional(body, "add_special_tokens", bool) is not False
     found = service.encoder.tokenizer.encode_batch(texts, add_special_tokens=special)
     return as_json(
@@ -125,26 +135,35 @@ def failed(status: int, kind: str, message: str, field: str | None) -> dict[str,
     }
 
 
-async def _texts(
-    body: dict[str, Any], field: str, service: Service, *, may_be_cut: bool = False
-) -> list[str]:
+def _texts(body: dict[str, Any], field: str, service: Service) -> list[str]:
     texts = texts_of(body.get(field), field, service.settings)
     if not texts or "" in texts:
         raise RequestError(400, "empty", f"`{field}` cannot be empty", field)
-    if optional(body, "truncate", bool) is False and not may_be_cut:
-        tokens = await service.batcher.tokenize(texts)
-        if tokens.cut:
-            longest = max(tokens.lengths)
-            raise RequestError(
-                413,
-                "validation",
-                f"`{field}` must have less than {service.encoder.max_seq_length} tokens. "
-                f"Given: {longest}",
-                field,
-            )
+    return texts
+
+
+def _cut_check(
+    body: dict[str, Any], field: str, service: Service
+) -> Callable[[TokenizedTexts], None] | None:
+    """Give what refuses texts that would be cut, where they are not to be.
+
+    Raises:
+        RequestError: something is asked for that is not here.
+    """
+    if optional(body, "prompt_name", str) is not None:
+        raise RequestError(
+            422, "validation", "prompt_name: expected none, since the model knows no prompts", field
+        )
     direction = optional(body, "truncation_direction", str)
     if direction is not None and direction.lower() != "right":
         raise RequestError(
             422, "validation", "truncation_direction: expected right, the only one here", field
         )
-    return texts
+
+    def refuse(tokens: TokenizedTexts) -> None:
+        if tokens.cut:
+            most, given = service.encoder.max_seq_length, max(tokens.lengths)
+            message = f"`{field}` must have less than {most} tokens. Given: {given}"
+            raise RequestError(413, "validation", message, field)
+
+    return refuse if optional(body, "truncate", bool) is False else None

@@ -1,0 +1,32 @@
+"""The server keeps to its own description, whatever schemathesis makes of that."""
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from minilm_onnx import SentenceEncoder
+
+pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
+schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
+
+from minilm_onnx.server import Settings, create_app
+
+APP = create_app(SentenceEncoder(), Settings(max_texts=8))
+# Text Embeddings Inference refuses too many texts with 413, which schemathesis does not expect.
+REFUSED = ["400", "401", "404", "405", "413", "422"]
+CONFIG = schemathesis.Config.from_dict(
+    {"checks": {"negative_data_rejection": {"expected-statuses": REFUSED}}}
+)
+SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", APP, config=CONFIG)
+
+
+@SCHEMA.parametrize()  # type: ignore[untyped-decorator]  # it is made at run time
+@settings(
+    max_examples=100,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),  # what is generated is schemathesis' affair
+)
+def test_every_answer_is_as_described(case: Any) -> None:
+    case.call_and_validate()
