@@ -471,6 +471,20 @@ class SentenceEncoder:
         """
         return self._embedder.embed_tokens(tokens, batch_size, lambda count: None)
 
+    def hidden_states(self, tokens: TokenizedTexts) -> list[FloatArray]:
+        """Run the graph on tokenised texts, and keep the last hidden state of every token.
+
+        Args:
+            tokens: from `tokenize_texts`.
+
+        Returns:
+            (T, 384) float32 a text, T its tokens.
+
+        Raises:
+            SessionError: onnxruntime failed.
+        """
+        return self._embedder.hidden_states(tokens, None, lambda count: None)
+
     def similarity(self, a: FloatArray, b: FloatArray) -> Matrix:
         """Compare every row of `a` with every row of `b` by `similarity_fn_name`.
 

@@ -29,44 +29,9 @@ httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 
 from minilm_onnx.server import Settings, create_app
 from tests.conftest import documented
+from tests.servers import free_port, start, stop
 
 TEXTS = ["How do I reset my password?", "Può ripetere?", "猫", "word " * 400]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
-
-
-def start(*arguments: str, where: str, **options: Any) -> "subprocess.Popen[str]":
-    """Start a server, and wait until it answers."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "minilm_onnx", "serve", *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        **options,
-    )
-    end = time.monotonic() + 60
-    while not can_connect(where):
-        assert process.poll() is None
-        assert time.monotonic() < end
-    return process
-
-
-def can_connect(where: str) -> bool:
-    family = socket.AF_UNIX if where.startswith("/") else socket.AF_INET
-    address: Any = where if where.startswith("/") else ("127.0.0.1", int(where.rpartition(":")[2]))
-    with socket.socket(family) as one:
-        return one.connect_ex(address) == 0
-
-
-def stop(process: "subprocess.Popen[str]") -> str:
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 0, said
-    return said
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +187,7 @@ def test_tei_paths(client: Any, encoder: SentenceEncoder) -> None:
     found = client.post("/embed", json={"inputs": TEXTS[:2], "dimensions": 8}).json()
     expected = encoder.encode(TEXTS[:2], truncate_dim=8, normalize_embeddings=True)
     assert np.array_equal(np.float32(found), expected)
-    answer = client.post("/embed", json={"inputs": "a cat"})
+    answer = client.post("/embed", json={"inputs": "a cat", "dimensions": 384.0})
     assert answer.headers["x-compute-tokens"] == "4"
     (tokens,) = client.post("/tokenize", json={"inputs": "a cats"}).json()
     assert [token["id"] for token in tokens] == encoder.tokenizer.encode("a cats").ids
@@ -251,6 +216,21 @@ def test_tei_paths(client: Any, encoder: SentenceEncoder) -> None:
         ("/embed", {"inputs": "a", "normalize": False}, 422, "normalize"),
         ("/embed", {"inputs": "word " * 400, "truncate": False}, 413, "256 tokens"),
         ("/embed", {"inputs": ["a"] * 3000}, 413, "at most 2048"),
+        ("/embed", {"inputs": "a", "prompt_name": "query"}, 422, "prompt_name"),
+        ("/embed", {"inputs": "a", "truncation_direction": "Left"}, 422, "right"),
+        ("/embed_all", {"inputs": ["word " * 300] * 65}, 413, "16384 tokens"),
+        ("/embed_all", {"inputs": "word " * 300, "truncate": False}, 413, "256 tokens"),
+        ("/similarity", {"inputs": {"source_sentence": "a", "sentences": "a"}}, 422, "a list"),
+        ("/similarity", {"inputs": {"source_sentence": "", "sentences": ["a"]}}, 400, "empty"),
+        (
+            "/similarity",
+            {
+                "inputs": {"source_sentence": "a", "sentences": ["word " * 300]},
+                "parameters": {"truncate": False},
+            },
+            413,
+            "256 tokens",
+        ),
         ("/similarity", {"inputs": "x"}, 422, "inputs"),
         ("/v1/embeddings", {"input": "a"}, 400, "model"),
         (

@@ -103,6 +103,7 @@ def run(options: argparse.Namespace) -> int:
         from uvicorn.supervisors import Multiprocess
 
         from minilm_onnx.server import Settings
+        from minilm_onnx.server.connections import Connection
     except ImportError as error:
         raise InputError(
             f"serve: expected the packages of a server, got {error}; "
@@ -124,6 +125,7 @@ def run(options: argparse.Namespace) -> int:
         workers=options.workers,
         log_level="warning",
         access_log=False,
+        http=Connection,
         proxy_headers=False,  # nothing here asks who the client is
     )
     where = options.unix_socket or f"http://{options.host}:{options.port}"
@@ -133,6 +135,7 @@ def run(options: argparse.Namespace) -> int:
         raise MiniLMError(
             f"serve: expected to listen on {where}, got no such address; choose another"
         ) from None
+    _allow_files()
     print(f"serving on {where}; Ctrl-C ends it", file=sys.stderr, flush=True)
     with listening, suppress(KeyboardInterrupt):  # it comes when all is answered
         if options.workers > 1:
@@ -142,6 +145,15 @@ def run(options: argparse.Namespace) -> int:
     if options.unix_socket:
         Path(options.unix_socket).unlink(missing_ok=True)
     return 0
+
+
+def _allow_files() -> None:
+    """Take as many open files, and so connections, as the system lets this process have."""
+    with suppress(ImportError, OSError, ValueError):  # not on Windows; macOS may not let it
+        import resource
+
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def make_app(made_with: dict[str, Any], settings: "Settings", log: bool) -> Any:

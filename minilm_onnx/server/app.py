@@ -21,7 +21,7 @@ from minilm_onnx.errors import InputError, MiniLMError
 from minilm_onnx.server import ollama, openai, tei
 from minilm_onnx.server.batching import Batcher, DeadlineError, Gauges, OverloadedError
 from minilm_onnx.server.description import describe_api
-from minilm_onnx.server.exchange import GoneError, RequestError, Service, as_json
+from minilm_onnx.server.exchange import GoneError, RequestError, Service, as_json, let_go
 from minilm_onnx.server.metrics import Metrics
 from minilm_onnx.server.settings import Settings
 
@@ -196,6 +196,8 @@ async def _answer(
         status, kind, field, message = error.status, error.kind, error.field, str(error)
         if kind == "key":
             headers["www-authenticate"] = "Bearer"
+        if status in (408, 413):
+            headers["connection"] = "close"  # the rest of the body is not read
     except OverloadedError as error:
         status, kind, message = 429, "overloaded", str(error)
         headers["retry-after"] = str(error.retry_after)
@@ -209,6 +211,8 @@ async def _answer(
     except MiniLMError as error:
         LOG.exception("failed")
         status, kind, message = 500, "backend", str(error)
+    finally:
+        let_go(request, service)
     return as_json(protocol.failed(status, kind, message, field), status, headers)
 
 

@@ -108,6 +108,12 @@ class Gauges:
     batch_tokens: Callable[[int], object] = field(default=lambda count: None)
 
 
+def tokens_at(tokens: TokenizedTexts, places: slice) -> TokenizedTexts:
+    """Give the tokens of some texts, which have a row each."""
+    ids = tokens.ids[places]
+    return TokenizedTexts(ids, [1] * len(ids), tokens.reports[places])
+
+
 class Batcher:
     """Embeds texts for many at a time; of one event loop."""
 
@@ -136,7 +142,7 @@ class Batcher:
         self._jobs: dict[int, Job] = {}  # in the order they came
         self._untokenized: deque[tuple[Sequence[str], asyncio.Future[TokenizedTexts]]] = deque()
         self._waiting_tokens = 0
-        self._tokenizing = 0
+        self._apart = 0  # requests that are here but have no job
         self._seconds_per_token = 1e-4  # corrected by every run
         self._thread: ThreadPoolExecutor | None = None
         self._worker: asyncio.Task[None] | None = None
@@ -144,7 +150,7 @@ class Batcher:
     @property
     def waiting(self) -> int:
         """Requests that are here."""
-        return len(self._jobs) + self._tokenizing
+        return len(self._jobs) + self._apart
 
     @property
     def waiting_tokens(self) -> int:
@@ -160,7 +166,7 @@ class Batcher:
         """
         if self.waiting >= self._max_requests:
             raise OverloadedError(self._retry_after())
-        self._tokenizing += 1
+        self._apart += 1
         try:
             if sum(map(len, texts)) > SHORT:
                 return await asyncio.to_thread(self.encoder.tokenize_texts, texts)
@@ -172,7 +178,7 @@ class Batcher:
             self._untokenized.append((texts, found))
             return await found
         finally:
-            self._tokenizing -= 1
+            self._apart -= 1
 
     def _tokenize_together(self) -> None:
         """Tokenise what came in one turn of the event loop: one call is cheaper than many."""
@@ -193,9 +199,7 @@ class Batcher:
         for texts, found in given:
             these = slice(first, first := first + len(texts))
             if not found.done():
-                found.set_result(
-                    TokenizedTexts(tokens.ids[these], [1] * len(texts), tokens.reports[these])
-                )
+                found.set_result(tokens_at(tokens, these))
 
     async def embed(
         self, texts: Sequence[str], check: Callable[[TokenizedTexts], object] | None = None
@@ -251,22 +255,34 @@ class Batcher:
             tokenization_s,
         )
 
-    async def token_vectors(self, texts: Sequence[str]) -> list[FloatArray]:
+    async def token_vectors(
+        self, texts: Sequence[str], check: Callable[[TokenizedTexts], object]
+    ) -> list[FloatArray]:
         """Give the last hidden state of every token, (T, H) float32 a text; between other runs.
 
+        Args:
+            texts: what to embed.
+            check: called with their tokens; what it raises is the outcome.
+
         Raises:
+            InputError: a text is none.
             OverloadedError: too much is waiting.
         """
-        if self.waiting >= self._max_requests:
-            raise OverloadedError(self._retry_after())
-        self._tokenizing += 1
+        tokens = await self.tokenize(texts)
+        check(tokens)
+        loop = asyncio.get_running_loop()
+        states: list[FloatArray] = []
+        self._apart += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._executor,
-                lambda: self.encoder.encode(texts, output_value="token_embeddings"),
-            )
+            # A text at a time: others have their turn between two.
+            for place in range(len(texts)):
+                one = tokens_at(tokens, slice(place, place + 1))
+                states += await loop.run_in_executor(
+                    self._executor, self.encoder.hidden_states, one
+                )
         finally:
-            self._tokenizing -= 1
+            self._apart -= 1
+        return states
 
     async def close(self) -> None:
         """Finish what was accepted, then end the thread."""

@@ -39,6 +39,7 @@ ERRORS = {
     400: "What came cannot be answered; the message says why.",
     401: "A bearer token that is known here must come with the request.",
     404: "The model is not here under that name.",
+    408: "The body did not come in time.",
     413: "Too many bytes, texts or tokens.",
     422: "Something is asked for that this model cannot give.",
     429: "Too much is waiting; Retry-After says when to come back.",

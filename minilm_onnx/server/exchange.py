@@ -12,7 +12,7 @@ from starlette.responses import Response
 from minilm_onnx.arrays import FloatArray, Matrix
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import MiniLMError, shorten
-from minilm_onnx.server.batching import Batcher, Embedded
+from minilm_onnx.server.batching import Batcher, Embedded, OverloadedError
 from minilm_onnx.server.metrics import Metrics
 from minilm_onnx.server.settings import Settings
 from minilm_onnx.tokens import describe
@@ -21,7 +21,7 @@ from minilm_onnx.vectors import truncate_embeddings
 Given = TypeVar("Given")
 
 
-@dataclass(frozen=True)
+@dataclass
 class Service:
     """What requests are answered with.
 
@@ -30,12 +30,14 @@ class Service:
         batcher: shares runs among requests.
         settings: what the operator decided.
         metrics: what is counted.
+        held: bytes of the bodies of all requests that are here.
     """
 
     encoder: SentenceEncoder
     batcher: Batcher
     settings: Settings
     metrics: Metrics
+    held: int = 0
 
     def headers(self, found: Embedded) -> dict[str, str]:
         """Count what was done, and give TEI's headers for it, in milliseconds."""
@@ -77,25 +79,23 @@ class GoneError(MiniLMError):
     """Whoever asked has gone."""
 
 
-async def read_body(request: Request, settings: Settings) -> dict[str, Any]:
+async def read_body(request: Request, service: Service) -> dict[str, Any]:
     """Read a JSON object.
 
     Raises:
-        RequestError: it is none, or too large.
+        RequestError: it is none, too large, or late.
+        OverloadedError: too much was sent by others.
     """
-    size = 0
-    parts = []
-    async for part in request.stream():
-        size += len(part)
-        if size > settings.max_body:
-            raise RequestError(
-                413,
-                "size",
-                f"body: expected at most {settings.max_body} bytes, got more; send fewer",
-            )
-        parts.append(part)
+    seconds = service.settings.body_s
     try:
-        body = orjson.loads(b"".join(parts))
+        async with asyncio.timeout(seconds):
+            data = await _read(request, service)
+    except TimeoutError:
+        raise RequestError(
+            408, "late", f"body: expected it within {seconds:g} s; send it at once"
+        ) from None
+    try:
+        body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise RequestError(
             400, "validation", f"body: expected JSON, got something else ({shorten(str(error))})"
@@ -103,6 +103,32 @@ async def read_body(request: Request, settings: Settings) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise RequestError(400, "validation", f"body: expected an object, got {describe(body)}")
     return body
+
+
+async def _read(request: Request, service: Service) -> bytes:
+    most = service.settings.max_body
+    too_large = RequestError(
+        413, "size", f"body: expected at most {most} bytes, got more; send fewer"
+    )
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > most:
+        raise too_large
+    request.state.held = 0
+    parts = []
+    async for part in request.stream():
+        request.state.held += len(part)
+        service.held += len(part)
+        if request.state.held > most:
+            raise too_large
+        if service.held > service.settings.max_held:
+            raise OverloadedError(1)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def let_go(request: Request, service: Service) -> None:
+    """Count the body of a request that is answered no more."""
+    service.held -= getattr(request.state, "held", 0)
 
 
 def texts_of(value: object, field: str, settings: Settings) -> list[str]:

@@ -36,7 +36,7 @@ async def version(request: Request, service: Service) -> Response:
 
 async def embed(request: Request, service: Service) -> Response:
     """POST /api/embed."""
-    body = await read_body(request, service.settings)
+    body = await read_body(request, service)
     name = _known(body, service)
     wanted = dimensions_of(body, service.encoder)
     truncate = optional(body, "truncate", bool)
@@ -68,7 +68,7 @@ async def embed(request: Request, service: Service) -> Response:
 
 async def embeddings(request: Request, service: Service) -> Response:
     """POST /api/embeddings, the older form."""
-    body = await read_body(request, service.settings)
+    body = await read_body(request, service)
     _known(body, service)
     prompt = optional(body, "prompt", str) or ""
     if not prompt:
@@ -90,7 +90,7 @@ async def running(request: Request, service: Service) -> Response:
 
 async def show(request: Request, service: Service) -> Response:
     """POST /api/show."""
-    body = await read_body(request, service.settings)
+    body = await read_body(request, service)
     name = _known(body, service)
     encoder = service.encoder
     return as_json(

@@ -26,7 +26,7 @@ CODES = {"key": "invalid_api_key", "model": "model_not_found", "overloaded": "ra
 
 async def embeddings(request: Request, service: Service) -> Response:
     """POST /v1/embeddings."""
-    body = await read_body(request, service.settings)
+    body = await read_body(request, service)
     model = body.get("model")
     if not isinstance(model, str):
         raise RequestError(400, "validation", "model: expected a name, got none", "model")

@@ -30,9 +30,13 @@ KINDS = {
 }
 
 
+# Tokens of /embed_all: 24 MiB of vectors, and four times that as JSON.
+MOST_STATES = 16_384
+
+
 async def embed(request: Request, service: Service) -> Response:
     """POST /embed: a bare list of vectors."""
-    body = await read_body(request, service.settings)
+    body = await read_body(request, service)
     wanted = dimensions_of(body, service.encoder)
     if optional(body, "normalize", bool) is False:
         raise RequestError(
@@ -50,17 +54,25 @@ async def embed(request: Request, service: Service) -> Response:
 
 async def embed_all(request: Request, service: Service) -> Response:
     """POST /embed_all: the vectors of every token."""
-    body = await read_body(request, service.settings)
+    body = await read_body(request, service)
     texts = _texts(body, "inputs", service)
-    if check := _cut_check(body, "inputs", service):
-        check(await service.batcher.tokenize(texts))
-    states = await answered(request, service.batcher.token_vectors(texts))
+    refuse_cut = _cut_check(body, "inputs", service)
+
+    def check(tokens: TokenizedTexts) -> None:
+        if refuse_cut is not None:
+            refuse_cut(tokens)
+        count = sum(map(len, tokens.ids))
+        if count > MOST_STATES:
+            message = f"`inputs` must have at most {MOST_STATES} tokens together. Given: {count}"
+            raise RequestError(413, "size", message, "inputs")
+
+    states = await answered(request, service.batcher.token_vectors(texts, check))
     return as_json([list(rows) for rows in states])
 
 
 async def similarity(request: Request, service: Service) -> Response:
     """POST /similarity: a source sentence against others."""
-    body = await read_body(request, service.settings)
+    body = await read_body(request, service)
     inputs = body.get("inputs")
     if not isinstance(inputs, dict):
         raise RequestError(422, "validation", "inputs: expected an object", "inputs")
@@ -80,7 +92,7 @@ async def similarity(request: Request, service: Service) -> Response:
 
 async def tokenize(request: Request, service: Service) -> Response:
     """POST /tokenize: the tokens of each text, not cut."""
-    body = await read_body(request, service.settings)
+    body = await read_body(request, service)
     texts = _texts(body, "inputs", service)
     special = optional(body, "add_special_tokens", bool) is not False
     found = service.encoder.tokenizer.encode_batch(texts, add_special_tokens=special)

@@ -1,0 +1,69 @@
+"""A server in a process of its own, for tests."""
+
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def start(*arguments: str, where: str, **options: Any) -> "subprocess.Popen[str]":
+    """Start a server, and wait until it answers."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "minilm_onnx", "serve", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    end = time.monotonic() + 60
+    while not can_connect(where):
+        assert process.poll() is None
+        assert time.monotonic() < end
+    return process
+
+
+def can_connect(where: str) -> bool:
+    family = socket.AF_UNIX if where.startswith("/") else socket.AF_INET
+    address: Any = where if where.startswith("/") else ("127.0.0.1", int(where.rpartition(":")[2]))
+    with socket.socket(family) as one:
+        return one.connect_ex(address) == 0
+
+
+def stop(process: "subprocess.Popen[str]") -> str:
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    return said
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[int]:
+    """Serve an application on a thread of this process, as `minilm-onnx serve` would; its port."""
+    import uvicorn
+
+    from minilm_onnx.server.connections import Connection
+
+    config = uvicorn.Config(app, port=0, log_level="error", http=Connection)
+    with config.bind_socket() as listening:
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            port = int(listening.getsockname()[1])
+            while not can_connect(f"http://127.0.0.1:{port}"):
+                assert thread.is_alive()
+            yield port
+        finally:
+            server.should_exit = True
+            thread.join()
