@@ -1,7 +1,8 @@
 """Mixed requests from several threads for as long as you like: python -m tests.soak --minutes 60.
 
 Every vector must have the bits that its text had alone at the start, whoever else asks; memory,
-threads and open files must not grow. Needs Linux, whose /proc says how much a process holds.
+threads and open files must not grow. With --server a server is asked, over its protocols. Needs
+Linux, whose /proc says how much a process holds.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,13 +46,14 @@ class Held:
     files: int
 
 
-def held() -> Held:
+def held(pid: int) -> Held:
     """Ask /proc."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    of = Path(f"/proc/{pid}")
+    pages = int((of / "statm").read_text().split()[1])
     return Held(
         pages * os.sysconf("SC_PAGE_SIZE") / 2**20,
-        len(list(Path("/proc/self/task").iterdir())),
-        len(list(Path("/proc/self/fd").iterdir())),
+        len(list((of / "task").iterdir())),
+        len(list((of / "fd").iterdir())),
     )
 
 
@@ -65,12 +68,22 @@ class Soak:
             *read_golden(self.encoder.folder, self.encoder.dimension).texts,
         ]
         self.expected = np.stack([self.encoder.encode(text) for text in self.texts])
-        self.tokens = [report.tokens for report in self.encoder.inspect(self.texts)]
+        self.counts = [report.tokens for report in self.encoder.inspect(self.texts)]
         self.hits = semantic_search(self.expected[:20], self.expected, top_k=5)
         self.end = threading.Event()
         self.done: Counter[str] = Counter()
         self.vectors = 0
         self.wrong: list[str] = []
+        self.pid = os.getpid()
+
+    def kinds(self) -> list[Callable[[random.Random], int]]:
+        """What is asked, the more often the oftener it is named."""
+        return [
+            *[self.one] * 8,
+            *[self.several] * 3,
+            *(self.query, self.cached, self.stream, self.asynchronous, self.fresh),
+            *(self.search, self.inspect, self.refused),
+        ]
 
     def one(self, draw: random.Random) -> int:
         place = draw.randrange(len(self.texts))
@@ -110,7 +123,7 @@ class Soak:
     def inspect(self, draw: random.Random) -> int:
         places = self.choose(draw)
         found = [report.tokens for report in self.encoder.inspect(self.at(places))]
-        if found != [self.tokens[place] for place in places]:
+        if found != [self.counts[place] for place in places]:
             self.wrong.append(f"inspect gave other token counts for {places}")
         return 0
 
@@ -138,12 +151,7 @@ class Soak:
     def work(self, number: int) -> None:
         """Make one request after the other, of a kind that chance chooses."""
         draw = random.Random(number)
-        kinds: list[Callable[[random.Random], int]] = [
-            *[self.one] * 8,
-            *[self.several] * 3,
-            *(self.query, self.cached, self.stream, self.asynchronous, self.fresh),
-            *(self.search, self.inspect, self.refused),
-        ]
+        kinds = self.kinds()
         while not self.end.is_set():
             kind = draw.choice(kinds)
             try:
@@ -165,7 +173,7 @@ class Soak:
             for number in range(SAMPLES):
                 rest = start + seconds * (number + 1) / SAMPLES - time.monotonic()
                 self.end.wait(max(0.0, rest))
-                samples.append(held())
+                samples.append(held(self.pid))
         finally:
             self.end.set()
             for thread in threads:
@@ -188,10 +196,17 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--callers", type=int, default=4, help="threads that ask at once")
+    parser.add_argument("--server", action="store_true", help="ask a server, which is started")
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")  # some golden texts are there because they are unreadable
-    soak = Soak()
-    samples = soak.run(options.minutes * 60, options.callers)
+    with ExitStack() as stack:
+        if options.server:
+            from tests.soak_server import soaking
+
+            soak: Soak = stack.enter_context(soaking())
+        else:
+            soak = Soak()
+        samples = soak.run(options.minutes * 60, options.callers)
     grown = growth(samples)
     ok = not soak.wrong and all(grown[name] <= most for name, most in MOST_GROWTH.items())
     print(

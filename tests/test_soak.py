@@ -1,6 +1,7 @@
 """The soak script itself: it is believed only if it can say that something is wrong."""
 
 import json
+import random
 import sys
 
 import numpy as np
@@ -50,3 +51,20 @@ def test_an_exception_is_seen(
     report = json.loads(capsys.readouterr().out)
     assert not report["ok"]
     assert any("RuntimeError: boom" in wrong for wrong in report["first_wrong"])
+
+
+def test_a_server_is_soaked_too() -> None:
+    pytest.importorskip("uvicorn", reason="minilm-onnx[server] is not installed")
+    pytest.importorskip("httpx", reason="httpx is not installed")
+    from tests.soak_server import soaking
+
+    with soaking() as small:
+        kinds = small.kinds()
+        small.run(1.0, 2)
+        for number, kind in enumerate(dict.fromkeys(kinds)):
+            kind(random.Random(number))
+        assert small.vectors
+        assert small.wrong == []
+        small.expected = np.nextafter(small.expected, np.float32(2))
+        small.tei(random.Random(0))
+    assert any("other bits" in wrong for wrong in small.wrong)
