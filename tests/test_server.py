@@ -484,6 +484,12 @@ def test_a_worker_that_is_killed_is_replaced_and_nobody_gets_a_wrong_answer(
         assert time.monotonic() < end
         ask(0)
     assert all(ask(number) for number in range(20))
+    with httpx.Client(timeout=60) as client:
+        said = client.get(f"{url}/metrics").text
+    # Counted by all workers, those that are gone too; what was being counted may be lost.
+    (counted,) = re.findall(r'te_request_success{method="/embed"} ([\d.]+)', said)
+    assert float(counted) >= answered + 20
+    assert "te_queue_size 0.0" in said
     stop(process)
 
 
@@ -563,6 +569,6 @@ def test_keys_come_from_a_file_or_the_environment(
 def test_a_worker_makes_its_own_application(encoder: SentenceEncoder) -> None:
     from starlette.testclient import TestClient
 
-    with TestClient(serve.make_app({"threads": 1}, Settings(), False)) as client:
+    with TestClient(serve.make_app(SentenceEncoder(threads=1), Settings(), False)) as client:
         found = client.post("/embed", json={"inputs": "a cat"}).json()
     assert np.array_equal(np.array(found, np.float32), encoder.encode(["a cat"]))

@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.cli.options import (
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from minilm_onnx.server import Settings
 
 KEYS = "MINILM_ONNX_API_KEYS"
+# Where workers count together; prometheus_client reads it when it is imported.
+COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -116,8 +119,13 @@ def run(options: argparse.Namespace) -> int:
         allow_origins=tuple(options.allow_origin),
         **{name: value for name, value in given.items() if value is not None},
     )
+    if options.threads is None and options.workers > 1:
+        options.threads = max(1, available_cpus() // options.workers)
+    encoder = load_encoder(options)
+    if options.workers > 1:
+        encoder.close()  # it was right, and workers get their own
     config = uvicorn.Config(
-        partial(make_app, _made_with(options), settings, options.log_requests),
+        partial(make_app, encoder, settings, options.log_requests),
         factory=True,
         host=options.host,
         port=options.port,
@@ -139,7 +147,9 @@ def run(options: argparse.Namespace) -> int:
     print(f"serving on {where}; Ctrl-C ends it", file=sys.stderr, flush=True)
     with listening, suppress(KeyboardInterrupt):  # it comes when all is answered
         if options.workers > 1:
-            Multiprocess(config, sockets=[listening]).run()
+            with TemporaryDirectory(prefix="minilm-onnx-") as folder:
+                os.environ[COUNTERS] = folder
+                Multiprocess(config, sockets=[listening]).run()
         else:
             uvicorn.Server(config).run(sockets=[listening])
     if options.unix_socket:
@@ -156,24 +166,14 @@ def _allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def make_app(made_with: dict[str, Any], settings: "Settings", log: bool) -> Any:
+def make_app(encoder: SentenceEncoder, settings: "Settings", log: bool) -> Any:
     """Make the application, in the process that runs it."""
     from minilm_onnx.server import create_app
     from minilm_onnx.server.logs import log_requests
 
     if log:
         log_requests()
-    return create_app(SentenceEncoder(**made_with), settings)
-
-
-def _made_with(options: argparse.Namespace) -> dict[str, Any]:
-    """Give what every worker's encoder is made with: the CPUs are shared out among them."""
-    if options.threads is None and options.workers > 1:
-        options.threads = max(1, available_cpus() // options.workers)
-    # Loaded once here, so that what is wrong is said before anybody is let in.
-    with load_encoder(options) as encoder:
-        made_with: dict[str, Any] = encoder.__getstate__()["made_with"]
-    return made_with
+    return create_app(encoder, settings)
 
 
 def _keys(path: Path | None) -> tuple[str, ...]:

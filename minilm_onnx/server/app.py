@@ -100,8 +100,7 @@ def create_app(
         return as_json(describe_api(settings, encoder.dimension, encoder.max_seq_length))
 
     async def count(request: Request) -> Response:
-        metrics.queue_size.set(batcher.waiting)
-        metrics.queue_tokens.set(batcher.waiting_tokens)
+        metrics.see(batcher.waiting, batcher.waiting_tokens)
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @asynccontextmanager
@@ -111,7 +110,8 @@ def create_app(
 
     async def no_such_path(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 404
-        protocol = _protocol_of(request.url.path)
+        inside = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+        protocol = _protocol_of(inside)
         word = {404: "expected a path of this server", 405: "expected another method"}
         message = f"{request.url.path}: {word.get(status, 'expected another request')}"
         known = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
@@ -162,6 +162,7 @@ def _endpoint(
         response = await _answer(request, protocol, handler, service)
         seconds = time.monotonic() - start
         duration.observe(seconds)
+        metrics.see(service.batcher.waiting, service.batcher.waiting_tokens)
         if response.status_code < 400:
             success.inc()
         else:

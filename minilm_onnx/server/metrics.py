@@ -1,6 +1,10 @@
 """What is counted, under Text Embeddings Inference's names where it has them."""
 
+import os
+from pathlib import Path
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
@@ -8,22 +12,33 @@ COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 class Metrics:
-    """The counters of one application."""
+    """The counters of one application; of all workers, where they share a folder for them."""
 
     def __init__(self) -> None:
         """Start at zero."""
         self.registry = CollectorRegistry()
         labels = ["method"]
         # Counters that are gauges, since a counter's name would have to end in _total.
-        self.requests = Gauge("te_request_count", "Requests.", labels, registry=self.registry)
+        self.requests = Gauge(
+            "te_request_count",
+            "Requests.",
+            labels,
+            registry=self.registry,
+            multiprocess_mode="sum",
+        )
         self.success = Gauge(
-            "te_request_success", "Requests that were answered.", labels, registry=self.registry
+            "te_request_success",
+            "Requests that were answered.",
+            labels,
+            registry=self.registry,
+            multiprocess_mode="sum",
         )
         self.failure = Gauge(
             "te_request_failure",
             "Requests that were not, by the status.",
             ["method", "err"],
             registry=self.registry,
+            multiprocess_mode="sum",
         )
         self.duration = Histogram(
             "te_request_duration",
@@ -53,9 +68,17 @@ class Metrics:
         self.batch_tokens = Histogram(
             "te_batch_next_tokens", "Tokens a run.", buckets=LENGTHS, registry=self.registry
         )
-        self.queue_size = Gauge("te_queue_size", "Requests that are here.", registry=self.registry)
+        self.queue_size = Gauge(
+            "te_queue_size",
+            "Requests that are here.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
+        )
         self.queue_tokens = Gauge(
-            "minilm_queue_tokens", "Tokens that wait.", registry=self.registry
+            "minilm_queue_tokens",
+            "Tokens that wait.",
+            registry=self.registry,
+            multiprocess_mode="livesum",
         )
         self.cut = Counter(
             "minilm_texts_cut", "Texts longer than the model reads.", registry=self.registry
@@ -64,6 +87,21 @@ class Metrics:
             "minilm_texts_unreadable", "Texts mostly unknown to the model.", registry=self.registry
         )
 
+    def see(self, requests: int, tokens: int) -> None:
+        """Note how many requests and tokens are waiting."""
+        self.queue_size.set(requests)
+        self.queue_tokens.set(tokens)
+
     def text(self) -> bytes:
         """Give all, in Prometheus' text format."""
-        return generate_latest(self.registry)
+        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        if folder is None:
+            return generate_latest(self.registry)
+        for path in Path(folder).glob("gauge_live*.db"):
+            pid = int(path.stem.rpartition("_")[2])
+            if not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+                # Its queue is gone with it.
+                mark_process_dead(pid)  # type: ignore[no-untyped-call]  # it has no types
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # nor has this
+        return generate_latest(together)
