@@ -12,6 +12,7 @@ import numpy as np
 from minilm_onnx.arrays import FloatArray, Vector
 from minilm_onnx.errors import InputError
 from minilm_onnx.store import Facts, Storage, damaged, typed
+from minilm_onnx.vectors import int8_codes
 
 if TYPE_CHECKING:
     import apsw
@@ -59,13 +60,12 @@ def stored(vectors: FloatArray, storage: Storage) -> list[tuple[bytes, bytes | N
 
     Args:
         vectors: (N, H) float32 unit rows.
-        storage: "float32", "int8" (256 steps of each vector's own greatest component; a cosine does
-            not ask for the scale) or "binary" (the signs, and int8 beside them).
+        storage: "float32", "int8" (see `int8_codes`) or "binary" (the signs, and int8 beside
+            them).
     """
     if storage == "float32":
         return [(row.astype("<f4").tobytes(), None) for row in vectors]
-    greatest = np.maximum(np.abs(vectors).max(axis=1, keepdims=True), np.float32(1e-12))
-    codes = np.rint(vectors / greatest * 127).astype(np.int8)
+    codes = int8_codes(vectors)
     if storage == "int8":
         return [(row.tobytes(), None) for row in codes]
     bits = np.packbits(vectors > 0, axis=1)

@@ -64,13 +64,6 @@ class TextFile:
         if self.name != "stdin":
             self._raw.close()
 
-    def is_same_file(self, path: Path) -> bool:
-        """Whether a path leads to the file being read."""
-        try:
-            return self.name != "stdin" and path.samefile(self.name)
-        except (OSError, ValueError):
-            return False
-
     def position(self) -> int:
         """Bytes read from disk so far; 0 on a pipe."""
         return self._raw.tell() if self.size is not None else 0

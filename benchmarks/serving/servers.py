@@ -140,7 +140,7 @@ def running(
     )
     try:
         end = time.monotonic() + START_S
-        while not _answers(port):
+        while not answers(port, 30.0):
             if process.poll() is not None or time.monotonic() > end:
                 raise MiniLMError(f"{name}: expected a server on port {port}, got none; see above")
             time.sleep(0.1)
@@ -148,21 +148,21 @@ def running(
     finally:
         process.terminate()
         try:
-            process.wait(30)
+            process.wait(5)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
-def _answers(port: int) -> bool:
-    """Whether a vector can be had."""
+def answers(port: int, seconds: float) -> bool:
+    """Whether a vector can be had within so long."""
     question = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/embeddings",
         b'{"model": "all-MiniLM-L6-v2", "input": ["a text"]}',
         {"content-type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(question, timeout=30) as answer:
+        with urllib.request.urlopen(question, timeout=seconds) as answer:
             return bool(answer.status == 200)
     except OSError:  # refused, or 503 while a model is loaded
         return False

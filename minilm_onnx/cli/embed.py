@@ -3,17 +3,20 @@
 import argparse
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
 from minilm_onnx.cli.resuming import open_resumable
+from minilm_onnx.cli.tables import FORMATS as TABLES
+from minilm_onnx.cli.tables import is_table, write_rows, write_texts
 from minilm_onnx.cli.writing import FORMATS, open_output
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
 from minilm_onnx.pieces import chunks
 from minilm_onnx.reading import TextFile, read_texts
+from minilm_onnx.tables import Table
 from minilm_onnx.tokens import Tally, TextReport
 
 # Texts sorted by length and run at a time, and the characters they may hold together: enough
@@ -34,6 +37,7 @@ def add_parser(subparsers: Subparsers) -> None:
             "minilm-onnx embed texts.txt --out vectors.npy",
             "minilm-onnx embed rows.jsonl.gz --field body --out vectors.npy --resume",
             "zcat log.gz | minilm-onnx embed - --format csv > vectors.csv",
+            "minilm-onnx embed rows.parquet --field body --out vectors.parquet",
         ),
     )
     parser.add_argument(
@@ -41,20 +45,39 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs="?",
         default="-",
         metavar="FILE",
-        help="UTF-8 text, one a line, or JSON lines with --field; .gz is unpacked; - is stdin",
+        help="UTF-8 text, one a line, or JSON lines with --field; .gz is unpacked; - is stdin; "
+        ".parquet or .arrow for a table",
     )
     parser.add_argument(
-        "--field", metavar="NAME", help="the lines are JSON objects: embed this field of each"
+        "--field",
+        metavar="NAME",
+        help="the lines are JSON objects: embed this field of each; or the column of a table",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
         help="file to write, whole or not at all: .npy rows of float32, .jsonl with text and "
-        "embedding, .csv with text, e0, e1, ...; - or nothing is stdout",
+        "embedding, .csv with text, e0, e1, ..., .parquet or .arrow with the input's columns and "
+        "one of vectors; - or nothing is stdout",
     )
     parser.add_argument(
-        "--format", choices=FORMATS, help="default: by the suffix of --out, jsonl on stdout"
+        "--format",
+        choices=(*FORMATS, *TABLES),
+        help="default: by the suffix of --out, jsonl on stdout",
+    )
+    parser.add_argument(
+        "--column",
+        default="embedding",
+        metavar="NAME",
+        help="the vectors' column in .parquet and .arrow; default: %(default)s",
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "int8"),
+        default="float32",
+        help="of that column; int8 is 127 times a vector over its greatest component; default: "
+        "%(default)s",
     )
     parser.add_argument(
         "--resume",
@@ -72,18 +95,41 @@ def run(options: argparse.Namespace) -> int:
     kind = _format(options.format, options.out)
     if options.resume and options.out is None:
         raise InputError("--resume: expected --out FILE, got stdout; name a file")
+    if options.resume and kind in TABLES:
+        raise InputError(
+            f"--resume: expected .npy, .jsonl or .csv, got .{kind}, which cannot be gone on with"
+        )
+    if kind not in TABLES and options.precision != "float32":
+        raise InputError(
+            f"--precision {options.precision}: expected .parquet or .arrow, got .{kind}; "
+            "leave it out"
+        )
     encoder = load_encoder(options)
-    with TextFile(options.file) as source, _progress(source.size) as show:
-        if options.out is not None and source.is_same_file(options.out):
-            raise InputError(
-                f"--out {options.out}: expected another file than the input, got the input; "
-                "choose another"
-            )
-        texts = read_texts(source, options.field)
-        write = _resume if options.resume else _write
-        tally = write(options.out, kind, encoder, texts, lambda n: show(source.position(), n))
+    if is_table(options.file):
+        _refuse_input(options.out, options.file)
+        with Table(options.file, options.field) as table, _progress(table.rows, "") as show:
+            if kind in TABLES:
+                tally = write_rows(options, kind, encoder, table, show)
+            else:
+                write = _resume if options.resume else _write
+                tally = write(options.out, kind, encoder, table.texts(), lambda n: show(n, n))
+    else:
+        with TextFile(options.file) as source, _progress(source.size) as show:
+            _refuse_input(options.out, options.file)
+            texts = read_texts(source, options.field)
+            if kind in TABLES:
+                embedded = _embedded(encoder, texts)
+                tally = write_texts(
+                    options, kind, encoder, embedded, lambda n: show(source.position(), n)
+                )
+            else:
+                write = _resume if options.resume else _write
+                tally = write(
+                    options.out, kind, encoder, texts, lambda n: show(source.position(), n)
+                )
     where = options.out or "stdout"
-    summary = f"{tally.texts} texts to {where}: {tally.texts} x {encoder.dimension} float32"
+    shape = f"{tally.texts} x {encoder.dimension} {options.precision}"
+    summary = f"{tally.texts} texts to {where}: {shape}"
     if tally.cut:
         summary += f"; {tally.cut} were cut at {encoder.max_seq_length} tokens"
     if tally.unreadable:
@@ -136,6 +182,15 @@ def _resume(
     return output.tally
 
 
+def _refuse_input(out: Path | None, name: str) -> None:
+    """Raise InputError where the output would take the place of the input."""
+    with suppress(OSError, ValueError):
+        if out is not None and name != "-" and out.samefile(name):
+            raise InputError(
+                f"--out {out}: expected another file than the input, got the input; choose another"
+            )
+
+
 def _embedded(
     encoder: SentenceEncoder, texts: Iterator[str]
 ) -> Iterator[tuple[list[str], Matrix, list[TextReport]]]:
@@ -150,7 +205,7 @@ def _format(given: str | None, out: Path | None) -> str:
     suffix = out.suffix.removeprefix(".").lower() if out is not None else ""
     if given is not None:
         kind = given
-        if suffix in FORMATS and suffix != given:
+        if suffix in (*FORMATS, *TABLES) and suffix != given:
             raise InputError(
                 f"--out {out}: expected the suffix .{given} of --format {given}, got .{suffix}; "
                 "rename it or leave --format out"
@@ -159,25 +214,25 @@ def _format(given: str | None, out: Path | None) -> str:
         kind = "jsonl"
     else:
         kind = suffix
-        if kind not in FORMATS:
+        if kind not in (*FORMATS, *TABLES):
             raise InputError(
-                f"--out {out}: expected a suffix .npy, .jsonl or .csv, got {out.suffix!r}; "
-                "rename it or give --format"
+                f"--out {out}: expected a suffix .npy, .jsonl, .csv, .parquet or .arrow, got "
+                f"{out.suffix!r}; rename it or give --format"
             )
-    if kind == "npy" and out is None:
+    if kind in ("npy", *TABLES) and out is None:
         raise InputError(
-            "--format npy: expected --out FILE, got stdout; the header of an .npy file is "
-            "written last, which a pipe cannot do"
+            f"--format {kind}: expected --out FILE, got stdout; such a file is finished at its "
+            "beginning or end, which a pipe cannot do"
         )
     return kind
 
 
 @contextmanager
-def _progress(size: int | None) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar over the input's bytes, on a terminal only.
+def _progress(size: int | None, unit: str = "B") -> Iterator[Callable[[int, int], None]]:
+    """Show a bar over the input's bytes, or a table's rows, on a terminal only.
 
     Yields:
-        A function to call with the bytes read and the texts done so far.
+        A function to call with how many of these are read, and the texts done so far.
     """
     if not sys.stderr.isatty():
         yield lambda position, texts: None
@@ -188,7 +243,7 @@ def _progress(size: int | None) -> Iterator[Callable[[int, int], None]]:
         print("no progress bar: pip install 'minilm-onnx[progress]'", file=sys.stderr)
         yield lambda position, texts: None
         return
-    with tqdm(total=size, unit="B", unit_scale=True, desc="embed", leave=False) as bar:
+    with tqdm(total=size, unit=unit, unit_scale=True, desc="embed", leave=False) as bar:
 
         def show(position: int, texts: int) -> None:
             bar.set_postfix_str(f"{texts} texts", refresh=False)

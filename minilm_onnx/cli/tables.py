@@ -1,0 +1,90 @@
+"""Tables in `minilm-onnx embed`: Arrow and Parquet files, whole or not at all."""
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from minilm_onnx.arrays import Matrix
+from minilm_onnx.cli.writing import whole_file
+from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.tables import Table, Vectors, embed_column, needed, text_columns
+from minilm_onnx.tokens import Tally, TextReport
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+FORMATS = ("parquet", "arrow")
+
+
+def is_table(name: str) -> bool:
+    """Whether a file's name says that it is Arrow's or Parquet's."""
+    return Path(name).suffix.removeprefix(".").lower() in FORMATS
+
+
+def write_texts(
+    options: argparse.Namespace,
+    kind: str,
+    encoder: SentenceEncoder,
+    embedded: Iterator[tuple[list[str], Matrix, list[TextReport]]],
+    show: Callable[[int], None],
+) -> Tally:
+    """Write texts that came without a table, and their vectors, as one of two columns."""
+    needed()
+    import pyarrow as pa
+
+    schema = pa.schema([pa.field("text", pa.string())])
+    tally = Tally()
+    with _open_table(options, kind, encoder, schema) as write:
+        for texts, vectors, reports in embedded:
+            write(pa.table({"text": pa.array(texts, pa.string())}), vectors)
+            tally.add(reports)
+            show(tally.texts)
+    return tally
+
+
+def write_rows(
+    options: argparse.Namespace,
+    kind: str,
+    encoder: SentenceEncoder,
+    table: Table,
+    show: Callable[[int, int], None],
+) -> Tally:
+    """Embed a column, and write all columns with the vectors; null has none."""
+    import pyarrow as pa
+
+    tally = Tally()
+    rows = 0
+    with _open_table(options, kind, encoder, table.schema) as write:
+        for batch in table.batches():
+            vectors, reports = embed_column(encoder, batch.column(table.column).to_pylist())
+            write(pa.Table.from_batches([batch]), vectors)
+            tally.add(reports)
+            rows += len(vectors)
+            show(rows, tally.texts)
+    return tally
+
+
+@contextmanager
+def _open_table(
+    options: argparse.Namespace, kind: str, encoder: SentenceEncoder, schema: "pa.Schema"
+) -> "Iterator[Callable[[pa.Table, Matrix], None]]":
+    """Open a table that takes its name only when the block ends well; give what writes rows."""
+    added = Vectors(
+        schema, options.column, encoder.dimension, options.precision, encoder.fingerprint
+    )
+    with whole_file(options.out) as file, _writer(file, kind, added.schema) as writer:
+        yield lambda rows, vectors: writer.write_table(added.beside(rows, vectors))
+
+
+def _writer(file: BinaryIO, kind: str, schema: "pa.Schema") -> AbstractContextManager[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if kind == "arrow":
+        return pa.ipc.new_file(file, schema)  # type: ignore[no-any-return]  # it has no types
+    # Vectors do not compress; a dictionary of them would only come on top.
+    return pq.ParquetWriter(  # type: ignore[no-any-return]  # likewise
+        file, schema, compression="zstd", use_dictionary=text_columns(schema)
+    )

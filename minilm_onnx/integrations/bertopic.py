@@ -1,0 +1,30 @@
+"""BERTopic's embedding backend: `pip install 'minilm-onnx[bertopic]'`.
+
+https://maartengr.github.io/BERTopic/getting_started/embeddings/embeddings.html#custom-backend
+"""
+
+from collections.abc import Sequence
+
+from minilm_onnx.arrays import Matrix
+from minilm_onnx.integrations import needing, shared_encoder
+
+with needing("bertopic"):
+    from bertopic.backend import BaseEmbedder
+
+
+class MiniLMBackend(BaseEmbedder):
+    """Vectors for topics: `BERTopic(embedding_model=MiniLMBackend())`."""
+
+    def __init__(self, *, model: str | None = None, threads: int | None = None) -> None:
+        """Load the model; see `SentenceEncoder`."""
+        super().__init__()
+        self.embedding_model = shared_encoder(model, threads)
+
+    def embed(self, documents: Sequence[str], verbose: bool = False) -> Matrix:
+        """Give (N, 384) float32 unit rows.
+
+        Args:
+            documents: N texts.
+            verbose: whether to show a bar.
+        """
+        return self.embedding_model.encode(list(documents), show_progress_bar=verbose)

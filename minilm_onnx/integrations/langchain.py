@@ -1,0 +1,37 @@
+"""LangChain's embeddings interface: `pip install 'minilm-onnx[langchain]'`.
+
+https://docs.langchain.com/oss/python/integrations/text_embedding
+"""
+
+from minilm_onnx.integrations import needing, shared_encoder
+
+with needing("langchain"):
+    from langchain_core.embeddings import Embeddings
+
+
+class MiniLMEmbeddings(Embeddings):
+    """Vectors for LangChain's vector stores and retrievers."""
+
+    def __init__(self, *, model: str | None = None, threads: int | None = None) -> None:
+        """Load the model; see `SentenceEncoder`."""
+        self.encoder = shared_encoder(model, threads)
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        """Give a vector of 384 floats for each text, of length 1."""
+        found: list[list[float]] = self.encoder.encode_document(texts).tolist()
+        return found
+
+    def embed_query(self, text: str) -> list[float]:
+        """Give the vector of a question."""
+        found: list[float] = self.encoder.encode_query(text).tolist()
+        return found
+
+    async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
+        """As `embed_documents`, without keeping the event loop waiting."""
+        found: list[list[float]] = (await self.encoder.aencode(texts)).tolist()
+        return found
+
+    async def aembed_query(self, text: str) -> list[float]:
+        """As `embed_query`, without keeping the event loop waiting."""
+        found: list[float] = (await self.encoder.aencode(text)).tolist()
+        return found

@@ -1,0 +1,69 @@
+"""LlamaIndex's embedding interface: `pip install 'minilm-onnx[llamaindex]'`.
+
+https://developers.llamaindex.ai/python/framework/module_guides/models/embeddings/
+"""
+
+from typing import Any
+
+from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.integrations import needing, shared_encoder
+
+with needing("llamaindex"):
+    from llama_index.core.base.embeddings.base import BaseEmbedding
+    from llama_index.core.bridge.pydantic import Field
+
+MODEL_NAME = "all-MiniLM-L6-v2"
+
+
+class MiniLMEmbedding(BaseEmbedding):
+    """Vectors for LlamaIndex: `Settings.embed_model = MiniLMEmbedding()`."""
+
+    model: str | None = Field(default=None, description="A model folder; None for the bundled one.")
+    threads: int | None = Field(default=None, description="None for all CPUs.")
+
+    def __init__(
+        self, *, model: str | None = None, threads: int | None = None, **given: Any
+    ) -> None:
+        """Load the model.
+
+        Args:
+            model: see `SentenceEncoder`.
+            threads: likewise.
+            given: LlamaIndex's own: embed_batch_size, callback_manager and the like.
+        """
+        given = {"model_name": MODEL_NAME} | given
+        super().__init__(model=model, threads=threads, **given)
+        shared_encoder(model, threads)  # what is wrong with it is said here
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Give the name under which LlamaIndex writes it down."""
+        return "MiniLMEmbedding"
+
+    @property
+    def _encoder(self) -> SentenceEncoder:
+        return shared_encoder(self.model, self.threads)
+
+    def _get_query_embedding(self, query: str) -> list[float]:
+        found: list[float] = self._encoder.encode_query(query).tolist()
+        return found
+
+    def _get_text_embedding(self, text: str) -> list[float]:
+        found: list[float] = self._encoder.encode_document(text).tolist()
+        return found
+
+    def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        found: list[list[float]] = self._encoder.encode_document(texts).tolist()
+        return found
+
+    async def _aget_query_embedding(self, query: str) -> list[float]:
+        found: list[float] = (await self._encoder.aencode(query)).tolist()
+        return found
+
+    async def _aget_text_embedding(self, text: str) -> list[float]:
+        found: list[float] = (await self._encoder.aencode(text)).tolist()
+        return found
+
+    async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
+        found: list[list[float]] = (await self._encoder.aencode(texts)).tolist()
+        return found

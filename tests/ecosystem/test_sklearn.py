@@ -1,0 +1,66 @@
+"""scikit-learn's own check_estimator, and Pipelines."""
+
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minilm_onnx import InputError, SentenceEncoder
+
+pytest.importorskip("sklearn", reason="scikit-learn is not installed")
+
+from sklearn.base import clone
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics.pairwise import cosine_similarity
+from sklearn.pipeline import make_pipeline
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from minilm_onnx.integrations.sklearn import SentenceVectorizer
+
+PETS = ["my cat sleeps all day", "the dog barks at night", "a kitten and a puppy play"]
+MONEY = ["the bank raised its rates", "he paid the loan back", "my account is empty"]
+
+
+@parametrize_with_checks([SentenceVectorizer()])
+def test_scikit_learns_own_checks(estimator: object, check: object) -> None:
+    check(estimator)  # type: ignore[operator]  # it is one of theirs
+
+
+def test_vectors_are_those_of_encode(encoder: SentenceEncoder) -> None:
+    made = SentenceVectorizer(threads=1)
+    expected = encoder.encode(PETS)
+    kinds: list[Any] = [PETS, tuple(PETS), np.array(PETS), np.array(PETS, dtype=object)]
+    for given in kinds:
+        assert np.array_equal(made.fit_transform(given), expected)
+    assert np.array_equal(SentenceVectorizer().transform(PETS), expected)  # nothing to fit
+    assert np.array_equal(pickle.loads(pickle.dumps(clone(made))).transform(PETS), expected)
+    names = made.get_feature_names_out()
+    assert (len(names), names[0]) == (384, "sentencevectorizer0")
+    wrong: list[Any] = ["a cat", np.array([PETS]), [1, 2], None]
+    for given in wrong:
+        with pytest.raises((InputError, TypeError)):
+            made.transform(given)
+
+
+def test_a_column_of_a_table(encoder: SentenceEncoder) -> None:
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    table = pandas.DataFrame({"text": PETS})
+    assert np.array_equal(SentenceVectorizer().transform(table["text"]), encoder.encode(PETS))
+    with pytest.raises(InputError, match="one axis"):
+        SentenceVectorizer().transform(table)
+
+
+def test_pipelines_classify_and_cluster() -> None:
+    model = make_pipeline(SentenceVectorizer(), LogisticRegression())
+    model.fit(PETS + MONEY, [0, 0, 0, 1, 1, 1])
+    assert list(model.predict(["a hamster in its cage", "interest on savings"])) == [0, 1]
+    groups = make_pipeline(SentenceVectorizer(), KMeans(2, random_state=0)).fit_predict(
+        PETS + MONEY
+    )
+    assert len(set(groups[:3])) == len(set(groups[3:])) == 1
+    assert groups[0] != groups[3]
+    vectors = SentenceVectorizer().fit_transform(PETS + MONEY)
+    scores = cosine_similarity(vectors)
+    np.testing.assert_allclose(scores, vectors @ vectors.T, atol=1e-6)

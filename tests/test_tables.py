@@ -1,0 +1,180 @@
+"""Arrow and Parquet: vectors beside the columns they belong to, readable by other tools."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minilm_onnx import SentenceEncoder
+from minilm_onnx.cli import main
+from minilm_onnx.vectors import int8_codes
+
+pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")
+
+TEXTS = ["a cat", None, "a dog", "", "a cat"]
+
+
+def table() -> Any:
+    columns = {"id": list(range(5)), "body": TEXTS, "tags": [["x"], [], None, ["y", "z"], []]}
+    return pa.table(columns).replace_schema_metadata({"who": "somebody"})
+
+
+def write(path: Path, rows: Any) -> Path:
+    if path.suffix == ".parquet":
+        pq.write_table(rows, path)
+    else:
+        with pa.ipc.new_file(path, rows.schema) as writer:
+            writer.write_table(rows)
+    return path
+
+
+def read(path: Path) -> Any:
+    if path.suffix == ".parquet":
+        return pq.read_table(path)
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def vectors_of(rows: Any, column: str = "embedding") -> list[Any]:
+    found: list[Any] = rows[column].to_pylist()
+    return found
+
+
+@pytest.mark.parametrize("source", ["in.parquet", "in.arrow"])
+@pytest.mark.parametrize("target", ["out.parquet", "out.arrow"])
+def test_a_table_keeps_its_columns_and_gets_one_of_vectors(
+    tmp_path: Path, source: str, target: str, encoder: SentenceEncoder
+) -> None:
+    given = write(tmp_path / source, table())
+    out = tmp_path / target
+    assert main(["embed", str(given), "--field", "body", "--out", str(out)]) == 0
+    found = read(out)
+    assert found.select(["id", "body", "tags"]).equals(table())
+    assert found.schema.field("embedding").type == pa.list_(pa.float32(), 384)
+    rows = vectors_of(found)
+    assert rows[1] is None
+    kept = np.array([row for row in rows if row is not None], dtype=np.float32)
+    assert np.array_equal(kept, encoder.encode([text for text in TEXTS if text is not None]))
+    assert found.schema.metadata == {
+        b"who": b"somebody",
+        b"minilm_onnx.fingerprint": encoder.fingerprint.encode(),
+        b"minilm_onnx.precision": b"float32",
+    }
+
+
+def test_int8_is_a_quarter_and_the_cosines_stay(tmp_path: Path, encoder: SentenceEncoder) -> None:
+    texts = [f"text number {number} about something" for number in range(300)]
+    given = tmp_path / "texts.txt"
+    given.write_text("\n".join(texts) + "\n", "utf-8")
+    out = tmp_path / "out.parquet"
+    options = ["--precision", "int8", "--column", "v"]
+    assert main(["embed", str(given), "--out", str(out), *options]) == 0
+    found = read(out)
+    assert found["text"].to_pylist() == texts
+    assert found.schema.field("v").type == pa.list_(pa.int8(), 384)
+    codes = np.array(vectors_of(found, "v"), dtype=np.int8)
+    vectors = encoder.encode(texts)
+    assert np.array_equal(codes, int8_codes(vectors))
+    units = codes / np.linalg.norm(codes.astype(np.float64), axis=1, keepdims=True)
+    assert (units * vectors).sum(axis=1).min() > 0.999
+    assert out.stat().st_size < 300 * 500
+
+
+def test_a_table_may_become_another_output(tmp_path: Path, encoder: SentenceEncoder) -> None:
+    rows = pa.table({"body": ["a cat", "a dog"]})
+    given = write(tmp_path / "in.parquet", rows)  # its only column of texts needs no name
+    out = tmp_path / "out.npy"
+    assert main(["embed", str(given), "--out", str(out), "--resume"]) == 0
+    assert np.array_equal(np.load(out), encoder.encode(["a cat", "a dog"]))
+
+
+def test_strings_of_every_kind_are_texts(tmp_path: Path, encoder: SentenceEncoder) -> None:
+    words = ["a cat", "a dog"]
+    kinds = [
+        pa.string(),
+        pa.large_string(),
+        pa.string_view(),
+        pa.dictionary(pa.int8(), pa.string()),
+    ]
+    for number, kind in enumerate(kinds):
+        given = write(tmp_path / f"{number}.arrow", pa.table({"t": pa.array(words).cast(kind)}))
+        out = tmp_path / f"{number}.parquet"
+        assert main(["embed", str(given), "--out", str(out)]) == 0
+        assert np.array_equal(np.array(vectors_of(read(out)), np.float32), encoder.encode(words))
+
+
+def test_an_empty_table_gives_an_empty_one(tmp_path: Path) -> None:
+    given = write(tmp_path / "in.parquet", table().slice(0, 0))
+    out = tmp_path / "out.parquet"
+    assert main(["embed", str(given), "--field", "body", "--out", str(out)]) == 0
+    assert read(out).num_rows == 0
+    assert read(out).schema.field("embedding").type == pa.list_(pa.float32(), 384)
+
+
+def test_duckdb_pandas_and_lancedb_read_it(tmp_path: Path, encoder: SentenceEncoder) -> None:
+    given = write(tmp_path / "in.parquet", pa.table({"t": ["a cat", "a dog", "a car"]}))
+    out = tmp_path / "out.parquet"
+    assert main(["embed", str(given), "--out", str(out)]) == 0
+    expected = encoder.encode(["a cat", "a dog", "a car"])
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    (nearest,) = duckdb.sql(
+        f"select t from '{out}' order by array_cosine_similarity(embedding, "
+        f"(select embedding from '{out}' where t = 'a cat')) desc offset 1 limit 1"
+    ).fetchone()
+    scores = expected[1:] @ expected[0]
+    assert nearest == ["a dog", "a car"][int(scores.argmax())]
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    frame = pandas.read_parquet(out)
+    assert np.array_equal(np.stack(frame["embedding"]), expected)
+    lancedb = pytest.importorskip("lancedb", reason="lancedb is not installed")
+    kept = lancedb.connect(tmp_path / "lance").create_table("t", pq.read_table(out))
+    (found,) = kept.search(expected[0]).limit(1).to_list()
+    assert found["t"] == "a cat"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["in.parquet", "--out", "out.parquet"], "expected --field with one of its columns"),
+        (["in.parquet", "--field", "id", "--out", "out.parquet"], "columns of texts"),
+        (["in.parquet", "--field", "body", "--out", "out.npy"], "row 2: expected a text, got null"),
+        (["in.parquet", "--field", "body", "--out", "out.parquet", "--column", "id"], "new name"),
+        (["in.parquet", "--field", "body", "--out", "in.parquet"], "another file"),
+        (["in.parquet", "--field", "body", "--out", "x.arrow", "--resume"], "--resume"),
+        (["in.parquet", "--field", "body", "--format", "parquet"], "--out FILE"),
+        (["in.parquet", "--field", "body", "--out", "x.npy", "--precision", "int8"], "--precision"),
+        (["broken.parquet", "--out", "out.parquet"], "a readable Parquet file"),
+        (["broken.arrow", "--out", "out.parquet"], "a readable Arrow IPC file"),
+        (["missing.parquet", "--out", "out.parquet"], "missing.parquet"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("in.parquet"), table())
+    for name in ("broken.parquet", "broken.arrow"):
+        Path(name).write_bytes(b"PAR1 and no more")
+    before = sorted(tmp_path.iterdir())
+    assert main(["embed", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert sorted(tmp_path.iterdir()) == before
+    assert read(Path("in.parquet")).equals(table())
+
+
+def test_a_table_that_is_cut_off_leaves_nothing(tmp_path: Path) -> None:
+    texts = [f"text {number}" for number in range(20_000)]
+    given = write(tmp_path / "in.parquet", pa.table({"t": texts, "n": range(20_000)}))
+    data = bytearray(given.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 2000] = b"\xff" * 2000
+    given.write_bytes(data)
+    assert main(["embed", str(given), "--out", str(tmp_path / "out.parquet")]) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
