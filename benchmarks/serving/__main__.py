@@ -125,7 +125,7 @@ def measure(options: argparse.Namespace) -> None:
                     alone_s = 0.0
                     for connections in CONNECTIONS:
                         server.be_idle()
-                        load(bodies, 1, 1)  # to warm up
+                        load(bodies, connections, 1)  # to warm up
                         wave = WAVES * connections * alone_s
                         seconds = min(max(options.seconds, wave), options.most_seconds)
                         found = load(bodies, connections, seconds)
