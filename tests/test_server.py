@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +30,7 @@ httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 
 from minilm_onnx.server import Settings, create_app
 from tests.conftest import documented
-from tests.servers import free_port, start, stop
+from tests.servers import can_connect, free_port, start, stop
 
 TEXTS = ["How do I reset my password?", "Può ripetere?", "猫", "word " * 400]
 
@@ -348,6 +349,22 @@ def test_the_documented_way_works(encoder: SentenceEncoder) -> None:
         assert np.array_equal(np.float32(one["embedding"]), encoder.encode("a cat"))
 
 
+def test_a_port_of_the_systems_choice_is_named(encoder: SentenceEncoder) -> None:
+    command = [sys.executable, "-m", "minilm_onnx", "serve", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            where = process.stderr.readline().split()[2].rstrip(";")
+            end = time.monotonic() + 60
+            while not can_connect(where):
+                assert time.monotonic() < end
+            with httpx.Client(timeout=60) as client:
+                found = client.post(f"{where}/embed", json={"inputs": "a cat"}).json()
+        finally:
+            process.kill()
+    assert np.array_equal(np.float32(found[0]), encoder.encode("a cat"))
+
+
 def test_a_unix_socket_a_key_file_and_a_log_without_the_texts(tmp_path: Path) -> None:
     keys, where = tmp_path / "keys.txt", str(tmp_path / "s.sock")
     keys.write_text("secret\n")
@@ -491,6 +508,92 @@ def test_a_worker_that_is_killed_is_replaced_and_nobody_gets_a_wrong_answer(
     assert float(counted) >= answered + 20
     assert "te_queue_size 0.0" in said
     stop(process)
+
+
+def test_every_name_that_is_listed_is_known(encoder: SentenceEncoder) -> None:
+    from starlette.testclient import TestClient
+
+    with TestClient(create_app(encoder, Settings(names=("nomic-embed-text",)))) as client:
+        names = [model["name"] for model in client.get("/api/tags").json()["models"]]
+        assert "nomic-embed-text:latest" in names
+        for name in [*names, *(name.removesuffix(":latest") for name in names)]:
+            answer = client.post("/api/embed", json={"model": name, "input": "a cat"})
+            assert answer.status_code == 200
+        for model in client.get("/v1/models").json()["data"]:
+            body = {"model": model["id"], "input": "a cat"}
+            assert client.post("/v1/embeddings", json=body).status_code == 200
+
+
+def test_web_pages_of_elsewhere_are_refused(encoder: SentenceEncoder) -> None:
+    from starlette.testclient import TestClient
+
+    settings = Settings(allow_origins=("https://mine.example",))
+    with TestClient(create_app(encoder, settings)) as client:
+        for origin, status in (
+            ("https://other.example", 403),
+            ("null", 403),
+            ("https://mine.example", 200),
+            ("http://testserver", 200),
+        ):
+            found = client.post("/embed", json={"inputs": "a"}, headers={"origin": origin})
+            assert found.status_code == status
+
+
+def test_an_error_that_nobody_foresaw_is_in_the_protocols_form(encoder: SentenceEncoder) -> None:
+    from starlette.testclient import TestClient
+
+    class Broken:
+        dimension = encoder.dimension
+        tokenize_texts = encoder.tokenize_texts
+
+        def embed_tokens(self, tokens: Any) -> Any:
+            raise MemoryError
+
+    with TestClient(create_app(Broken())) as client:  # type: ignore[arg-type]  # as far as needed
+        found = client.post("/v1/embeddings", json={"model": "all-minilm", "input": "a"})
+        assert found.status_code == 500
+        assert found.json()["error"]["message"] == "MemoryError"
+        assert 'te_request_failure{err="500",method="/v1/embeddings"} 1.0' in (
+            client.get("/metrics").text
+        )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--port", "70000"], "0 to 65535"),
+        (["--port", "x"], "--port"),
+        (["--deadline", "0"], "more than 0"),
+        (["--deadline", "nan"], "more than 0"),
+    ],
+)
+def test_wrong_options_are_refused(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from minilm_onnx.cli import main
+
+    assert main(["serve", *arguments]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_an_empty_list_of_keys_is_not_taken_for_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from minilm_onnx.cli import main
+
+    for empty in ("", " , "):
+        monkeypatch.setenv("MINILM_ONNX_API_KEYS", empty)
+        assert main(["serve"]) == 2
+        assert "got none" in capsys.readouterr().err
+
+
+def test_a_socket_that_a_killed_server_left_is_taken_over(encoder: SentenceEncoder) -> None:
+    with tempfile.TemporaryDirectory() as folder:  # a short path, as sockets need
+        where = f"{folder}/s"
+        first = start("--unix-socket", where, where=where)
+        first.kill()
+        first.communicate()
+        stop(start("--unix-socket", where, where=where))
 
 
 def test_ollama_paths(client: Any, encoder: SentenceEncoder) -> None:

@@ -1,11 +1,12 @@
 """Clients that are slow, wrong, many or gone: the server answers the others, and rightly."""
 
 import json
-import resource
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from minilm_onnx import SentenceEncoder
 pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
 pytest.importorskip("uvicorn", reason="minilm-onnx[server] is not installed")
 httpx = pytest.importorskip("httpx", reason="httpx is not installed")
+resource = pytest.importorskip("resource", reason="it asks Unix for its limits")
 
 from minilm_onnx.server import Settings, connections, create_app
 from tests.servers import free_port, serving, start, stop
@@ -174,6 +176,44 @@ def test_a_head_that_is_late_is_not_waited_for(
         assert read_all(one) == b""
 
 
+@pytest.mark.parametrize("sent", [b"\r\n", b"\r", b"GET /live HTTP/1.1\r\nh"])
+def test_a_connection_is_not_kept_by_what_is_no_request(
+    port: int, sent: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
+    with connect(port) as one:
+        one.sendall(request(b'{"inputs": "a cat"}'))
+        assert read_answer(one)[0] == 200
+        one.sendall(sent)
+        assert read_all(one) == b""
+    with connect(port) as one:  # answered before its body is there
+        one.sendall(b"POST /no HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n")
+        assert read_answer(one)[0] == 404
+        one.sendall(b"x")
+        assert read_all(one) == b""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for connections")
+def test_an_answer_that_is_not_taken_is_given_up(
+    port: int, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "TAKE_SECONDS", 0.2)
+    body = json.dumps({"inputs": ["a"] * 2048}).encode()
+    with connect(port) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        one.sendall(request(body))
+        end = time.monotonic() + 60
+        while connections_of(port):  # it reads nothing
+            assert time.monotonic() < end
+    assert answers_rightly(port, encoder)
+
+
+def connections_of(port: int) -> int:
+    """How many of this process' connections are served there, by what the kernel says."""
+    ends = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return sum(end[1].endswith(f":{port:04X}") and end[3] == "01" for end in ends)
+
+
 def test_a_body_that_is_late_is_not_waited_for(serve: Callable[..., int]) -> None:
     with connect(serve(body_s=0.2)) as one:
         one.sendall(HEAD + b'content-length: 100\r\n\r\n{"inputs":')
@@ -209,6 +249,7 @@ def answers_rightly_within(port: int, size: int) -> bool:
 
 def test_clients_that_are_gone_leave_nothing_behind(port: int, encoder: SentenceEncoder) -> None:
     body = json.dumps({"inputs": ["word " * 300] * 200}).encode()
+    before = computed(port)
     for number in range(20):
         with connect(port) as one:
             one.sendall(request(body))
@@ -217,19 +258,21 @@ def test_clients_that_are_gone_leave_nothing_behind(port: int, encoder: Sentence
                 assert read_all(one) == b""
     assert answers_rightly(port, encoder)
     end = time.monotonic() + 60
-    while True:
-        with httpx.Client(timeout=60) as client:
-            said = client.get(f"http://127.0.0.1:{port}/metrics").text
-        if "te_queue_size 0.0" in said and "minilm_queue_tokens 0.0" in said:
-            break
+    while not {"te_queue_size 0.0", "minilm_queue_tokens 0.0"} <= set(metrics(port)):
         assert time.monotonic() < end
-    # 4,000 texts were asked for.
-    computed = next(
-        float(line.split()[1])
-        for line in said.splitlines()
-        if line.startswith("te_batch_next_size_sum")
-    )
-    assert computed < 2000
+    assert computed(port) - before < 2000  # of 4,000 that were asked for
+
+
+def metrics(port: int) -> list[str]:
+    with httpx.Client(timeout=60) as client:
+        said: str = client.get(f"http://127.0.0.1:{port}/metrics").text
+    return said.splitlines()
+
+
+def computed(port: int) -> float:
+    """How many texts were given to runs."""
+    (line,) = (line for line in metrics(port) if line.startswith("te_batch_next_size_sum"))
+    return float(line.split()[1])
 
 
 def test_without_files_left_it_answers_once_some_are_free(encoder: SentenceEncoder) -> None:

@@ -60,7 +60,7 @@ def _is(line: Line, name: str, connections: int) -> bool:
 
 def _rate(line: Line) -> float:
     """Answers a second; what was refused is none."""
-    return float((line["requests"] - line["refused"] - line["failed"]) / line["seconds"])
+    return float((line["requests"] - line["refused"]) / line["seconds"])
 
 
 def _median(lines: Sequence[Line], name: str) -> float:

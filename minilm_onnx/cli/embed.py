@@ -9,6 +9,7 @@ from pathlib import Path
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
 from minilm_onnx.cli.resuming import open_resumable
+from minilm_onnx.cli.spread import run_on_cluster
 from minilm_onnx.cli.tables import FORMATS as TABLES
 from minilm_onnx.cli.tables import is_table, write_rows, write_texts
 from minilm_onnx.cli.writing import FORMATS, open_output
@@ -38,6 +39,7 @@ def add_parser(subparsers: Subparsers) -> None:
             "minilm-onnx embed rows.jsonl.gz --field body --out vectors.npy --resume",
             "zcat log.gz | minilm-onnx embed - --format csv > vectors.csv",
             "minilm-onnx embed rows.parquet --field body --out vectors.parquet",
+            "minilm-onnx embed --engine ray rows/ vectors/ --field body",
         ),
     )
     parser.add_argument(
@@ -48,6 +50,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help="UTF-8 text, one a line, or JSON lines with --field; .gz is unpacked; - is stdin; "
         ".parquet or .arrow for a table",
     )
+    parser.add_argument("output", nargs="?", metavar="OUTPUT", help="the same as --out OUTPUT")
     parser.add_argument(
         "--field",
         metavar="NAME",
@@ -80,6 +83,13 @@ def add_parser(subparsers: Subparsers) -> None:
         "%(default)s",
     )
     parser.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="ray: on all machines of a Ray cluster, from .parquet or .jsonl, a file or a folder, "
+        "to a folder; the same command goes on after any end; default: %(default)s",
+    )
+    parser.add_argument(
         "--resume",
         action="store_true",
         help="keep what is done in FILE.partial when interrupted, and go on with what is there",
@@ -90,6 +100,12 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Stream the texts through the encoder, a chunk at a time."""
+    if options.output is not None and options.out is not None:
+        raise InputError(f"--out {options.out}: expected one output, got {options.output} too")
+    if options.engine == "ray":
+        return run_on_cluster(options)
+    if options.output is not None:
+        options.out = Path(options.output)
     if options.out == STDOUT:
         options.out = None
     kind = _format(options.format, options.out)

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import socket
 import sys
 from contextlib import suppress
 from functools import partial
@@ -46,7 +47,7 @@ def add_parser(subparsers: Subparsers) -> None:
         ),
     )
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1")
-    parser.add_argument("--port", type=int, default=8080, metavar="N", help="default: 8080")
+    parser.add_argument("--port", type=_port, default=8080, metavar="N", help="default: 8080")
     parser.add_argument(
         "--unix-socket", metavar="FILE", help="listen there instead of on an address"
     )
@@ -86,7 +87,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--deadline",
-        type=float,
+        type=_seconds,
         metavar="SECONDS",
         help="give up a request that still waits after so long; default: 60",
     )
@@ -137,6 +138,8 @@ def run(options: argparse.Namespace) -> int:
         proxy_headers=False,  # nothing here asks who the client is
     )
     where = options.unix_socket or f"http://{options.host}:{options.port}"
+    if options.unix_socket:
+        _let_go(options.unix_socket)
     try:
         listening = config.bind_socket()
     except SystemExit:  # uvicorn has said why
@@ -144,6 +147,8 @@ def run(options: argparse.Namespace) -> int:
             f"serve: expected to listen on {where}, got no such address; choose another"
         ) from None
     _allow_files()
+    if not options.unix_socket:
+        where = f"http://{options.host}:{listening.getsockname()[1]}"
     print(f"serving on {where}; Ctrl-C ends it", file=sys.stderr, flush=True)
     with listening, suppress(KeyboardInterrupt):  # it comes when all is answered
         if options.workers > 1:
@@ -155,6 +160,34 @@ def run(options: argparse.Namespace) -> int:
     if options.unix_socket:
         Path(options.unix_socket).unlink(missing_ok=True)
     return 0
+
+
+def _port(word: str) -> int:
+    """Read a port."""
+    number = int(word)
+    if not 0 <= number < 2**16:
+        raise argparse.ArgumentTypeError(f"expected 0 to 65535, got {number}")
+    return number
+
+
+def _seconds(word: str) -> float:
+    """Read a time."""
+    seconds = float(word)
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected more than 0 seconds, got {word}")
+    return seconds
+
+
+def _let_go(socket_file: str) -> None:
+    """Remove a socket that a server which was killed has left behind."""
+    path = Path(socket_file)
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX) as one:
+        try:
+            one.connect(socket_file)
+        except ConnectionRefusedError:
+            path.unlink()
 
 
 def _allow_files() -> None:
@@ -178,6 +211,7 @@ def make_app(encoder: SentenceEncoder, settings: "Settings", log: bool) -> Any:
 
 def _keys(path: Path | None) -> tuple[str, ...]:
     """Read the keys, which are never shown."""
+    given = path is not None or KEYS in os.environ
     if path is None:
         words = os.environ.get(KEYS, "").split(",")
     else:
@@ -189,6 +223,11 @@ def _keys(path: Path | None) -> tuple[str, ...]:
                 f"{getattr(error, 'strerror', None) or 'other bytes'}; check the path"
             ) from error
     keys = tuple(word.strip() for word in words if word.strip())
-    if path is not None and not keys:
-        raise InputError(f"--api-keys {path}: expected a key a line, got none")
+    if given and not keys:
+        where = (
+            f"{KEYS}: expected keys with commas between"
+            if path is None
+            else (f"--api-keys {path}: expected a key a line")
+        )
+        raise InputError(f"{where}, got none; without it, no key is asked for")
     return keys

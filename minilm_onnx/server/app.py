@@ -17,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import InputError, MiniLMError
+from minilm_onnx.errors import InputError, MiniLMError, shorten
 from minilm_onnx.server import ollama, openai, tei
 from minilm_onnx.server.batching import Batcher, DeadlineError, Gauges, OverloadedError
 from minilm_onnx.server.description import describe_api
@@ -191,6 +191,7 @@ async def _answer(
     headers: dict[str, str] = {}
     field = None
     try:
+        _check_origin(request, service.settings)
         _check_key(request, service.settings)
         return await handler(request, service)
     except RequestError as error:
@@ -209,12 +210,24 @@ async def _answer(
         status, kind, message = GONE, "gone", str(error)
     except InputError as error:
         status, kind, message = 400, "validation", str(error)
-    except MiniLMError as error:
+    except Exception as error:  # whatever it is, the client is told in its own form
         LOG.exception("failed")
-        status, kind, message = 500, "backend", str(error)
+        said = str(error) if isinstance(error, MiniLMError) else type(error).__name__
+        status, kind, message = 500, "backend", said
     finally:
         let_go(request, service)
     return as_json(protocol.failed(status, kind, message, field), status, headers)
+
+
+def _check_origin(request: Request, settings: Settings) -> None:
+    """Raise RequestError where a web page of elsewhere asks, even if it cannot see the answer."""
+    origin = request.headers.get("origin")
+    if origin is None or "*" in settings.allow_origins or origin in settings.allow_origins:
+        return
+    if origin.partition("://")[2] != request.headers.get("host"):
+        raise RequestError(
+            403, "origin", f"origin: expected none, or one that is allowed, got {shorten(origin)}"
+        )
 
 
 def _check_key(request: Request, settings: Settings) -> None:
@@ -222,7 +235,9 @@ def _check_key(request: Request, settings: Settings) -> None:
     if not settings.api_keys:
         return
     scheme, _, given = request.headers.get("authorization", "").partition(" ")
-    fits = [hmac.compare_digest(given.encode(), key.encode()) for key in settings.api_keys]
+    # Headers come as latin-1, whatever bytes they were.
+    came = given.encode("latin-1")
+    fits = [hmac.compare_digest(came, key.encode()) for key in settings.api_keys]
     if scheme.lower() != "bearer" or not any(fits):
         raise RequestError(401, "key", "authorization: expected a bearer token that is known here")
 

@@ -8,9 +8,11 @@ vector does not depend on the texts beside it, so sharing changes nothing but th
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -18,6 +20,8 @@ from minilm_onnx.arrays import FloatArray, Matrix
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import MiniLMError
 from minilm_onnx.tokens import TextReport, TokenizedTexts, check_texts
+
+Given = TypeVar("Given")
 
 # Tokens run together: some tenths of a second on two cores, after which others have their turn.
 BUDGET = 2048
@@ -108,6 +112,11 @@ class Gauges:
     batch_tokens: Callable[[int], object] = field(default=lambda count: None)
 
 
+def effort(texts: Sequence[str]) -> int:
+    """Estimate what tokenising takes, in characters."""
+    return sum(map(len, texts)) + 32 * len(texts)
+
+
 def tokens_at(tokens: TokenizedTexts, places: slice) -> TokenizedTexts:
     """Give the tokens of some texts, which have a row each."""
     ids = tokens.ids[places]
@@ -142,6 +151,7 @@ class Batcher:
         self._jobs: dict[int, Job] = {}  # in the order they came
         self._untokenized: deque[tuple[Sequence[str], asyncio.Future[TokenizedTexts]]] = deque()
         self._waiting_tokens = 0
+        self._large = asyncio.Lock()
         self._apart = 0  # requests that are here but have no job
         self._seconds_per_token = 1e-4  # corrected by every run
         self._thread: ThreadPoolExecutor | None = None
@@ -168,7 +178,7 @@ class Batcher:
             raise OverloadedError(self._retry_after())
         self._apart += 1
         try:
-            if sum(map(len, texts)) > SHORT:
+            if effort(texts) > SHORT:
                 return await asyncio.to_thread(self.encoder.tokenize_texts, texts)
             check_texts(texts)  # before they can harm those that they are tokenised with
             loop = asyncio.get_running_loop()
@@ -185,12 +195,12 @@ class Batcher:
         given, characters = [], 0
         while self._untokenized and characters < AT_ONCE:
             given.append(self._untokenized.popleft())
-            characters += sum(map(len, given[-1][0]))
+            characters += effort(given[-1][0])
         if self._untokenized:
             asyncio.get_running_loop().call_soon(self._tokenize_together)
         try:
             tokens = self.encoder.tokenize_texts([text for texts, _ in given for text in texts])
-        except Exception as error:
+        except BaseException as error:  # tokenizers may panic, which is no Exception
             for _, found in given:
                 if not found.done():
                     found.set_exception(error)
@@ -274,15 +284,49 @@ class Batcher:
         states: list[FloatArray] = []
         self._apart += 1
         try:
-            # A text at a time: others have their turn between two.
-            for place in range(len(texts)):
-                one = tokens_at(tokens, slice(place, place + 1))
-                states += await loop.run_in_executor(
-                    self._executor, self.encoder.hidden_states, one
-                )
+            async with self._turn():
+                # A text at a time: others have their turn between two.
+                for place in range(len(texts)):
+                    one = tokens_at(tokens, slice(place, place + 1))
+                    states += await loop.run_in_executor(
+                        self._executor, self.encoder.hidden_states, one
+                    )
         finally:
             self._apart -= 1
         return states
+
+    async def with_tokens(
+        self,
+        texts: Sequence[str],
+        check: Callable[[TokenizedTexts], object],
+        work: Callable[[TokenizedTexts], Given],
+    ) -> Given:
+        """Do something with tokenised texts on another thread; see `token_vectors`."""
+        tokens = await self.tokenize(texts)
+        check(tokens)
+        self._apart += 1
+        try:
+            async with self._turn():
+                return await asyncio.to_thread(work, tokens)
+        finally:
+            self._apart -= 1
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Let those that take much memory come one at a time.
+
+        Raises:
+            DeadlineError: no turn came in time.
+        """
+        try:
+            async with asyncio.timeout(self._deadline_s):
+                await self._large.acquire()
+        except TimeoutError:
+            raise DeadlineError(self._deadline_s) from None
+        try:
+            yield
+        finally:
+            self._large.release()
 
     async def close(self) -> None:
         """Finish what was accepted, then end the thread."""

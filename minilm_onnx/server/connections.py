@@ -1,7 +1,7 @@
 """Connections that take their time: what comes before a request's body must come soon and be short.
 
 uvicorn itself ends idle connections, but waits for ever, and without limit, for a first line or a
-header that comes byte by byte.
+header that comes byte by byte, and for a client that does not take its answer.
 """
 
 import asyncio
@@ -9,6 +9,8 @@ import asyncio
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 10.0
+# In which some of an answer must be taken.
+TAKE_SECONDS = 30.0
 HEAD_BYTES = 2**16
 
 
@@ -16,6 +18,7 @@ class Connection(HttpToolsProtocol):
     """A connection that is closed where a request's head is late or long."""
 
     _late: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -37,14 +40,32 @@ class Connection(HttpToolsProtocol):
         """Read on, unless the head has become too long."""
         self._head_bytes += len(data)
         super().data_received(data)
+        if self.transport.is_closing():
+            return
         if self._late is not None and self._head_bytes > HEAD_BYTES:
             self._stop_waiting()
             self.send_400_response(f"expected at most {HEAD_BYTES} bytes of headers, got more")
+        elif self._is_idle():
+            self._await_head()  # what came ended uvicorn's own wait for the next request
+
+    def pause_writing(self) -> None:
+        """An answer is not taken: end the connection if that lasts."""
+        super().pause_writing()
+        self._stuck = self.loop.call_later(TAKE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It is taken."""
+        self._stop_abort()
+        super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._stop_waiting()
+        self._stop_abort()
         super().connection_lost(exc)
+
+    def _is_idle(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
 
     def _await_head(self) -> None:
         if self._late is None:
@@ -56,6 +77,14 @@ class Connection(HttpToolsProtocol):
             self._late.cancel()
             self._late = None
 
+    def _stop_abort(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
+
     def _give_up(self) -> None:
         self._late = None
-        self.transport.close()
+        if self._is_idle():
+            self.transport.close()
+        else:
+            self._await_head()  # an answer before it is on its way

@@ -212,7 +212,11 @@ async def answered(request: Request, work: Awaitable[Given]) -> Given:
     here = asyncio.current_task()
     assert here is not None  # a coroutine runs in one
     gone = asyncio.ensure_future(_gone(request))
-    gone.add_done_callback(lambda done: done.cancelled() or here.cancel())
+
+    def give_up(done: "asyncio.Future[None]") -> None:
+        here.cancel()
+
+    gone.add_done_callback(give_up)
     try:
         return await work
     except asyncio.CancelledError:
@@ -221,6 +225,7 @@ async def answered(request: Request, work: Awaitable[Given]) -> Given:
         here.uncancel()
         raise GoneError("the client closed the connection") from None
     finally:
+        gone.remove_done_callback(give_up)
         gone.cancel()
 
 

@@ -1,6 +1,7 @@
 """What is counted, under Text Embeddings Inference's names where it has them."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -101,7 +102,8 @@ class Metrics:
             pid = int(path.stem.rpartition("_")[2])
             if not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
                 # Its queue is gone with it.
-                mark_process_dead(pid)  # type: ignore[no-untyped-call]  # it has no types
+                with suppress(FileNotFoundError):  # another worker did it
+                    mark_process_dead(pid)  # type: ignore[no-untyped-call]  # it has no types
         together = CollectorRegistry()
         MultiProcessCollector(together)  # type: ignore[no-untyped-call]  # nor has this
         return generate_latest(together)

@@ -129,7 +129,8 @@ def _known(body: dict[str, Any], service: Service) -> str:
     name = body.get("model", body.get("name"))
     if not isinstance(name, str) or not name:
         raise RequestError(400, "validation", "model is required", "model")
-    if name not in service.settings.all_names and f"{name}:latest" not in _tagged(service):
+    tagged = _tagged(service)
+    if not {name, f"{name}:latest"} & {*service.settings.all_names, *tagged}:
         raise RequestError(404, "model", f"model '{name}' not found", "model")
     return name
 

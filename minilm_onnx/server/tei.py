@@ -1,5 +1,6 @@
 """The API of Text Embeddings Inference."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -30,8 +31,8 @@ KINDS = {
 }
 
 
-# Tokens of /embed_all: 24 MiB of vectors, and four times that as JSON.
-MOST_STATES = 16_384
+# Tokens of /embed_all and /tokenize: 24 MiB of vectors, and four times that as JSON.
+MOST_TOKENS = 16_384
 
 
 async def embed(request: Request, service: Service) -> Response:
@@ -56,18 +57,15 @@ async def embed_all(request: Request, service: Service) -> Response:
     """POST /embed_all: the vectors of every token."""
     body = await read_body(request, service)
     texts = _texts(body, "inputs", service)
-    refuse_cut = _cut_check(body, "inputs", service)
+    refuse_cut, refuse_many = _cut_check(body, "inputs", service), _few("inputs")
 
     def check(tokens: TokenizedTexts) -> None:
         if refuse_cut is not None:
             refuse_cut(tokens)
-        count = sum(map(len, tokens.ids))
-        if count > MOST_STATES:
-            message = f"`inputs` must have at most {MOST_STATES} tokens together. Given: {count}"
-            raise RequestError(413, "size", message, "inputs")
+        refuse_many(tokens)
 
     states = await answered(request, service.batcher.token_vectors(texts, check))
-    return as_json([list(rows) for rows in states])
+    return await asyncio.to_thread(as_json, [list(rows) for rows in states])
 
 
 async def similarity(request: Request, service: Service) -> Response:
@@ -95,7 +93,12 @@ async def tokenize(request: Request, service: Service) -> Response:
     body = await read_body(request, service)
     texts = _texts(body, "inputs", service)
     special = optional(body, "add_special_tokens", bool) is not False
-    found = service.encoder.tokenizer.encode_batch(texts, add_special_tokens=special)
+
+    def encode(tokens: TokenizedTexts) -> list[Any]:
+        tokenizer = service.encoder.tokenizer
+        return list(tokenizer.encode_batch(texts, add_special_tokens=special))
+
+    found = await answered(request, service.batcher.with_tokens(texts, _few("inputs"), encode))
     return as_json(
         [
             [
@@ -152,6 +155,18 @@ def _texts(body: dict[str, Any], field: str, service: Service) -> list[str]:
     if not texts or "" in texts:
         raise RequestError(400, "empty", f"`{field}` cannot be empty", field)
     return texts
+
+
+def _few(field: str) -> Callable[[TokenizedTexts], None]:
+    """Give what refuses more tokens than are answered one by one."""
+
+    def refuse(tokens: TokenizedTexts) -> None:
+        given = sum(tokens.lengths)
+        if given > MOST_TOKENS:
+            message = f"`{field}` must have at most {MOST_TOKENS} tokens together. Given: {given}"
+            raise RequestError(413, "size", message, field)
+
+    return refuse
 
 
 def _cut_check(

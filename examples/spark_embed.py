@@ -1,0 +1,37 @@
+"""Embed a column of Parquet on Spark.
+
+    pip install 'minilm-onnx' pyspark pandas pyarrow    # and a Java of version 17 or newer
+    python examples/spark_embed.py IN.parquet COLUMN OUT.parquet
+
+Every worker has the model inside the package, and downloads nothing.
+"""
+
+import sys
+from collections.abc import Iterator
+
+import pandas as pd
+from pyspark.sql import SparkSession
+from pyspark.sql.functions import pandas_udf
+
+from minilm_onnx.integrations import shared_encoder
+
+
+@pandas_udf("array<float>")
+def embed(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
+    """Give (384,) float32 for each text; one thread a task, as Spark counts."""
+    encoder = shared_encoder(threads=1)
+    for texts in batches:
+        yield pd.Series(list(encoder.encode(texts.tolist())))
+
+
+def main(source: str, column: str, target: str) -> None:
+    """Read, embed, write."""
+    spark = SparkSession.builder.appName("minilm-onnx").getOrCreate()
+    rows = spark.read.parquet(source)
+    rows.withColumn("embedding", embed(rows[column])).write.parquet(target)
+    print(f"{rows.count()} rows in {target}")
+    spark.stop()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
