@@ -36,7 +36,7 @@ def test_the_tour_prints_what_it_says() -> None:
 
 
 def test_the_tour_in_chinese_shows_the_same() -> None:
-    assert len(blocks("tour.md")) == 9
+    assert len(blocks("tour.md")) == 8
     assert blocks("tour.zh.md") == blocks("tour.md")
 
 

@@ -8,7 +8,10 @@ import pytest
 
 from minilm_onnx import SentenceEncoder
 
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default"),  # of MTEB's own future
+]
 mteb = pytest.importorskip("mteb", reason="mteb is not installed")
 datasets = pytest.importorskip("datasets", reason="datasets is not installed")
 

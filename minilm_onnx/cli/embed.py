@@ -200,11 +200,13 @@ def _resume(
 
 def _refuse_input(out: Path | None, name: str) -> None:
     """Raise InputError where the output would take the place of the input."""
-    with suppress(OSError, ValueError):
-        if out is not None and name != "-" and out.samefile(name):
-            raise InputError(
-                f"--out {out}: expected another file than the input, got the input; choose another"
-            )
+    same = False
+    with suppress(OSError, ValueError):  # one of them is not there, or cannot be
+        same = out is not None and name != "-" and out.samefile(name)
+    if same:
+        raise InputError(
+            f"--out {out}: expected another file than the input, got the input; choose another"
+        )
 
 
 def _embedded(

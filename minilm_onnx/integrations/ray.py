@@ -343,13 +343,24 @@ def _lines(file: Any, piece: Piece) -> bytes:
     start = piece.first
     if start:
         file.seek(start - 1)
-        start += len(file.readline()) - 1
+        start += len(_rest_of_line(file)) - 1
     if start >= piece.last:
         return b""
     file.seek(start)
     found: bytes = file.read(piece.last - start)
     if not found.endswith(b"\n"):
-        found += file.readline()
+        found += _rest_of_line(file)
+    return found
+
+
+def _rest_of_line(file: Any) -> bytes:
+    """Read up to the end of a line; pyarrow's files cannot."""
+    found = b""
+    while part := file.read(2**14):
+        line, end, _ = part.partition(b"\n")
+        found += line + end
+        if end:
+            break
     return found
 
 

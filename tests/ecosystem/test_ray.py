@@ -202,7 +202,7 @@ def test_a_worker_needs_no_network(tmp_path: Path, texts: list[str]) -> None:
     source = write(tmp_path, texts[:200])
     code = (
         "import sys, ray\n"
-        "ray.init(num_cpus=2, log_to_driver=False, include_dashboard=False, "
+        "ray.init('local', num_cpus=2, log_to_driver=False, include_dashboard=False, "
         "_node_ip_address='127.0.0.1')\n"
         "from minilm_onnx.integrations.ray import embed_files\n"
         "print(embed_files(sys.argv[1], sys.argv[2], field='body'))"

@@ -15,7 +15,7 @@ from sklearn.cluster import KMeans
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import cosine_similarity
 from sklearn.pipeline import make_pipeline
-from sklearn.utils.estimator_checks import parametrize_with_checks
+from sklearn.utils.estimator_checks import check_estimator
 
 from minilm_onnx.integrations.sklearn import SentenceVectorizer
 
@@ -23,9 +23,12 @@ PETS = ["my cat sleeps all day", "the dog barks at night", "a kitten and a puppy
 MONEY = ["the bank raised its rates", "he paid the loan back", "my account is empty"]
 
 
-@parametrize_with_checks([SentenceVectorizer()])
-def test_scikit_learns_own_checks(estimator: object, check: object) -> None:
-    check(estimator)  # type: ignore[operator]  # it is one of theirs
+@pytest.mark.filterwarnings("ignore:Can't test estimator")
+def test_scikit_learns_own_checks() -> None:
+    """Those for estimators of texts; most are about numbers, and scikit-learn leaves them out."""
+    found = check_estimator(SentenceVectorizer(), on_skip=None)
+    assert found
+    assert {one["status"] for one in found} <= {"passed", "skipped"}
 
 
 def test_vectors_are_those_of_encode(encoder: SentenceEncoder) -> None:

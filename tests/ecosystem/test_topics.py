@@ -31,8 +31,8 @@ def test_bertopic_finds_topics(encoder: SentenceEncoder) -> None:
     assert np.array_equal(backend.embed(["a cat"]), encoder.encode(["a cat"]))
     model = bertopic.BERTopic(
         embedding_model=backend,
-        umap_model=PCA(2, random_state=0),
-        hdbscan_model=KMeans(2, random_state=0),
+        umap_model=PCA(5, random_state=0),
+        hdbscan_model=KMeans(2, n_init=10, random_state=0),
     )
     topics, _ = model.fit_transform(PETS + MONEY)
     assert len(set(topics[:12])) == len(set(topics[12:])) == 1
