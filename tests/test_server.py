@@ -200,7 +200,11 @@ def test_tei_paths(client: Any, encoder: SentenceEncoder) -> None:
     for path in ("/health", "/live", "/ready"):
         assert (client.get(path).status_code, client.get(path).content) == (200, b"")
     said = client.get("/metrics").text
-    for name in ("te_request_count", "te_queue_size", "te_batch_next_size_bucket"):
+    for name in (
+        *("te_request_count", "te_request_success", "te_embed_duration_count"),
+        *("te_request_input_length_count", "te_queue_size", "te_batch_next_size_bucket"),
+        "te_batch_next_tokens_bucket",
+    ):
         assert name in said
     assert 'te_request_success{method="/embed"} 2.0' in said
 

@@ -49,6 +49,7 @@ class Service:
         self.metrics.queue.observe(found.queue_s)
         self.metrics.inference.observe(found.inference_s)
         total = found.tokenization_s + found.queue_s + found.inference_s
+        self.metrics.embed.observe(total)
         return {
             "x-compute-type": "cpu",
             "x-compute-time": f"{1000 * (total - found.queue_s):.0f}",

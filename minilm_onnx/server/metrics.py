@@ -48,6 +48,12 @@ class Metrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.embed = Histogram(
+            "te_embed_duration",
+            "Seconds to embed a request's texts, tokens and queue included.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
         self.queue = Histogram(
             "te_request_queue_duration",
             "Seconds in the queue.",
