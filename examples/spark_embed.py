@@ -12,11 +12,12 @@ from collections.abc import Iterator
 import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import pandas_udf
+from pyspark.sql.types import ArrayType, FloatType
 
 from minilm_onnx.integrations import shared_encoder
 
 
-@pandas_udf("array<float>")
+@pandas_udf(ArrayType(FloatType()))
 def embed(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
     """Give (384,) float32 for each text; one thread a task, as Spark counts."""
     encoder = shared_encoder(threads=1)
