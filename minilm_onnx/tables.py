@@ -1,7 +1,7 @@
 """Arrow and Parquet: texts of a column, and vectors beside the columns they belong to."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Table:
         except (OSError, pa.ArrowException) as error:
             kind = "Arrow IPC" if self._arrow else "Parquet"
             raise InputError(
-                f"{name}: expected a readable {kind} file, got: {_line(error)}; check the file"
+                f"{name}: expected a readable {kind} file, got: {first_line(error)}; check the file"
             ) from error
         texts = text_columns(self.schema)
         if column is None:
@@ -67,11 +67,7 @@ class Table:
                     f"{', '.join(texts) or 'of which there is none'}"
                 )
             column = texts[0]
-        if column not in texts:
-            raise InputError(
-                f"--field {column}: expected one of {name}'s columns of texts, "
-                f"{', '.join(texts) or 'of which there is none'}"
-            )
+        check_field(column, self.schema, name)
         self.column = column
 
     def __enter__(self) -> "Table":
@@ -100,7 +96,7 @@ class Table:
                     yield batch.slice(first, ROWS)
         except (OSError, pa.ArrowException) as error:
             raise InputError(
-                f"{self.name}: expected to read on, got: {_line(error)}; check the file"
+                f"{self.name}: expected to read on, got: {first_line(error)}; check the file"
             ) from error
 
     def texts(self) -> Iterator[str]:
@@ -195,6 +191,21 @@ def embed_column(
     return vectors, tokens.reports
 
 
+def check_field(field: str, schema: "pa.Schema", name: str) -> None:
+    """Raise InputError if that is no column of texts of what has this name."""
+    texts = text_columns(schema)
+    if field not in texts:
+        raise InputError(
+            f"--field {field}: expected one of {name}'s columns of texts, "
+            f"{', '.join(texts) or 'of which there is none'}"
+        )
+
+
+def parquet_options(schema: "pa.Schema") -> dict[str, Any]:
+    """Give how Parquet is written: vectors do not compress, and a dictionary would come on top."""
+    return {"compression": "zstd", "use_dictionary": text_columns(schema)}
+
+
 def text_columns(schema: "pa.Schema") -> list[str]:
     """Give the names of the columns that hold texts."""
     return [one.name for one in schema if _is_text(one.type)]
@@ -219,5 +230,6 @@ def _is_text(kind: "pa.DataType") -> bool:
     )
 
 
-def _line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Give the first line of what pyarrow says."""
     return str(error).strip().splitlines()[0][:200]

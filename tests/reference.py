@@ -30,6 +30,7 @@ FURTHER = (
     "integrations.qdrant.add",
     "integrations.qdrant.search",
     "integrations.sklearn.SentenceVectorizer",
+    "integrations.backend.Backend",
     "integrations.bertopic.MiniLMBackend",
     "integrations.keybert.MiniLMBackend",
     "integrations.mteb.MTEBEncoder",
@@ -42,6 +43,11 @@ FURTHER = (
     "integrations.elasticsearch.copy_passages",
     "integrations.elasticsearch.search_passages",
 )
+# Where what stands elsewhere is imported from.
+PUBLIC = {
+    "server.app.create_app": "server.create_app",
+    "server.settings.Settings": "server.Settings",
+}
 
 
 def render() -> str:
@@ -52,9 +58,7 @@ def render() -> str:
     for name in exported:
         parts += _object(f"minilm_onnx.{name}", package[str(name)])
     for path in FURTHER:
-        public = {"server.app.create_app": "server.create_app"}
-        public["server.settings.Settings"] = "server.Settings"
-        parts += _object(f"minilm_onnx.{public.get(path, path)}", package[path])
+        parts += _object(f"minilm_onnx.{PUBLIC.get(path, path)}", package[path])
     return "\n".join(parts).rstrip() + "\n"
 
 

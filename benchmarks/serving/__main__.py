@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -24,7 +23,7 @@ from tqdm import tqdm
 from benchmarks.environments import HOME, ROOT
 from benchmarks.machine import commit, hold, limit_cpus
 from benchmarks.serving.report import publish, report
-from benchmarks.serving.servers import SERVERS, answers, memory_mib, running
+from benchmarks.serving.servers import SERVERS, answers, ask, memory_mib, running
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.cli import report_errors
@@ -37,27 +36,27 @@ WORDS = (10, 200)
 TEXTS = (1, 32)
 CONNECTIONS = (1, 8, 64, 256)
 BODIES = 64
+# Texts that these are drawn from.
+DISTINCT = 500
 # A wave, in which every connection is answered once, and half another.
 WAVES = 1.5
 PORT = 8341
 SEED = 20240
 
 
-def texts_of(words: int, count: int) -> list[str]:
+def texts_of(encoder: SentenceEncoder, words: int) -> list[str]:
     """Make texts of so many words, none longer than the model reads."""
-    encoder = SentenceEncoder()
     plain = [word for text in sample_texts(20_000) for word in text.split() if word.isalpha()]
     texts = [" ".join(plain[i : i + words]) for i in range(0, len(plain) - words, words)]
-    tokens = encoder.tokenize_texts(texts[: 4 * count])
-    return [text for text, report in zip(texts, tokens.reports, strict=False) if not report.cut][
-        :count
-    ]
+    texts = texts[: 4 * DISTINCT]
+    reports = encoder.inspect(texts)
+    whole = [text for text, report in zip(texts, reports, strict=True) if not report.cut]
+    return whole[:DISTINCT]
 
 
-def write_bodies(path: Path, words: int, size: int) -> None:
+def write_bodies(path: Path, texts: Sequence[str], size: int) -> None:
     """Write the requests that wrk repeats, one a line."""
     draw = random.Random(SEED)
-    texts = texts_of(words, 500)
     bodies = (
         json.dumps({"model": "all-MiniLM-L6-v2", "input": draw.sample(texts, size)})
         for _ in range(BODIES)
@@ -76,15 +75,7 @@ def load(bodies: Path, connections: int, seconds: float) -> dict[str, Any]:
 
 def cosines(texts: Sequence[str], expected: FloatArray) -> dict[str, float]:
     """Compare a server's vectors with those of sentence-transformers in fp32."""
-    found = []
-    for text in texts:
-        question = urllib.request.Request(
-            f"http://127.0.0.1:{PORT}/v1/embeddings",
-            json.dumps({"model": "all-MiniLM-L6-v2", "input": [text]}).encode(),
-            {"content-type": "application/json"},
-        )
-        with urllib.request.urlopen(question) as answer:
-            found.append(json.load(answer)["data"][0]["embedding"])
+    found = [ask(PORT, text, 60.0) for text in texts]
     cosine = np.sum(np.array(found, dtype=np.float32) * expected, axis=1)
     return {"mean": round(float(cosine.mean()), 5), "min": round(float(cosine.min()), 5)}
 
@@ -112,8 +103,10 @@ def measure(options: argparse.Namespace) -> None:
         options.out.open("a", encoding="utf-8") as file,
         hold(options.lock),
     ):
-        for words, size in cells:
-            write_bodies(Path(folder) / f"{words}-{size}", words, size)
+        for words in WORDS:
+            texts = texts_of(encoder, words)
+            for size in TEXTS:
+                write_bodies(Path(folder) / f"{words}-{size}", texts, size)
         for number in range(options.rounds):
             # Who comes first, and who last, changes.
             for name in names[number % len(names) :] + names[: number % len(names)]:

@@ -1,5 +1,6 @@
 """The servers that are compared: how each is set up, started, watched and ended."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -154,16 +155,26 @@ def running(
             process.wait()
 
 
-def answers(port: int, seconds: float) -> bool:
-    """Whether a vector can be had within so long."""
+def ask(port: int, text: str, seconds: float) -> list[float]:
+    """Give the vector of a text.
+
+    Raises:
+        OSError: there is no answer in time, or another status than 200.
+    """
     question = urllib.request.Request(
         f"http://127.0.0.1:{port}/v1/embeddings",
-        b'{"model": "all-MiniLM-L6-v2", "input": ["a text"]}',
+        json.dumps({"model": "all-MiniLM-L6-v2", "input": [text]}).encode(),
         {"content-type": "application/json"},
     )
+    with urllib.request.urlopen(question, timeout=seconds) as answer:
+        vector: list[float] = json.load(answer)["data"][0]["embedding"]
+    return vector
+
+
+def answers(port: int, seconds: float) -> bool:
+    """Whether a vector can be had within so long."""
     try:
-        with urllib.request.urlopen(question, timeout=seconds) as answer:
-            return bool(answer.status == 200)
+        return bool(ask(port, "a text", seconds))
     except OSError:  # refused, or 503 while a model is loaded
         return False
 

@@ -121,28 +121,25 @@ def run(options: argparse.Namespace) -> int:
             "leave it out"
         )
     encoder = load_encoder(options)
+    _refuse_input(options.out, options.file)
+    write = _resume if options.resume else _write
     if is_table(options.file):
-        _refuse_input(options.out, options.file)
         with Table(options.file, options.field) as table, _progress(table.rows, "") as show:
             if kind in TABLES:
                 tally = write_rows(options, kind, encoder, table, show)
             else:
-                write = _resume if options.resume else _write
                 tally = write(options.out, kind, encoder, table.texts(), lambda n: show(n, n))
     else:
         with TextFile(options.file) as source, _progress(source.size) as show:
-            _refuse_input(options.out, options.file)
             texts = read_texts(source, options.field)
+
+            def show_bytes(count: int) -> None:
+                show(source.position(), count)
+
             if kind in TABLES:
-                embedded = _embedded(encoder, texts)
-                tally = write_texts(
-                    options, kind, encoder, embedded, lambda n: show(source.position(), n)
-                )
+                tally = write_texts(options, kind, encoder, _embedded(encoder, texts), show_bytes)
             else:
-                write = _resume if options.resume else _write
-                tally = write(
-                    options.out, kind, encoder, texts, lambda n: show(source.position(), n)
-                )
+                tally = write(options.out, kind, encoder, texts, show_bytes)
     where = options.out or "stdout"
     shape = f"{tally.texts} x {encoder.dimension} {options.precision}"
     summary = f"{tally.texts} texts to {where}: {shape}"

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from minilm_onnx.server import Settings
 
 KEYS = "MINILM_ONNX_API_KEYS"
-# Where workers count together; prometheus_client reads it when it is imported.
-COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -108,6 +106,7 @@ def run(options: argparse.Namespace) -> int:
 
         from minilm_onnx.server import Settings
         from minilm_onnx.server.connections import Connection
+        from minilm_onnx.server.metrics import COUNTERS
     except ImportError as error:
         raise InputError(
             f"serve: expected the packages of a server, got {error}; "

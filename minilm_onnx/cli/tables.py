@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.tables import Table, Vectors, embed_column, needed, text_columns
+from minilm_onnx.tables import Table, Vectors, embed_column, needed, parquet_options
 from minilm_onnx.tokens import Tally, TextReport
 
 if TYPE_CHECKING:
@@ -84,7 +84,6 @@ def _writer(file: BinaryIO, kind: str, schema: "pa.Schema") -> AbstractContextMa
 
     if kind == "arrow":
         return pa.ipc.new_file(file, schema)  # type: ignore[no-any-return]  # it has no types
-    # Vectors do not compress; a dictionary of them would only come on top.
     return pq.ParquetWriter(  # type: ignore[no-any-return]  # likewise
-        file, schema, compression="zstd", use_dictionary=text_columns(schema)
+        file, schema, **parquet_options(schema)
     )

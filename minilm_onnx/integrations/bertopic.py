@@ -3,28 +3,12 @@
 https://maartengr.github.io/BERTopic/getting_started/embeddings/embeddings.html#custom-backend
 """
 
-from collections.abc import Sequence
-
-from minilm_onnx.arrays import Matrix
-from minilm_onnx.integrations import needing, shared_encoder
+from minilm_onnx.integrations import needing
+from minilm_onnx.integrations.backend import Backend
 
 with needing("bertopic"):
     from bertopic.backend import BaseEmbedder
 
 
-class MiniLMBackend(BaseEmbedder):
+class MiniLMBackend(Backend, BaseEmbedder):
     """Vectors for topics: `BERTopic(embedding_model=MiniLMBackend())`."""
-
-    def __init__(self, *, model: str | None = None, threads: int | None = None) -> None:
-        """Load the model; see `SentenceEncoder`."""
-        super().__init__()
-        self.embedding_model = shared_encoder(model, threads)
-
-    def embed(self, documents: Sequence[str], verbose: bool = False) -> Matrix:
-        """Give (N, 384) float32 unit rows.
-
-        Args:
-            documents: N texts.
-            verbose: whether to show a bar.
-        """
-        return self.embedding_model.encode(list(documents), show_progress_bar=verbose)

@@ -10,17 +10,25 @@ that was killed goes on with the pieces that are missing, whatever killed it.
 """
 
 import json
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from minilm_onnx.errors import InputError, MiniLMError
 from minilm_onnx.integrations import needing, shared_encoder
-from minilm_onnx.tables import Precision, Vectors, embed_column, text_columns
+from minilm_onnx.tables import (
+    Precision,
+    Vectors,
+    check_field,
+    embed_column,
+    first_line,
+    parquet_options,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -192,6 +200,7 @@ class Worker:
             MiniLMError: this machine's model makes other vectors.
         """
         self.job, self.schema = job, schema
+        self.added = _added(job, schema)
         self.encoder = shared_encoder(job.model, job.threads)
         if self.encoder.fingerprint != job.fingerprint:
             raise MiniLMError(
@@ -214,9 +223,7 @@ class Worker:
         files, folder = _filesystem(self.job.target)
         table = _read(self.job, piece, self.schema)
         vectors, _ = embed_column(self.encoder, table.column(self.job.field).to_pylist())
-        whole = Vectors(
-            self.schema, self.job.column, vectors.shape[1], self.job.precision, self.job.fingerprint
-        ).beside(table, vectors)
+        whole = self.added.beside(table, vectors)
         with _whole(files, f"{folder}/{piece.name}") as file:
             _write(file, whole, self.job.format)
 
@@ -233,18 +240,15 @@ def _plan(job: Job) -> "tuple[list[Piece], pa.Schema]":
             name = f"part-{len(pieces):06d}.{job.format}"
             pieces.append(Piece(path, first, last, name))
     schema = _schema(files, paths[0], job.source)
-    found = text_columns(schema)
-    if job.field not in found:
-        raise InputError(
-            f"--field {job.field}: expected one of {job.source}'s columns of texts, "
-            f"{', '.join(found) or 'of which there is none'}"
-        )
-    if job.column in schema.names:
-        raise InputError(
-            f"--column {job.column}: expected a new name, got that of a column there; "
-            "choose another"
-        )
+    check_field(job.field, schema, job.source)
+    _added(job, schema)  # its name must be new
     return pieces, schema
+
+
+def _added(job: Job, schema: "pa.Schema") -> Vectors:
+    """Give the column that is added."""
+    dimension = shared_encoder(job.model, job.threads).dimension
+    return Vectors(schema, job.column, dimension, job.precision, job.fingerprint)
 
 
 def _inputs(files: "FileSystem", root: str, source: str) -> list[str]:
@@ -304,8 +308,7 @@ def _schema(files: "FileSystem", path: str, source: str) -> "pa.Schema":
         return pyarrow.json.read_json(pa.BufferReader(whole)).schema
     except (OSError, pa.ArrowException) as error:
         raise InputError(
-            f"{source}: expected rows in {path}, got: {str(error).splitlines()[0][:200]}; "
-            "check the file"
+            f"{source}: expected rows in {path}, got: {first_line(error)}; check the file"
         ) from error
 
 
@@ -334,7 +337,7 @@ def _read(job: Job, piece: Piece, schema: "pa.Schema") -> "pa.Table":
     except (OSError, pa.ArrowException) as error:
         raise InputError(
             f"{piece.path} from {piece.first}: expected rows like the first ones, got: "
-            f"{str(error).splitlines()[0][:200]}; check the file"
+            f"{first_line(error)}; check the file"
         ) from error
 
 
@@ -368,8 +371,7 @@ def _write(file: Any, table: "pa.Table", kind: Format) -> None:
     if kind == "parquet":
         import pyarrow.parquet as pq
 
-        texts = text_columns(table.schema)
-        pq.write_table(table, file, compression="zstd", use_dictionary=texts)
+        pq.write_table(table, file, **parquet_options(table.schema))
         return
     for row in table.to_pylist():
         file.write(json.dumps(row, default=str).encode() + b"\n")
@@ -425,8 +427,6 @@ def _names(files: "FileSystem", folder: str) -> set[str]:
 def _whole(files: "FileSystem", path: str) -> Iterator[Any]:
     """Open a file that takes its name when the block ends well."""
     folder, _, name = path.rpartition("/")
-    import uuid
-
     temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
     with files.open_output_stream(temporary) as file:
         yield file
@@ -435,8 +435,6 @@ def _whole(files: "FileSystem", path: str) -> Iterator[Any]:
 
 def _filesystem(name: str) -> "tuple[FileSystem, str]":
     """Give the file system of a path or URI, and the path in it."""
-    from pathlib import Path
-
     from pyarrow.fs import FileSystem, LocalFileSystem
 
     if "://" in name:

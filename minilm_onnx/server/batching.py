@@ -278,55 +278,51 @@ class Batcher:
             InputError: a text is none.
             OverloadedError: too much is waiting.
         """
-        tokens = await self.tokenize(texts)
-        check(tokens)
         loop = asyncio.get_running_loop()
         states: list[FloatArray] = []
-        self._apart += 1
-        try:
-            async with self._turn():
-                # A text at a time: others have their turn between two.
-                for place in range(len(texts)):
-                    one = tokens_at(tokens, slice(place, place + 1))
-                    states += await loop.run_in_executor(
-                        self._executor, self.encoder.hidden_states, one
-                    )
-        finally:
-            self._apart -= 1
+        async with self._one_at_a_time(texts, check) as tokens:
+            # A text at a time: others have their turn between two.
+            for place in range(len(texts)):
+                one = tokens_at(tokens, slice(place, place + 1))
+                states += await loop.run_in_executor(
+                    self._executor, self.encoder.hidden_states, one
+                )
         return states
 
-    async def with_tokens(
+    async def aside(
         self,
         texts: Sequence[str],
         check: Callable[[TokenizedTexts], object],
-        work: Callable[[TokenizedTexts], Given],
+        work: Callable[[], Given],
     ) -> Given:
-        """Do something with tokenised texts on another thread; see `token_vectors`."""
-        tokens = await self.tokenize(texts)
-        check(tokens)
-        self._apart += 1
-        try:
-            async with self._turn():
-                return await asyncio.to_thread(work, tokens)
-        finally:
-            self._apart -= 1
+        """Do something about texts on another thread; see `token_vectors`."""
+        async with self._one_at_a_time(texts, check):
+            return await asyncio.to_thread(work)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Let those that take much memory come one at a time.
+    async def _one_at_a_time(
+        self, texts: Sequence[str], check: Callable[[TokenizedTexts], object]
+    ) -> AsyncIterator[TokenizedTexts]:
+        """Let requests that take much memory come one by one; give the tokens.
 
         Raises:
             DeadlineError: no turn came in time.
         """
+        tokens = await self.tokenize(texts)
+        check(tokens)
+        self._apart += 1
         try:
-            async with asyncio.timeout(self._deadline_s):
-                await self._large.acquire()
-        except TimeoutError:
-            raise DeadlineError(self._deadline_s) from None
-        try:
-            yield
+            try:
+                async with asyncio.timeout(self._deadline_s):
+                    await self._large.acquire()
+            except TimeoutError:
+                raise DeadlineError(self._deadline_s) from None
+            try:
+                yield tokens
+            finally:
+                self._large.release()
         finally:
-            self._large.release()
+            self._apart -= 1
 
     async def close(self) -> None:
         """Finish what was accepted, then end the thread."""

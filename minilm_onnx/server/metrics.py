@@ -7,6 +7,8 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+# Where workers count together; prometheus_client reads it when it is imported.
+COUNTERS = "PROMETHEUS_MULTIPROC_DIR"
 LENGTHS = (8, 16, 32, 64, 128, 256, 512, 1024, 4096)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
@@ -101,7 +103,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """Give all, in Prometheus' text format."""
-        folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+        folder = os.environ.get(COUNTERS)
         if folder is None:
             return generate_latest(self.registry)
         for path in Path(folder).glob("gauge_live*.db"):

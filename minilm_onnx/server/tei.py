@@ -29,8 +29,6 @@ KINDS = {
     "deadline": "Overloaded",
     "key": "Unauthorized",
 }
-
-
 # Tokens of /embed_all and /tokenize: 24 MiB of vectors, and four times that as JSON.
 MOST_TOKENS = 16_384
 
@@ -60,8 +58,7 @@ async def embed_all(request: Request, service: Service) -> Response:
     refuse_cut, refuse_many = _cut_check(body, "inputs", service), _few("inputs")
 
     def check(tokens: TokenizedTexts) -> None:
-        if refuse_cut is not None:
-            refuse_cut(tokens)
+        refuse_cut(tokens)
         refuse_many(tokens)
 
     states = await answered(request, service.batcher.token_vectors(texts, check))
@@ -94,11 +91,11 @@ async def tokenize(request: Request, service: Service) -> Response:
     texts = _texts(body, "inputs", service)
     special = optional(body, "add_special_tokens", bool) is not False
 
-    def encode(tokens: TokenizedTexts) -> list[Any]:
+    def encode() -> list[Any]:
         tokenizer = service.encoder.tokenizer
         return list(tokenizer.encode_batch(texts, add_special_tokens=special))
 
-    found = await answered(request, service.batcher.with_tokens(texts, _few("inputs"), encode))
+    found = await answered(request, service.batcher.aside(texts, _few("inputs"), encode))
     return as_json(
         [
             [
@@ -171,7 +168,7 @@ def _few(field: str) -> Callable[[TokenizedTexts], None]:
 
 def _cut_check(
     body: dict[str, Any], field: str, service: Service
-) -> Callable[[TokenizedTexts], None] | None:
+) -> Callable[[TokenizedTexts], None]:
     """Give what refuses texts that would be cut, where they are not to be.
 
     Raises:
@@ -187,10 +184,12 @@ def _cut_check(
             422, "validation", "truncation_direction: expected right, the only one here", field
         )
 
+    may_cut = optional(body, "truncate", bool) is not False
+
     def refuse(tokens: TokenizedTexts) -> None:
-        if tokens.cut:
+        if tokens.cut and not may_cut:
             most, given = service.encoder.max_seq_length, max(tokens.lengths)
             message = f"`{field}` must have less than {most} tokens. Given: {given}"
             raise RequestError(413, "validation", message, field)
 
-    return refuse if optional(body, "truncate", bool) is False else None
+    return refuse

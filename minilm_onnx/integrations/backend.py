@@ -1,0 +1,24 @@
+"""What BERTopic's and KeyBERT's backends have in common: all but the class they derive from."""
+
+from collections.abc import Sequence
+
+from minilm_onnx.arrays import Matrix
+from minilm_onnx.integrations import shared_encoder
+
+
+class Backend:
+    """Stands before a framework's BaseEmbedder among the bases."""
+
+    def __init__(self, *, model: str | None = None, threads: int | None = None) -> None:
+        """Load the model; see `SentenceEncoder`."""
+        super().__init__()
+        self.embedding_model = shared_encoder(model, threads)
+
+    def embed(self, documents: Sequence[str], verbose: bool = False) -> Matrix:
+        """Give (N, 384) float32 unit rows.
+
+        Args:
+            documents: N texts.
+            verbose: whether to show a bar.
+        """
+        return self.embedding_model.encode(list(documents), show_progress_bar=verbose)
