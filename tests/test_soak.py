@@ -3,6 +3,7 @@
 import json
 import random
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +20,38 @@ pytestmark = pytest.mark.skipif(
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soak, "TEXTS", 20)
     monkeypatch.setattr(soak, "SAMPLES", 10)
+    monkeypatch.setattr(soak, "WARM_UP", 0.5)
 
 
 def test_growth_compares_the_last_fifth_with_the_second() -> None:
-    held = [Held(900.0, 9, 9)] * 2 + [Held(100.0, 4, 7)] * 6 + [Held(112.5, 4, 6)] * 2
+    early = [Held(100.0, 4, 7), Held(130.0, 4, 7)]
+    late = [Held(150.0, 4, 9), Held(112.5, 4, 6)]
+    held = [Held(90.0, 9, 9)] * 2 + early + [Held(80.0, 4, 7)] * 4 + late
     assert growth(held) == {"rss_mib": 12.5, "threads": 0, "files": -1}
+
+
+def test_what_is_kept_is_seen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    held = iter([Held(100.0, 9, 9)] * 18 + [Held(110.1, 9, 9)] * 2)
+    monkeypatch.setattr(soak, "held", lambda pid: next(held))
+    assert main(["--minutes", "0.01", "--callers", "1"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert not report["ok"]
+    assert report["wrong"] == 0
+    assert report["grown"] == {"rss_mib": 10.1, "threads": 0, "files": 0}
+
+
+def test_callers_rest_while_what_is_held_is_looked_at(tmp_path: Path) -> None:
+    small = Soak()
+    before = small.at_rest()
+    with (tmp_path / "open").open("w"):
+        kept = np.ones(10_000_000, dtype=np.float32)
+        after = small.at_rest()
+    assert after.files == before.files + 1
+    assert after.rss_mib - before.rss_mib == pytest.approx(kept.nbytes / 2**20, abs=5)
+    del kept
+    assert small.at_rest().rss_mib - before.rss_mib == pytest.approx(0, abs=5)
 
 
 def test_right_vectors_are_no_complaint() -> None:
