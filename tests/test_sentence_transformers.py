@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import SentenceEncoder
+from tests.conftest import documented
 from tests.frameworks import find_keywords, find_scores, find_topics
 
 pytestmark = [
@@ -57,6 +58,11 @@ def test_it_is_saved_and_loaded(tmp_path: Path, model: Any, encoder: SentenceEnc
     assert not list(tmp_path.rglob("*.onnx"))
     loaded = st.SentenceTransformer(str(tmp_path))
     assert np.array_equal(loaded.encode(TEXTS), encoder.encode(TEXTS))
+
+
+def test_the_page_shows_how(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(documented("integrations.md", "sentence-transformers"), {})  # the project's own document
+    assert "tensor([[" in capsys.readouterr().out
 
 
 def test_keybert_takes_it(model: Any) -> None:

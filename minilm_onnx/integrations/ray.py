@@ -43,7 +43,7 @@ JOURNAL = "_embedding.json"
 
 
 class Embed:
-    """Adds vectors to batches: `dataset.map_batches(Embed, fn_constructor_kwargs={...})`."""
+    """Adds vectors to batches: `dataset.map_batches(Embed, batch_format="pyarrow")`."""
 
     def __init__(
         self,
@@ -64,10 +64,29 @@ class Embed:
         self.field, self.column = field, column
         self.encoder = shared_encoder(model, threads)
 
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Give the batch with (N, 384) float32 unit rows."""
-        vectors = self.encoder.encode([str(text) for text in batch[self.field]])
-        return {**batch, self.column: vectors}
+    def __call__(self, batch: Any) -> Any:
+        """Give the batch with vectors.
+
+        Args:
+            batch: a pyarrow Table, to which a FixedSizeList of float32 is added, null where the
+                text is; or a dict of arrays, Ray's other form, to which (N, 384) float32 is.
+
+        Raises:
+            InputError: there is no such column of texts, the other one is there already, or a
+                text of a dict is None.
+        """
+        if not isinstance(batch, dict):
+            check_field(self.field, batch.schema, "the dataset")
+            dimension, fingerprint = self.encoder.dimension, self.encoder.fingerprint
+            added = Vectors(batch.schema, self.column, dimension, "float32", fingerprint)
+            vectors, _ = embed_column(self.encoder, batch.column(self.field).to_pylist())
+            return added.beside(batch, vectors)
+        if self.field not in batch or self.column in batch:
+            raise InputError(
+                f"{self.field}, {self.column}: expected the first among the columns, the second "
+                f"not, got {', '.join(batch)}; name others"
+            )
+        return {**batch, self.column: self.encoder.encode(list(batch[self.field]))}
 
 
 @dataclass(frozen=True)

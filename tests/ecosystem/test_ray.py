@@ -23,6 +23,7 @@ from ray.cluster_utils import Cluster
 
 from minilm_onnx.integrations import ray as bridge
 from minilm_onnx.integrations.ray import Embed, embed_files
+from minilm_onnx.tables import FINGERPRINT
 
 pytestmark = [
     pytest.mark.slow,
@@ -170,6 +171,22 @@ def test_batches_of_a_dataset(cluster: Any, encoder: SentenceEncoder) -> None:
     found = {row["body"]: row["v"] for row in made.take_all()}
     for word in words:
         assert np.array_equal(np.float32(found[word]), encoder.encode(word))
+
+
+def test_tables_keep_null_and_the_fingerprint(encoder: SentenceEncoder) -> None:
+    table = pa.table({"body": ["a cat", None, "a dog"]})
+    made = Embed("body")(table)
+    assert made["embedding"].type == pa.list_(pa.float32(), 384)
+    assert made["embedding"].to_pylist()[1] is None
+    vectors = np.array([made["embedding"][place].as_py() for place in (0, 2)], np.float32)
+    assert np.array_equal(vectors, encoder.encode(["a cat", "a dog"]))
+    assert made.schema.metadata[FINGERPRINT] == encoder.fingerprint.encode()
+    for batch in (table, {"body": np.array(["a cat"])}):
+        for field, column in (("no", "embedding"), ("body", "body")):
+            with pytest.raises(InputError, match=column if field == "body" else "no"):
+                Embed(field, column)(batch)
+    with pytest.raises(InputError, match="None"):
+        Embed("body")({"body": np.array(["a cat", None])})
 
 
 def test_what_cannot_be_is_said(cluster: Any, tmp_path: Path) -> None:
