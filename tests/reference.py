@@ -34,6 +34,7 @@ FURTHER = (
     "integrations.bertopic.MiniLMBackend",
     "integrations.keybert.MiniLMBackend",
     "integrations.mteb.MTEBEncoder",
+    "integrations.sentence_transformers.sentence_transformer",
     "integrations.ray.Embed",
     "integrations.ray.embed_files",
     "integrations.pgvector.copy_passages",

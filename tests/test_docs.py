@@ -29,6 +29,7 @@ NOT_RUN = {
         "python3 -m venv ~/minilm": "needs a package index; benchmarks.footprint does the same",
         "sudo python3 -m venv": "changes the system",
     },
+    "docs/export.md": {"python3 -m venv": "needs a package index; test_export exports"},
     "docs/server.md": {"wrk -t1": "needs wrk, and bodies that benchmarks.serving makes"},
     "docs/speed.md": {"python -m benchmarks": "takes hours"},
 }
