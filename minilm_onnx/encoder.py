@@ -440,6 +440,18 @@ class SentenceEncoder:
             "token_type_ids": np.zeros_like(ids),
         }
 
+    def embed_texts(self, texts: Sequence[str]) -> tuple[Matrix, list[TextReport]]:
+        """Embed texts, equal ones once, and say what the model saw of each.
+
+        Returns:
+            (N, 384) float32 unit rows, those of `encode`; and a report a text.
+
+        Raises:
+            InputError: `texts` is not a sequence of str of valid Unicode.
+            SessionError: onnxruntime failed.
+        """
+        return self._embedder.embed(as_texts(texts), self.max_seq_length, "truncate", None)
+
     def tokenize_texts(
         self, texts: Sequence[str], *, overflow: Overflow = "truncate"
     ) -> TokenizedTexts:

@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Precision: TypeAlias = Literal["float32", "int8"]
-# Rows read at a time.
-ROWS = 2048
+# Texts sorted by length and run at a time, and the characters they may hold together: enough
+# for full batches, a few MiB.
+CHUNK = 2048
+CHUNK_CHARACTERS = 2**20
 # Of the schema's metadata.
 FINGERPRINT, PRECISION = b"minilm_onnx.fingerprint", b"minilm_onnx.precision"
 
@@ -45,16 +47,14 @@ class Table:
         try:
             if self._arrow:
                 self._source = pa.memory_map(name)
-                self._reader = pa.ipc.open_file(self._source)
-                counts = range(self._reader.num_record_batches)
-                self.rows = sum(self._reader.get_batch(place).num_rows for place in counts)
-                self.schema = self._reader.schema
+                self.schema, batches = _open_arrow(self._source)
+                self.rows = sum(batch.num_rows for batch in batches)
             else:
                 self._source = pa.OSFile(name)
                 self._reader = pq.ParquetFile(self._source)
                 self.rows = self._reader.metadata.num_rows
                 self.schema = self._reader.schema_arrow
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, ValueError, pa.ArrowException) as error:  # also a name of no UTF-8
             kind = "Arrow IPC" if self._arrow else "Parquet"
             raise InputError(
                 f"{name}: expected a readable {kind} file, got: {first_line(error)}; check the file"
@@ -78,8 +78,8 @@ class Table:
         """Close the file."""
         self._source.close()
 
-    def batches(self) -> "Iterator[pa.RecordBatch]":
-        """Give the rows, some at a time.
+    def batches(self) -> "Iterator[tuple[pa.RecordBatch, list[str | None]]]":
+        """Give the rows with their texts, some at a time.
 
         Raises:
             InputError: they cannot be read on.
@@ -87,14 +87,15 @@ class Table:
         import pyarrow as pa
 
         try:
-            if not self._arrow:
-                yield from self._reader.iter_batches(batch_size=ROWS)
-                return
-            for place in range(self._reader.num_record_batches):
-                batch = self._reader.get_batch(place)
-                for first in range(0, batch.num_rows, ROWS):
-                    yield batch.slice(first, ROWS)
-        except (OSError, pa.ArrowException) as error:
+            if self._arrow:
+                _, found = _open_arrow(self._source)
+            else:
+                found = self._reader.iter_batches(batch_size=rows_at_a_time(self._reader.metadata))
+            for batch in found:
+                texts = batch.column(self.column).to_pylist()
+                for first, last in _cuts(texts):
+                    yield batch.slice(first, last - first), texts[first:last]
+        except (OSError, ValueError, pa.ArrowException) as error:  # also texts of no UTF-8
             raise InputError(
                 f"{self.name}: expected to read on, got: {first_line(error)}; check the file"
             ) from error
@@ -106,8 +107,8 @@ class Table:
             InputError: one is null.
         """
         number = 0
-        for batch in self.batches():
-            for text in batch.column(self.column).to_pylist():
+        for _, texts in self.batches():
+            for text in texts:
                 number += 1
                 if text is None:
                     raise InputError(
@@ -186,14 +187,18 @@ def embed_column(
     """
     there = [place for place, text in enumerate(texts) if text is not None]
     vectors: Matrix = np.full((len(texts), encoder.dimension), np.nan, dtype=np.float32)
-    tokens = encoder.tokenize_texts([text for text in texts if text is not None])
-    vectors[there] = encoder.embed_tokens(tokens)
-    return vectors, tokens.reports
+    vectors[there], reports = encoder.embed_texts([text for text in texts if text is not None])
+    return vectors, reports
 
 
 def check_field(field: str, schema: "pa.Schema", name: str) -> None:
     """Raise InputError if that is no column of texts of what has this name."""
     texts = text_columns(schema)
+    if schema.names.count(field) > 1:
+        raise InputError(
+            f"--field {field}: expected one column of that name in {name}, got "
+            f"{schema.names.count(field)}; rename them"
+        )
     if field not in texts:
         raise InputError(
             f"--field {field}: expected one of {name}'s columns of texts, "
@@ -202,8 +207,19 @@ def check_field(field: str, schema: "pa.Schema", name: str) -> None:
 
 
 def parquet_options(schema: "pa.Schema") -> dict[str, Any]:
-    """Give how Parquet is written: vectors do not compress, and a dictionary would come on top."""
-    return {"compression": "zstd", "use_dictionary": text_columns(schema)}
+    """Give how Parquet is written: the last column's vectors get no dictionary.
+
+    They do not repeat, so that one would come on top. What has one is told by the paths of
+    Parquet's own columns, which a file without rows knows.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    empty = pa.BufferOutputStream()
+    pq.write_table(schema.empty_table(), empty)
+    columns = pq.ParquetFile(pa.BufferReader(empty.getvalue())).schema
+    paths = [columns.column(place).path for place in range(len(columns))]
+    return {"compression": "zstd", "use_dictionary": paths[:-1]}
 
 
 def text_columns(schema: "pa.Schema") -> list[str]:
@@ -219,6 +235,39 @@ def needed() -> None:
         raise InputError(
             f"Arrow and Parquet: expected pyarrow, got {error}; pip install 'minilm-onnx[arrow]'"
         ) from error
+
+
+def rows_at_a_time(metadata: "pa.FileMetaData") -> int:
+    """Give how many rows of a Parquet file hold about as many bytes as a chunk may characters."""
+    groups = range(metadata.num_row_groups)
+    size: int = sum(metadata.row_group(group).total_byte_size for group in groups)
+    rows: int = metadata.num_rows
+    return max(1, min(CHUNK, CHUNK_CHARACTERS * rows // max(1, size)))
+
+
+def _open_arrow(source: Any) -> "tuple[pa.Schema, Iterator[pa.RecordBatch]]":
+    """Give what an Arrow file holds, of either kind: files that end with an index, or streams."""
+    import pyarrow as pa
+
+    source.seek(0)
+    if source.read(6) == b"ARROW1":
+        reader = pa.ipc.open_file(source)
+        return reader.schema, map(reader.get_batch, range(reader.num_record_batches))
+    source.seek(0)
+    stream = pa.ipc.open_stream(source)
+    return stream.schema, iter(stream)
+
+
+def _cuts(texts: list[str | None]) -> Iterator[tuple[int, int]]:
+    """Give the ranges of rows that are embedded together, as `pieces.chunks` would."""
+    first = held = 0
+    for place, text in enumerate(texts, 1):
+        held += len(text or "")
+        if place - first == CHUNK or held >= CHUNK_CHARACTERS:
+            yield first, place
+            first, held = place, 0
+    if first < len(texts):
+        yield first, len(texts)
 
 
 def _is_text(kind: "pa.DataType") -> bool:

@@ -230,13 +230,13 @@ def test_embed_holds_long_lines_a_few_at_a_time(
     texts = ["river " * 900] * 7 + ["short"] * 3
     (tmp_path / "in").write_text("\n".join(texts), "utf-8")
     sizes: list[int] = []
-    tokenize = SentenceEncoder.tokenize_texts
+    embed_texts = SentenceEncoder.embed_texts
 
     def spy(self: SentenceEncoder, chunk: list[str]) -> object:
         sizes.append(len(chunk))
-        return tokenize(self, chunk)
+        return embed_texts(self, chunk)
 
-    monkeypatch.setattr(SentenceEncoder, "tokenize_texts", spy)
+    monkeypatch.setattr(SentenceEncoder, "embed_texts", spy)
     assert main(["embed", str(tmp_path / "in"), "--out", str(tmp_path / "v.npy")]) == 0
     assert sizes == [1] * 7 + [3]
     monkeypatch.undo()
@@ -356,7 +356,7 @@ def test_an_interrupt_leaves_nothing_half_written(
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(SentenceEncoder, "embed_tokens", interrupt)
+    monkeypatch.setattr(SentenceEncoder, "embed_texts", interrupt)
     assert "interrupted" in fails(capsys, 130, "embed", lines, "--out", tmp_path / "v.npy")
     assert list(tmp_path.iterdir()) == [lines]
 

@@ -15,14 +15,14 @@ import os, signal, sys
 from minilm_onnx.cli import embed, main
 from minilm_onnx.encoder import SentenceEncoder
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
-embed.CHUNK, chunks, real = 4, 0, SentenceEncoder.embed_tokens
-def embed_tokens(self, tokens):
+embed.CHUNK, chunks, real = 4, 0, SentenceEncoder.embed_texts
+def embed_texts(self, texts):
     global chunks
     chunks += 1
     if chunks == int(sys.argv[2]):
         os.kill(os.getpid(), getattr(signal, sys.argv[1]))
-    return real(self, tokens)
-SentenceEncoder.embed_tokens = embed_tokens
+    return real(self, texts)
+SentenceEncoder.embed_texts = embed_texts
 sys.exit(main(sys.argv[3:]))
 """
 TEXTS = [f"a text with the number {number}" for number in range(30)] + ["word " * 300]

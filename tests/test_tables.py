@@ -1,5 +1,6 @@
 """Arrow and Parquet: vectors beside the columns they belong to, readable by other tools."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import pytest
 
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.cli import main
+from minilm_onnx.embedder import Embedder
+from minilm_onnx.tables import Table
+from minilm_onnx.tokens import TokenizedTexts
 from minilm_onnx.vectors import int8_codes
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -181,3 +185,95 @@ def test_a_table_that_is_cut_off_leaves_nothing(tmp_path: Path) -> None:
     given.write_bytes(data)
     assert main(["embed", str(given), "--out", str(tmp_path / "out.parquet")]) == 2
     assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
+
+
+def test_equal_texts_are_embedded_once(
+    tmp_path: Path, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    embed = Embedder.embed_tokens
+
+    def count(self: Embedder, tokens: TokenizedTexts, *rest: Any) -> Any:
+        seen.append(len(tokens.ids))
+        return embed(self, tokens, *rest)
+
+    monkeypatch.setattr(Embedder, "embed_tokens", count)
+    given = write(tmp_path / "in.parquet", pa.table({"t": ["a cat", None, "a dog"] * 300}))
+    assert main(["embed", str(given), "--out", str(tmp_path / "out.parquet")]) == 0
+    (tmp_path / "in.txt").write_text("a cat\na dog\n" * 300, "utf-8")
+    assert main(["embed", str(tmp_path / "in.txt"), "--out", str(tmp_path / "out.npy")]) == 0
+    assert seen == [2, 2]
+    found = vectors_of(read(tmp_path / "out.parquet"))
+    assert np.array_equal(np.array(found[-1], np.float32), encoder.encode("a dog"))
+    assert found[-2] is None
+
+
+def test_long_texts_are_read_a_few_at_a_time(tmp_path: Path) -> None:
+    texts = [f"{number} " + "x " * 50_000 for number in range(100)]
+    for name in ("in.parquet", "in.arrow"):
+        given = write(tmp_path / name, pa.table({"t": texts}))
+        with Table(str(given), None) as opened:
+            held = [sum(len(text or "") for text in some) for _, some in opened.batches()]
+        assert max(held) < 2**20 + 100_100
+        assert sum(held) == sum(map(len, texts))
+        assert len(held) >= 9
+    with Table(str(tmp_path / "in.parquet"), None) as opened:
+        assert max(batch.nbytes for batch, _ in opened.batches()) < 2**22
+
+
+def test_arrow_streams_are_read_too(tmp_path: Path, encoder: SentenceEncoder) -> None:
+    given, out = tmp_path / "in.arrow", tmp_path / "out.npy"
+    with pa.ipc.new_stream(given, pa.schema([("t", pa.string())])) as writer:
+        for text in ("a cat", "a dog"):
+            writer.write_table(pa.table({"t": [text]}))
+    assert main(["embed", str(given), "--out", str(out)]) == 0
+    assert np.array_equal(np.load(out), encoder.encode(["a cat", "a dog"]))
+
+
+@pytest.mark.parametrize("kind", ["arrow", "parquet"])
+def test_columns_with_dictionaries_that_differ(tmp_path: Path, kind: str) -> None:
+    words = pa.dictionary(pa.int32(), pa.string())
+    given, out = tmp_path / "in.parquet", tmp_path / f"out.{kind}"
+    schema = pa.schema([("t", pa.string()), ("c", words)])
+    with pq.ParquetWriter(given, schema) as writer:
+        for number in range(3):
+            column = pa.array([f"c{number}"]).cast(words)
+            writer.write_table(pa.table({"t": [f"text {number}"], "c": column}))
+    assert main(["embed", str(given), "--field", "t", "--out", str(out)]) == 0
+    assert read(out)["c"].to_pylist() == ["c0", "c1", "c2"]
+
+
+def test_parquet_is_written_in_groups_with_dictionaries_but_for_vectors(tmp_path: Path) -> None:
+    rows = pa.table({"t": ["a cat"] * 20_000, "n": [7] * 20_000, "tags": [["x", "y"]] * 20_000})
+    given, out = write(tmp_path / "in.parquet", rows), tmp_path / "out.parquet"
+    assert main(["embed", str(given), "--field", "t", "--out", str(out)]) == 0
+    metadata = pq.read_metadata(out)
+    assert metadata.num_row_groups == 2
+    columns = [metadata.row_group(0).column(place) for place in range(4)]
+    assert [column.has_dictionary_page for column in columns] == [True, True, True, False]
+
+
+def test_what_the_files_cannot_hold_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twice = pa.Table.from_arrays([pa.array(["a"]), pa.array(["b"])], names=["t", "t"])
+    intervals = pa.table({"t": ["a"], "i": pa.array([pa.MonthDayNano([1, 2, 3])])})
+    letters = pa.StringArray.from_buffers(
+        1, pa.py_buffer(np.array([0, 1], np.int32)), pa.py_buffer(b"\xff")
+    )
+    broken = pa.table({"t": letters})
+    for rows, words in (
+        (twice, "one column of that name"),
+        (intervals, "columns that .parquet can hold"),
+        (broken, "expected to read on"),
+    ):
+        given = write(tmp_path / "in.arrow", rows)
+        out = tmp_path / "out.parquet"
+        assert main(["embed", str(given), "--field", "t", "--out", str(out)]) == 2
+        error = capsys.readouterr().err
+        assert words in error
+        assert error.count("\n") == 1
+        assert not out.exists()
+    if sys.platform == "linux":
+        assert main(["embed", str(tmp_path / "\udcff.parquet"), "--out", str(out)]) == 2
+        assert capsys.readouterr().err.count("\n") == 1

@@ -17,13 +17,9 @@ from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
 from minilm_onnx.pieces import chunks
 from minilm_onnx.reading import TextFile, read_texts
-from minilm_onnx.tables import Table
+from minilm_onnx.tables import CHUNK, CHUNK_CHARACTERS, Table
 from minilm_onnx.tokens import Tally, TextReport
 
-# Texts sorted by length and run at a time, and the characters they may hold together: enough
-# for full batches, a few MiB.
-CHUNK = 2048
-CHUNK_CHARACTERS = 2**20
 STDOUT = Path("-")
 
 
@@ -211,8 +207,7 @@ def _embedded(
 ) -> Iterator[tuple[list[str], Matrix, list[TextReport]]]:
     """Give texts, vectors, and what the model saw, a chunk at a time."""
     for chunk in chunks(texts, CHUNK, CHUNK_CHARACTERS):
-        tokens = encoder.tokenize_texts(chunk)
-        yield chunk, encoder.embed_tokens(tokens), tokens.reports
+        yield chunk, *encoder.embed_texts(chunk)
 
 
 def _format(given: str | None, out: Path | None) -> str:

@@ -9,13 +9,24 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.tables import Table, Vectors, embed_column, needed, parquet_options
+from minilm_onnx.errors import InputError
+from minilm_onnx.tables import (
+    Table,
+    Vectors,
+    embed_column,
+    first_line,
+    needed,
+    parquet_options,
+)
 from minilm_onnx.tokens import Tally, TextReport
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 FORMATS = ("parquet", "arrow")
+# Rows written together, or fewer once they hold so many bytes: small groups read slowly.
+GROUP = 2**14
+GROUP_BYTES = 2**25
 
 
 def is_table(name: str) -> bool:
@@ -57,8 +68,8 @@ def write_rows(
     tally = Tally()
     rows = 0
     with _open_table(options, kind, encoder, table.schema) as write:
-        for batch in table.batches():
-            vectors, reports = embed_column(encoder, batch.column(table.column).to_pylist())
+        for batch, texts in table.batches():
+            vectors, reports = embed_column(encoder, texts)
             write(pa.Table.from_batches([batch]), vectors)
             tally.add(reports)
             rows += len(vectors)
@@ -70,12 +81,53 @@ def write_rows(
 def _open_table(
     options: argparse.Namespace, kind: str, encoder: SentenceEncoder, schema: "pa.Schema"
 ) -> "Iterator[Callable[[pa.Table, Matrix], None]]":
-    """Open a table that takes its name only when the block ends well; give what writes rows."""
+    """Open a table that takes its name only when the block ends well; give what writes rows.
+
+    Raises:
+        InputError: this kind of file cannot hold these columns.
+    """
+    import pyarrow as pa
+
+    if kind == "arrow":
+        schema = _without_dictionaries(schema)
     added = Vectors(
         schema, options.column, encoder.dimension, options.precision, encoder.fingerprint
     )
-    with whole_file(options.out) as file, _writer(file, kind, added.schema) as writer:
-        yield lambda rows, vectors: writer.write_table(added.beside(rows, vectors))
+    waiting: list[pa.Table] = []
+
+    def flush() -> None:
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting))
+            waiting.clear()
+
+    def write(rows: "pa.Table", vectors: Matrix) -> None:
+        waiting.append(added.beside(rows.cast(schema), vectors))
+        few = sum(part.num_rows for part in waiting) < GROUP
+        if not few or sum(part.nbytes for part in waiting) >= GROUP_BYTES:
+            flush()
+
+    try:
+        with whole_file(options.out) as file, _writer(file, kind, added.schema) as writer:
+            yield write
+            flush()
+    except InputError:
+        raise
+    except (pa.ArrowException, ValueError) as error:
+        raise InputError(
+            f"--out {options.out}: expected columns that .{kind} can hold, got: "
+            f"{first_line(error)}; leave them out"
+        ) from error
+
+
+def _without_dictionaries(schema: "pa.Schema") -> "pa.Schema":
+    """Give the columns as they are without dictionaries, of which IPC takes one a column."""
+    import pyarrow as pa
+
+    fields = [
+        one.with_type(one.type.value_type) if pa.types.is_dictionary(one.type) else one
+        for one in schema
+    ]
+    return pa.schema(fields, schema.metadata)
 
 
 def _writer(file: BinaryIO, kind: str, schema: "pa.Schema") -> AbstractContextManager[Any]:
