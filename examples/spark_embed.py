@@ -9,20 +9,24 @@ Every worker has the model inside the package, and downloads nothing.
 import sys
 from collections.abc import Iterator
 
+import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
 from pyspark.sql.functions import pandas_udf
 from pyspark.sql.types import ArrayType, FloatType
 
 from minilm_onnx.integrations import shared_encoder
+from minilm_onnx.tables import embed_column
 
 
 @pandas_udf(ArrayType(FloatType()))
 def embed(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-    """Give (384,) float32 for each text; one thread a task, as Spark counts."""
+    """Give (384,) float32 for each text, null for null; one thread a task, as Spark counts."""
     encoder = shared_encoder(threads=1)
     for texts in batches:
-        yield pd.Series(list(encoder.encode(texts.tolist())))
+        rows = [None if pd.isna(text) else text for text in texts]
+        vectors, _ = embed_column(encoder, rows)
+        yield pd.Series([None if np.isnan(row[0]) else row for row in vectors])
 
 
 def main(source: str, column: str, target: str) -> None:

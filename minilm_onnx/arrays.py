@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
 IdArray = npt.NDArray[np.int64]
 IndexArray = npt.NDArray[np.intp]
 CodeArray: TypeAlias = npt.NDArray[np.int8] | npt.NDArray[np.uint8]

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
-from minilm_onnx.arrays import Matrix
+from minilm_onnx.arrays import BoolArray, CodeArray, FloatArray, Matrix
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
 from minilm_onnx.tokens import TextReport
@@ -59,16 +59,8 @@ class Table:
             raise InputError(
                 f"{name}: expected a readable {kind} file, got: {first_line(error)}; check the file"
             ) from error
-        texts = text_columns(self.schema)
-        if column is None:
-            if len(texts) != 1:
-                raise InputError(
-                    f"{name}: expected --field with one of its columns of texts, "
-                    f"{', '.join(texts) or 'of which there is none'}"
-                )
-            column = texts[0]
-        check_field(column, self.schema, name)
-        self.column = column
+        self.column = only_text_column(self.schema, name) if column is None else column
+        check_field(self.column, self.schema, name)
 
     def __enter__(self) -> "Table":
         """Give the table itself."""
@@ -159,13 +151,17 @@ class Vectors:
         said = {FINGERPRINT: fingerprint.encode(), PRECISION: precision.encode()}
         self.schema = schema.append(self._field).with_metadata({**(schema.metadata or {}), **said})
 
+    def codes(self, vectors: Matrix) -> tuple[FloatArray | CodeArray, BoolArray]:
+        """Give vectors in the column's precision, and which of them are missing."""
+        missing: BoolArray = np.isnan(vectors[:, 0])
+        filled = np.where(missing[:, None], np.float32(0), vectors)
+        return (filled if self._precision == "float32" else int8_codes(filled)), missing
+
     def beside(self, table: "pa.Table", vectors: Matrix) -> "pa.Table":
         """Give rows with their vectors, (N, H) float32, of which NaN stands for null."""
         import pyarrow as pa
 
-        missing = np.isnan(vectors[:, 0])
-        filled = np.where(missing[:, None], np.float32(0), vectors)
-        coded = filled if self._precision == "float32" else int8_codes(filled)
+        coded, missing = self.codes(vectors)
         rows = pa.FixedSizeListArray.from_arrays(
             pa.array(coded.ravel(), type=self._values), self._dimension, mask=pa.array(missing)
         )
@@ -189,6 +185,21 @@ def embed_column(
     vectors: Matrix = np.full((len(texts), encoder.dimension), np.nan, dtype=np.float32)
     vectors[there], reports = encoder.embed_texts([text for text in texts if text is not None])
     return vectors, reports
+
+
+def only_text_column(schema: "pa.Schema", name: str) -> str:
+    """Give the column of texts of what has this name, where there is one.
+
+    Raises:
+        InputError: there are more, or none.
+    """
+    texts = text_columns(schema)
+    if len(texts) != 1:
+        raise InputError(
+            f"{name}: expected --field with one of its columns of texts, "
+            f"{', '.join(texts) or 'of which there is none'}"
+        )
+    return texts[0]
 
 
 def check_field(field: str, schema: "pa.Schema", name: str) -> None:
@@ -225,6 +236,17 @@ def parquet_options(schema: "pa.Schema") -> dict[str, Any]:
 def text_columns(schema: "pa.Schema") -> list[str]:
     """Give the names of the columns that hold texts."""
     return [one.name for one in schema if _is_text(one.type)]
+
+
+def without_dictionaries(schema: "pa.Schema") -> "pa.Schema":
+    """Give the columns as they are without dictionaries, of which files may have several."""
+    import pyarrow as pa
+
+    fields = [
+        one.with_type(one.type.value_type) if pa.types.is_dictionary(one.type) else one
+        for one in schema
+    ]
+    return pa.schema(fields, schema.metadata)
 
 
 def needed() -> None:

@@ -25,7 +25,6 @@ from minilm_onnx.cli import (
     similarity,
     verify,
 )
-from minilm_onnx.cli.embed import STDOUT
 from minilm_onnx.cli.options import Parser, printable
 from minilm_onnx.errors import InputError, MiniLMError, shorten
 
@@ -99,7 +98,7 @@ def _run(arguments: list[str]) -> int:
             parser.error(f"expected no {shorten(' '.join(more))!r}")
         words += more
     run: Callable[[argparse.Namespace], int] = options.run
-    if sys.stdout is None and getattr(options, "out", STDOUT) in (None, STDOUT):
+    if sys.stdout is None and str(getattr(options, "out", None)) in ("None", "-"):
         raise MiniLMError("stdout: expected to write to it, got a closed one; use --out or > FILE")
     try:
         with warnings.catch_warnings():

@@ -20,8 +20,6 @@ from minilm_onnx.reading import TextFile, read_texts
 from minilm_onnx.tables import CHUNK, CHUNK_CHARACTERS, Table
 from minilm_onnx.tokens import Tally, TextReport
 
-STDOUT = Path("-")
-
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
@@ -54,7 +52,6 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--out",
-        type=Path,
         metavar="FILE",
         help="file to write, whole or not at all: .npy rows of float32, .jsonl with text and "
         "embedding, .csv with text, e0, e1, ..., .parquet or .arrow with the input's columns and "
@@ -100,10 +97,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--out {options.out}: expected one output, got {options.output} too")
     if options.engine == "ray":
         return run_on_cluster(options)
-    if options.output is not None:
-        options.out = Path(options.output)
-    if options.out == STDOUT:
-        options.out = None
+    given = options.output or options.out
+    options.out = None if given in (None, "-") else Path(given)
     kind = _format(options.format, options.out)
     if options.resume and options.out is None:
         raise InputError("--resume: expected --out FILE, got stdout; name a file")

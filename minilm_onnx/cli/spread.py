@@ -9,17 +9,30 @@ from minilm_onnx.cli.options import show_bar
 from minilm_onnx.errors import InputError
 
 FORMATS = ("parquet", "jsonl")
+# How one process uses the CPUs of one machine.
+LOCAL = ("spinning", "pinning", "exact_products", "token_budget")
 
 
 def run_on_cluster(options: argparse.Namespace) -> int:
-    """Embed what is missing, and say how much is there."""
-    target = options.output or (str(options.out) if options.out is not None else None)
-    if target is None:
+    """Embed what is missing, and say how much is there.
+
+    A run goes on with what an earlier one left, whether --resume is given or not.
+    """
+    target = options.output or options.out
+    if target in (None, "-"):
         raise InputError("--engine ray: expected OUTPUT, a folder, got none; name one")
+    if options.file == "-":
+        raise InputError("--engine ray: expected INPUT, a file or a folder, got stdin; name one")
     if options.format not in (None, *FORMATS):
         raise InputError(
             f"--format {options.format}: expected parquet or jsonl with --engine ray; choose one"
         )
+    for name in LOCAL:
+        if getattr(options, name) is not None:
+            raise InputError(
+                f"--{name.replace('_', '-')}: expected none with --engine ray, whose workers "
+                "choose it themselves; leave it out"
+            )
     try:
         from minilm_onnx.integrations.ray import embed_files
     except ImportError as error:
@@ -28,12 +41,12 @@ def run_on_cluster(options: argparse.Namespace) -> int:
         rows = embed_files(
             options.file,
             target,
-            field=options.field or "text",
+            field=options.field,
             column=options.column,
             precision=options.precision,
             format=options.format or "parquet",
             model=options.model,
-            threads=options.threads or 1,
+            threads=1 if options.threads is None else options.threads,
             progress=progress,
         )
     print(f"{rows} rows in {target}: {options.precision} vectors", file=sys.stderr)

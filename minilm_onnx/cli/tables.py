@@ -17,6 +17,7 @@ from minilm_onnx.tables import (
     first_line,
     needed,
     parquet_options,
+    without_dictionaries,
 )
 from minilm_onnx.tokens import Tally, TextReport
 
@@ -89,7 +90,7 @@ def _open_table(
     import pyarrow as pa
 
     if kind == "arrow":
-        schema = _without_dictionaries(schema)
+        schema = without_dictionaries(schema)  # of which IPC takes one a column
     added = Vectors(
         schema, options.column, encoder.dimension, options.precision, encoder.fingerprint
     )
@@ -117,17 +118,6 @@ def _open_table(
             f"--out {options.out}: expected columns that .{kind} can hold, got: "
             f"{first_line(error)}; leave them out"
         ) from error
-
-
-def _without_dictionaries(schema: "pa.Schema") -> "pa.Schema":
-    """Give the columns as they are without dictionaries, of which IPC takes one a column."""
-    import pyarrow as pa
-
-    fields = [
-        one.with_type(one.type.value_type) if pa.types.is_dictionary(one.type) else one
-        for one in schema
-    ]
-    return pa.schema(fields, schema.metadata)
 
 
 def _writer(file: BinaryIO, kind: str, schema: "pa.Schema") -> AbstractContextManager[Any]:

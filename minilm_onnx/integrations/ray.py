@@ -4,40 +4,51 @@
 model is inside the package, so that a machine that has it installed downloads nothing.
 https://docs.ray.io/en/latest/data/data.html
 
-A job is cut into pieces whose results are files of their own, named by the piece: one that is
+A job is cut into parts whose results are files of their own, named by the part: one that is
 there is whole, since it took its name when it was, and has the bits it would have again. So a job
-that was killed goes on with the pieces that are missing, whatever killed it.
+that was killed goes on with the parts that are missing, whatever killed it.
 """
 
+import base64
 import json
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, astuple, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
+from minilm_onnx.arrays import Matrix
 from minilm_onnx.errors import InputError, MiniLMError
 from minilm_onnx.integrations import needing, shared_encoder
+from minilm_onnx.parts import (
+    LINES,
+    Part,
+    cut,
+    filesystem,
+    find_inputs,
+    kind_of,
+    read_lines,
+    read_rows,
+    table_of,
+    whole_on,
+)
 from minilm_onnx.tables import (
     Precision,
     Vectors,
     check_field,
     embed_column,
     first_line,
+    only_text_column,
     parquet_options,
 )
 
+with needing("ray"):
+    import ray
+    from ray.data import ActorPoolStrategy
+
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyarrow.fs import FileSystem
+    from pyarrow.fs import FileInfo, FileSystem
 
 Format = Literal["parquet", "jsonl"]
-# A piece: half a minute of one core, for texts of fifty tokens.
-ROWS = 10_000
-BYTES = 4 * 2**20
 # Of the folder that is written.
 JOURNAL = "_embedding.json"
 
@@ -91,7 +102,7 @@ class Embed:
 
 @dataclass(frozen=True)
 class Job:
-    """What is asked for; the same words mean the same files.
+    """What is asked for; the same words, of the same files, mean the same files.
 
     Attributes:
         source: a file or a folder of .parquet, or of .jsonl, as a path or URI.
@@ -107,7 +118,7 @@ class Job:
 
     source: str
     target: str
-    field: str
+    field: str | None
     column: str
     precision: Precision
     format: Format
@@ -115,348 +126,341 @@ class Job:
     model: str | None
     threads: int
 
+    def name(self, number: int) -> str:
+        """Give the name of a part's file."""
+        return f"part-{number:06d}.{self.format}"
+
 
 @dataclass(frozen=True)
-class Piece:
-    """A part of an input file, and the file its rows go to.
+class Plan:
+    """What a job comes down to; it is written down when the job begins.
 
     Attributes:
-        path: the input.
-        first: its first row group, or byte.
-        last: the one after its last.
-        name: of the output, in the job's folder.
+        field: the column, or field, of texts.
+        parts: in order.
+        schema: of the rows that come.
     """
 
-    path: str
-    first: int
-    last: int
-    name: str
+    field: str
+    parts: list[Part]
+    schema: "pa.Schema"
 
 
 def embed_files(
     source: str,
     target: str,
     *,
-    field: str = "text",
+    field: str | None = None,
     column: str = "embedding",
     precision: Precision = "float32",
     format: Format = "parquet",  # noqa: A002  # the field's word
     model: str | None = None,
     threads: int = 1,
     workers: int | None = None,
-    progress: Callable[[int, int], object] = lambda done, pieces: None,
+    progress: Callable[[int, int], object] = lambda done, parts: None,
 ) -> int:
-    """Embed files on all machines of a Ray cluster, and give how many rows were written in all.
+    """Embed files on all machines of a Ray cluster, and give how many rows there are in all.
 
     Args:
-        source: a .parquet or .jsonl file, or a folder of these, as a path or a URI of pyarrow's.
-        target: a folder; the same call goes on with what an earlier one left there.
-        field: the column, or field, of texts; null has no vector.
+        source: a .parquet or .jsonl file, or a folder of these, as a path or a URI of pyarrow's,
+            which all machines can read.
+        target: a folder that all machines share; the same call goes on with what an earlier one
+            left there.
+        field: the column, or field, of texts; null has no vector; None for the only one of texts.
         column: of the vectors.
         precision: see `minilm-onnx embed`.
         format: of the files to write.
         model: a folder that every machine has; None for the bundled model.
         threads: of a worker.
         workers: None for as many as the cluster has CPUs for.
-        progress: called with the pieces that are done, and how many there are.
+        progress: called with the parts that are done, and how many there are.
 
     Raises:
         InputError: the input cannot be read, or the folder is another job's.
-        MiniLMError: a piece is missing in the end.
+        MiniLMError: a worker could not go on, or a part is missing in the end.
     """
-    with needing("ray"):
-        import ray
-        from ray.data import ActorPoolStrategy
-    job = Job(
-        source,
-        target,
-        field,
-        column,
-        precision,
-        format,
-        shared_encoder(model, threads).fingerprint,
-        model,
-        threads,
-    )
-    files, folder = _filesystem(target)
-    pieces, schema = _plan(job)
-    _begin(files, folder, job, pieces)
+    fingerprint = shared_encoder(model, threads).fingerprint
+    job = Job(source, target, field, column, precision, format, fingerprint, model, threads)
+    files, folder = filesystem(target)
+    if not ray.is_initialized():
+        ray.init(log_to_driver=False)
+    plan = _begin(files, folder, job)
     there = _names(files, folder)
-    left = [piece for piece in pieces if piece.name not in there]
-    progress(len(pieces) - len(left), len(pieces))
+    left = [number for number in range(len(plan.parts)) if job.name(number) not in there]
+    count = len(plan.parts)
+    progress(count - len(left), count)
     if left:
-        if not ray.is_initialized():
-            ray.init(log_to_driver=False)
         most = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
-        dataset = ray.data.from_items(
-            [asdict(piece) for piece in left], override_num_blocks=len(left)
-        )
-        done = dataset.map_batches(
+        done = _map(
             Worker,
-            batch_size=1,
+            [{"number": number, **asdict(plan.parts[number])} for number in left],
             num_cpus=threads,
             compute=ActorPoolStrategy(min_size=1, max_size=min(most, len(left))),
-            fn_constructor_args=(job, schema),
+            fn_constructor_args=(job, plan),
         )
-        for number, _ in enumerate(done.iter_rows(), len(pieces) - len(left) + 1):
-            progress(number, len(pieces))
-    missing = {piece.name for piece in pieces} - _names(files, folder)
+        for number, row in enumerate(done, 1):
+            if number == 1 and row["name"] not in _names(files, folder):
+                raise MiniLMError(
+                    f"{target}: expected a folder that all machines share, got one where what a "
+                    "worker wrote is not seen; name a shared one"
+                )
+            progress(count - len(left) + number, count)
+    missing = {job.name(number) for number in range(count)} - _names(files, folder)
     if missing:
         raise MiniLMError(
-            f"{target}: expected {len(pieces)} files, got {len(missing)} too few, {min(missing)} "
+            f"{target}: expected {count} files, got {len(missing)} too few, {min(missing)} "
             "among them; run the same again"
         )
-    return sum(_rows(files, f"{folder}/{piece.name}", format) for piece in pieces)
+    _sweep(files, folder)
+    return sum(part.rows for part in plan.parts)
 
 
 class Worker:
-    """Embeds pieces on one machine."""
+    """Embeds parts on one machine; what it cannot do it says in a row, not by raising.
 
-    def __init__(self, job: Job, schema: "pa.Schema") -> None:
-        """Load the model.
+    Ray wraps what is raised in pages of its own frames.
+    """
 
-        Raises:
-            MiniLMError: this machine's model makes other vectors.
-        """
-        self.job, self.schema = job, schema
-        self.added = _added(job, schema)
+    def __init__(self, job: Job, plan: Plan) -> None:
+        """Load the model."""
+        self.job, self.plan = job, plan
         self.encoder = shared_encoder(job.model, job.threads)
-        if self.encoder.fingerprint != job.fingerprint:
-            raise MiniLMError(
-                f"worker: expected the encoder {job.fingerprint}, got "
-                f"{self.encoder.fingerprint}; install the same version on every machine"
-            )
+        dimension = self.encoder.dimension
+        self.added = Vectors(plan.schema, job.column, dimension, job.precision, job.fingerprint)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
-        """Write the pieces of a batch."""
-        names = []
-        for path, first, last, name in zip(
-            *(batch[key] for key in ("path", "first", "last", "name")), strict=True
-        ):
-            self.write(Piece(str(path), int(first), int(last), str(name)))
-            names.append(str(name))
-        return {"name": np.array(names)}
+        """Write a part."""
+        (name,) = (self.job.name(int(number)) for number in batch["number"])
+        return {"name": [name], **_answer(lambda: self.write(_part(batch), name))}
 
-    def write(self, piece: Piece) -> None:
-        """Write one, under its name once it is whole."""
-        files, folder = _filesystem(self.job.target)
-        table = _read(self.job, piece, self.schema)
-        vectors, _ = embed_column(self.encoder, table.column(self.job.field).to_pylist())
-        whole = self.added.beside(table, vectors)
-        with _whole(files, f"{folder}/{piece.name}") as file:
-            _write(file, whole, self.job.format)
+    def write(self, part: Part, name: str) -> None:
+        """Write it under its name, once it is whole.
 
-
-def _plan(job: Job) -> "tuple[list[Piece], pa.Schema]":
-    """Cut the input into pieces, in order; and give its columns."""
-    files, root = _filesystem(job.source)
-    paths = _inputs(files, root, job.source)
-    kind = PurePosixPath(paths[0]).suffix
-    pieces: list[Piece] = []
-    for path in paths:
-        cuts = _row_groups(files, path) if kind == ".parquet" else _byte_ranges(files, path)
-        for first, last in cuts:
-            name = f"part-{len(pieces):06d}.{job.format}"
-            pieces.append(Piece(path, first, last, name))
-    schema = _schema(files, paths[0], job.source)
-    check_field(job.field, schema, job.source)
-    _added(job, schema)  # its name must be new
-    return pieces, schema
-
-
-def _added(job: Job, schema: "pa.Schema") -> Vectors:
-    """Give the column that is added."""
-    dimension = shared_encoder(job.model, job.threads).dimension
-    return Vectors(schema, job.column, dimension, job.precision, job.fingerprint)
-
-
-def _inputs(files: "FileSystem", root: str, source: str) -> list[str]:
-    from pyarrow.fs import FileSelector, FileType
-
-    info = files.get_file_info(root)
-    if info.type == FileType.File:
-        found = [root]
-    elif info.type == FileType.Directory:
-        inside = files.get_file_info(FileSelector(root, recursive=True))
-        paths = sorted(one.path for one in inside if one.type == FileType.File)
-        found = [path for path in paths if PurePosixPath(path).suffix in (".parquet", ".jsonl")]
-    else:
-        raise InputError(f"{source}: expected a file or a folder, got none; check the path")
-    kinds = {PurePosixPath(path).suffix for path in found}
-    if len(kinds) != 1 or not kinds <= {".parquet", ".jsonl"}:
-        raise InputError(
-            f"{source}: expected .parquet or .jsonl files, got "
-            f"{' and '.join(sorted(kinds)) or 'none'}; name one kind"
-        )
-    return found
-
-
-def _row_groups(files: "FileSystem", path: str) -> Iterator[tuple[int, int]]:
-    """Cut a Parquet file where ROWS are together."""
-    import pyarrow.parquet as pq
-
-    metadata = pq.read_metadata(path, filesystem=files)
-    first = rows = 0
-    for group in range(metadata.num_row_groups):
-        rows += metadata.row_group(group).num_rows
-        if rows >= ROWS:
-            yield first, group + 1
-            first, rows = group + 1, 0
-    if rows or not metadata.num_row_groups:
-        yield first, metadata.num_row_groups
-
-
-def _byte_ranges(files: "FileSystem", path: str) -> Iterator[tuple[int, int]]:
-    """Cut lines where BYTES are together; a line is in the range that it begins in."""
-    size = files.get_file_info(path).size
-    for first in range(0, max(1, size), BYTES):
-        yield first, min(first + BYTES, size)
-
-
-def _schema(files: "FileSystem", path: str, source: str) -> "pa.Schema":
-    import pyarrow as pa
-    import pyarrow.json
-    import pyarrow.parquet as pq
-
-    try:
-        if path.endswith(".parquet"):
-            return pq.read_schema(path, filesystem=files)
-        with files.open_input_file(path) as file:
-            lines = file.read(BYTES)
-        whole = lines[: lines.rfind(b"\n") + 1] or lines
-        return pyarrow.json.read_json(pa.BufferReader(whole)).schema
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"{source}: expected rows in {path}, got: {first_line(error)}; check the file"
-        ) from error
-
-
-def _read(job: Job, piece: Piece, schema: "pa.Schema") -> "pa.Table":
-    """Read the rows of a piece."""
-    import pyarrow as pa
-    import pyarrow.json
-    import pyarrow.parquet as pq
-
-    files, _ = _filesystem(job.source)
-    try:
-        with files.open_input_file(piece.path) as file:
-            if piece.path.endswith(".parquet"):
-                groups = list(range(piece.first, piece.last))
-                return pq.ParquetFile(file).read_row_groups(groups).cast(schema)
-            lines = _lines(file, piece)
-            if not lines.strip():
-                return schema.empty_table()
-            return pyarrow.json.read_json(
-                pa.BufferReader(lines),
-                read_options=pyarrow.json.ReadOptions(block_size=max(len(lines), 1)),
-                parse_options=pyarrow.json.ParseOptions(
-                    explicit_schema=schema, unexpected_field_behavior="error"
-                ),
+        Raises:
+            InputError: its rows cannot be read.
+            MiniLMError: this machine's model makes other vectors.
+        """
+        if self.encoder.fingerprint != self.job.fingerprint:
+            raise MiniLMError(
+                f"worker: expected the encoder {self.job.fingerprint}, got "
+                f"{self.encoder.fingerprint}; install the same version on every machine"
             )
-    except (OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"{piece.path} from {piece.first}: expected rows like the first ones, got: "
-            f"{first_line(error)}; check the file"
-        ) from error
+        read, _ = filesystem(self.job.source)
+        files, folder = filesystem(self.job.target)
+        lines: list[str] | None = None
+        if kind_of(part.path) == LINES:
+            lines, rows = read_lines(read, part)
+            texts = [row.get(self.plan.field) for row in rows]
+            table = None
+        else:
+            table = read_rows(read, part, self.plan.schema)
+            texts = table.column(self.plan.field).to_pylist()
+        vectors, _ = embed_column(self.encoder, texts)
+        with whole_on(files, f"{folder}/{name}") as file:
+            if self.job.format == "parquet":
+                if table is None:
+                    table = table_of(rows, part.path, self.plan.schema)
+                _write_parquet(file, self.added.beside(table, vectors))
+            else:
+                if lines is None:
+                    lines = list(_json_lines(part.path, table))
+                for line in _with_vectors(lines, self.job.column, self.added, vectors):
+                    file.write(line.encode() + b"\n")
 
 
-def _lines(file: Any, piece: Piece) -> bytes:
-    """Give the lines that begin within a range of bytes."""
-    start = piece.first
-    if start:
-        file.seek(start - 1)
-        start += len(_rest_of_line(file)) - 1
-    if start >= piece.last:
-        return b""
-    file.seek(start)
-    found: bytes = file.read(piece.last - start)
-    if not found.endswith(b"\n"):
-        found += _rest_of_line(file)
-    return found
+def scan(batch: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Look at a part of JSON lines: its columns, and how many rows it has."""
+    part, files = _part(batch), filesystem(source)[0]
+    found: dict[str, Any] = {"number": batch["number"], "schema": [""], "rows": [0]}
+
+    def look() -> None:
+        _, rows = read_lines(files, part)
+        found["schema"] = [_as_text(table_of(rows, part.path).schema)]
+        found["rows"] = [len(rows)]
+
+    return {**_answer(look), **found}
 
 
-def _rest_of_line(file: Any) -> bytes:
-    """Read up to the end of a line; pyarrow's files cannot."""
-    found = b""
-    while part := file.read(2**14):
-        line, end, _ = part.partition(b"\n")
-        found += line + end
-        if end:
-            break
-    return found
+def _answer(work: Callable[[], None]) -> dict[str, Any]:
+    """Do it; give what went wrong as a row's columns."""
+    try:
+        work()
+    except InputError as error:
+        return {"error": [str(error)], "of": ["input"]}
+    except (MiniLMError, OSError) as error:
+        return {"error": [str(error)], "of": ["worker"]}
+    return {"error": [""], "of": [""]}
 
 
-def _write(file: Any, table: "pa.Table", kind: Format) -> None:
-    if kind == "parquet":
-        import pyarrow.parquet as pq
-
-        pq.write_table(table, file, **parquet_options(table.schema))
-        return
-    for row in table.to_pylist():
-        file.write(json.dumps(row, default=str).encode() + b"\n")
-
-
-def _rows(files: "FileSystem", path: str, kind: Format) -> int:
-    if kind == "parquet":
-        import pyarrow.parquet as pq
-
-        count: int = pq.read_metadata(path, filesystem=files).num_rows
-        return count
-    with files.open_input_stream(path) as file:
-        return sum(part.count(b"\n") for part in iter(lambda: file.read(2**20), b""))
-
-
-def _begin(files: "FileSystem", folder: str, job: Job, pieces: list[Piece]) -> None:
-    """Write down whose folder this is, or check that it is this job's.
+def _map(work: Any, rows: Sequence[Mapping[str, Any]], **options: Any) -> Iterator[dict[str, Any]]:
+    """Have Ray do work for each row, and give the answers as they come.
 
     Raises:
-        InputError: it is another's.
+        InputError: a worker says that of the input.
+        MiniLMError: a worker could not go on.
+    """
+    dataset = ray.data.from_items(list(rows), override_num_blocks=len(rows))
+    for row in dataset.map_batches(work, batch_size=1, **options).iter_rows():
+        if row["of"]:
+            raise (InputError if row["of"] == "input" else MiniLMError)(row["error"])
+        yield row
+
+
+def _part(batch: Mapping[str, Any]) -> Part:
+    """Give the part of a batch of one row."""
+    (path,), (first,), (last,), (rows,) = (batch[name] for name in Part.__dataclass_fields__)
+    return Part(str(path), int(first), int(last), int(rows))
+
+
+def _make_plan(job: Job, inputs: "Sequence[FileInfo]") -> Plan:
+    """Cut the input into parts, and look at the columns of all of it.
+
+    Raises:
+        InputError: it cannot be read, or has not what the job needs.
+    """
+    import pyarrow as pa
+
+    parts, schema = cut(job.source, inputs)
+    if schema is None:
+        seen: dict[int, tuple[int, pa.Schema]] = {}
+        rows = [{"number": number, **asdict(part)} for number, part in enumerate(parts)]
+        if rows:
+            for row in _map(scan, rows, fn_kwargs={"source": job.source}):
+                seen[row["number"]] = (row["rows"], _as_schema(row["schema"]))
+        parts = [Part(p.path, p.first, p.last, seen[n][0]) for n, p in enumerate(parts)]
+        try:
+            schemas = [seen[number][1] for number in sorted(seen)]
+            schema = pa.unify_schemas(schemas, promote_options="permissive")
+        except pa.ArrowException as error:
+            raise InputError(
+                f"{job.source}: expected values of one kind under each name, got: "
+                f"{first_line(error)}; write them alike"
+            ) from error
+    field = only_text_column(schema, job.source) if job.field is None else job.field
+    check_field(field, schema, job.source)
+    # Its name must be new; how many components does not matter here.
+    Vectors(schema, job.column, 1, job.precision, job.fingerprint)
+    if job.format == "jsonl":
+        for one in schema:
+            if _holds_bytes(one.type):
+                raise InputError(
+                    f"{job.source}: expected columns that JSON can hold, got {one.name}, "
+                    f"{one.type}; write .parquet"
+                )
+    return Plan(field, parts, schema)
+
+
+def _begin(files: "FileSystem", folder: str, job: Job) -> Plan:
+    """Write down whose folder this is and what is to be done, or read what was written down.
+
+    Raises:
+        InputError: it is another's, or the input cannot be read.
     """
     from pyarrow.fs import FileType
 
+    inputs = find_inputs(job.source, job.target)
     # Neither the number of threads nor where the folder is changes what is in it.
     said = {key: value for key, value in asdict(job).items() if key not in ("threads", "target")}
-    said["pieces"] = [asdict(piece) for piece in pieces]
+    said["inputs"] = [[one.path, one.size, one.mtime_ns] for one in inputs]
     journal = f"{folder}/{JOURNAL}"
     if files.get_file_info(journal).type == FileType.File:
         with files.open_input_stream(journal) as file:
             found = json.loads(file.read())
         for key, value in said.items():
-            if found.get(key) != value:
-                what = "the same input" if key == "pieces" else f"{key} {value}"
+            if found.get(key) != value and not (key == "field" and value is None):
+                what = "the same input" if key == "inputs" else f"{key} {value}"
                 raise InputError(
                     f"{job.target}: expected a job of {what}, got another's; choose another folder"
                 )
-        return
+        parts = [Part(*part) for part in found["parts"]]
+        return Plan(found["field"], parts, _as_schema(found["schema"]))
     if _names(files, folder):
         raise InputError(f"{job.target}: expected an empty folder, got files; choose another")
+    plan = _make_plan(job, inputs)
+    said |= {
+        "field": plan.field,
+        "parts": [astuple(part) for part in plan.parts],
+        "schema": _as_text(plan.schema),
+    }
     files.create_dir(folder, recursive=True)
-    with _whole(files, journal) as file:
+    with whole_on(files, journal) as file:
         file.write(json.dumps(said, indent=1).encode())
+    return plan
+
+
+def _as_text(schema: "pa.Schema") -> str:
+    return base64.b64encode(schema.serialize().to_pybytes()).decode()
+
+
+def _as_schema(text: str) -> "pa.Schema":
+    import pyarrow as pa
+
+    return pa.ipc.read_schema(pa.BufferReader(base64.b64decode(text)))
 
 
 def _names(files: "FileSystem", folder: str) -> set[str]:
+    return {one.base_name for one in _inside(files, folder) if not one.base_name.startswith(".")}
+
+
+def _sweep(files: "FileSystem", folder: str) -> None:
+    """Delete what workers left that were killed while they wrote."""
+    for one in _inside(files, folder):
+        if one.base_name.startswith(".part-"):
+            files.delete_file(one.path)
+
+
+def _inside(files: "FileSystem", folder: str) -> "list[FileInfo]":
     from pyarrow.fs import FileSelector
 
-    inside = files.get_file_info(FileSelector(folder, allow_not_found=True))
-    return {one.base_name for one in inside if not one.base_name.startswith(".")}
+    found: list[FileInfo] = files.get_file_info(FileSelector(folder, allow_not_found=True))
+    return found
 
 
-@contextmanager
-def _whole(files: "FileSystem", path: str) -> Iterator[Any]:
-    """Open a file that takes its name when the block ends well."""
-    folder, _, name = path.rpartition("/")
-    temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
-    with files.open_output_stream(temporary) as file:
-        yield file
-    files.move(temporary, path)
+def _write_parquet(file: Any, table: "pa.Table") -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(table, file, **parquet_options(table.schema))
 
 
-def _filesystem(name: str) -> "tuple[FileSystem, str]":
-    """Give the file system of a path or URI, and the path in it."""
-    from pyarrow.fs import FileSystem, LocalFileSystem
+def _json_lines(path: str, table: "pa.Table") -> Iterator[str]:
+    """Give the rows as JSON, which has no NaN and no infinities: these become null.
 
-    if "://" in name:
-        found: tuple[FileSystem, str] = FileSystem.from_uri(name)
-        return found
-    return LocalFileSystem(), Path(name).resolve().as_posix()
+    Raises:
+        InputError: there is one inside of a list or a struct.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, one in enumerate(table.schema):
+        if pa.types.is_floating(one.type):
+            column = table.column(place)
+            finite = pc.if_else(pc.is_finite(column), column, pa.scalar(None, one.type))
+            table = table.set_column(place, one, finite)
+    for row in table.to_pylist():
+        try:
+            yield json.dumps(row, default=str, allow_nan=False)
+        except ValueError as error:
+            raise InputError(
+                f"{path}: expected what JSON can hold, got: {error}; write .parquet"
+            ) from error
+
+
+def _with_vectors(
+    lines: Sequence[str], column: str, added: Vectors, vectors: Matrix
+) -> Iterator[str]:
+    """Put vectors into objects whose text stays as it is otherwise."""
+    coded, missing = added.codes(vectors)
+    # The shortest decimals that read back as the same float32.
+    for line, row, gone in zip(lines, coded.astype(str).tolist(), missing, strict=True):
+        others = line[:-1].rstrip()
+        comma = "" if others == "{" else ", "
+        vector = "null" if gone else f"[{', '.join(row)}]"
+        yield f"{others}{comma}{json.dumps(column)}: {vector}}}"
+
+
+def _holds_bytes(kind: "pa.DataType") -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_nested(kind):
+        return any(_holds_bytes(kind.field(place).type) for place in range(kind.num_fields))
+    return "binary" in str(kind)

@@ -2,16 +2,19 @@
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx import InputError, SentenceEncoder, parts
 from minilm_onnx.cli import main
 from minilm_onnx.sample import sample_texts
 
@@ -21,8 +24,8 @@ pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 import pyarrow.parquet as pq
 from ray.cluster_utils import Cluster
 
-from minilm_onnx.integrations import ray as bridge
-from minilm_onnx.integrations.ray import Embed, embed_files
+from minilm_onnx.integrations.ray import Embed, Job, Plan, Worker, embed_files
+from minilm_onnx.parts import Part, filesystem, whole_on
 from minilm_onnx.tables import FINGERPRINT
 
 pytestmark = [
@@ -54,13 +57,13 @@ def texts() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridge, "ROWS", 100)
-    monkeypatch.setattr(bridge, "BYTES", 20_000)
+    monkeypatch.setattr(parts, "ROWS", 100)
+    monkeypatch.setattr(parts, "BYTES", 20_000)
 
 
 def read_all(folder: Path) -> Any:
-    parts = sorted(folder.glob("part-*.parquet"))
-    return pa.concat_tables([pq.read_table(part) for part in parts])
+    found = sorted(folder.glob("part-*.parquet"))
+    return pa.concat_tables([pq.read_table(part) for part in found])
 
 
 def vectors_of(table: Any) -> Any:
@@ -73,7 +76,8 @@ def write(folder: Path, texts: list[Any]) -> Path:
     half = len(texts) // 2
     for number, some in enumerate((texts[:half], texts[half:])):
         rows = pa.table({"id": range(number * half, number * half + len(some)), "body": some})
-        pq.write_table(rows, source / f"{number}.parquet", row_group_size=50)
+        # Groups of pieces' size, and one that holds several.
+        pq.write_table(rows, source / f"{number}.parquet", row_group_size=[130, 10**6][number])
     return source
 
 
@@ -109,8 +113,8 @@ def test_lines_of_json_are_cut_between_lines(
         if kind == "parquet":
             found = read_all(target).to_pylist()
         else:
-            parts = sorted(target.glob("part-*.jsonl"))
-            found = [json.loads(line) for part in parts for line in part.open()]
+            paths = sorted(target.glob("part-*.jsonl"))
+            found = [json.loads(line) for path in paths for line in path.open()]
         assert len(list(target.glob("part-*"))) > 3
         assert [(row["n"], row["text"]) for row in found] == [(r["n"], r["text"]) for r in rows]
         assert found[7]["embedding"] is None
@@ -139,19 +143,36 @@ def test_a_killed_node_loses_nothing(
     assert np.array_equal(vectors_of(found), encoder.encode(texts))
 
 
+DYING = """
+import os, signal, sys
+import ray
+from minilm_onnx import parts
+from minilm_onnx.integrations.ray import embed_files
+
+def die(done, count):
+    if done >= 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+parts.ROWS = 100
+ray.init(address=sys.argv[3], log_to_driver=False)
+embed_files(sys.argv[1], sys.argv[2], field="body", progress=die)
+"""
+
+
 def test_a_killed_job_goes_on_without_computing_twice(
     cluster: Any, tmp_path: Path, texts: list[str], encoder: SentenceEncoder
 ) -> None:
     source, target = write(tmp_path, texts), tmp_path / "out"
-
-    def stop(done: int, pieces: int) -> None:
-        if done >= 5:
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        embed_files(str(source), str(target), field="body", progress=stop)
+    ended = subprocess.run(
+        [sys.executable, "-c", DYING, str(source), str(target), cluster.address],
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     before = {path.name: path.stat().st_mtime_ns for path in target.glob("part-*")}
-    assert len(before) >= 5
+    assert 5 <= len(before) < 20
+    left = target / ".part-000003.parquet.0123"
+    left.write_bytes(b"half")
     seen: list[int] = []
     embed_files(str(source), str(target), field="body", progress=lambda done, _: seen.append(done))
     assert seen[0] >= 5
@@ -159,9 +180,169 @@ def test_a_killed_job_goes_on_without_computing_twice(
     assert len(after) == 20
     # What was there when it went on was left alone.
     assert sum(after[name] == before[name] for name in before) == len(before)
+    assert not left.exists()
     assert np.array_equal(vectors_of(read_all(target)), encoder.encode(texts))
+    assert embed_files(str(source), str(target)) == COUNT
     with pytest.raises(InputError, match="another's"):
         embed_files(str(source), str(target), field="body", precision="int8")
+    rewritten = pa.table({"id": range(COUNT), "body": ["new"] * COUNT})
+    pq.write_table(rewritten, source / "1.parquet")
+    with pytest.raises(InputError, match="the same input"):
+        embed_files(str(source), str(target))
+
+
+def test_lines_stay_as_they_are(cluster: Any, tmp_path: Path, encoder: SentenceEncoder) -> None:
+    lines = [
+        '{"text": "a cat", "when": "2024-01-02T03:04:05Z", "n": 123456789012345678901234}',
+        "",
+        '  {"when": "2024-01-02", "text":null}',
+        '{"text": "a \\u00e9t\\u00e9", "x": 1.10}',
+        "{}",
+    ]
+    source = tmp_path / "rows.jsonl"
+    source.write_text("\n".join(lines), "utf-8")
+    target = tmp_path / "out"
+    arguments = ["embed", "--engine", "ray", str(source), "--out", str(target), "--resume"]
+    assert main([*arguments, "--field", "text", "--format", "jsonl"]) == 2  # no integer of Arrow's
+    source.write_text("\n".join(lines).replace("901234}", "}"), "utf-8")
+    assert main([*arguments, "--field", "text", "--format", "jsonl"]) == 0
+    (written,) = target.glob("part-*")
+    found = written.read_text("utf-8").splitlines()
+    kept = [line.strip().replace("901234}", "}")[:-1] for line in lines if line]
+    for line, before in zip(found, kept, strict=True):
+        assert line.startswith(before)
+    vectors = [json.loads(line)["embedding"] for line in found]
+    assert vectors[1] is vectors[3] is None
+    assert np.array_equal(np.float32(vectors[2]), encoder.encode("a \u00e9t\u00e9"))
+    # The shortest decimals.
+    assert len(found[0]) < 384 * 14
+    with pytest.raises(InputError, match="another's"):
+        embed_files(str(source), str(target), format="parquet")
+
+
+def test_fields_may_come_late(cluster: Any, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"text": "word " * 20, "n": None} for _ in range(400)]
+    rows[300] |= {"n": 1}
+    rows[350] |= {"n": 2.5, "late": "2024-01-02"}
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "0.jsonl").touch()
+    (tmp_path / "in" / "1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    target = tmp_path / "out"
+    assert embed_files(str(tmp_path / "in"), str(target), field="text") == 400
+    found = read_all(target)
+    assert found["n"].to_pylist()[300] == 1.0
+    assert found["n"].to_pylist()[350] == 2.5
+    assert found["late"].to_pylist()[350] == "2024-01-02"
+    assert found["late"].null_count == 399
+
+
+def test_parquet_becomes_lines_of_json(cluster: Any, tmp_path: Path) -> None:
+    rows = {"t": ["a cat", "a dog"], "x": [float("nan"), 1.5], "when": [None, date(2024, 1, 2)]}
+    source, target = tmp_path / "in.PARQUET", tmp_path / "out"
+    pq.write_table(pa.table(rows), source)
+    assert embed_files(str(source), str(target), format="jsonl") == 2
+    (written,) = target.glob("part-*")
+    found = [json.loads(line) for line in written.open()]
+    assert [row["x"] for row in found] == [None, 1.5]
+    assert [row["when"] for row in found] == [None, "2024-01-02"]
+    pq.write_table(pa.table({**rows, "b": [[b"x"], []]}), source)
+    with pytest.raises(InputError, match="JSON can hold, got b"):
+        embed_files(str(source), str(tmp_path / "other"), format="jsonl")
+
+
+def test_what_is_read_of_a_folder(cluster: Any, tmp_path: Path) -> None:
+    source = write(tmp_path, ["a", "b", "c", "d"])
+    (source / "more").mkdir()
+    pq.write_table(pa.table({"body": ["e"], "id": [9]}), source / "more" / "X.PARQUET")
+    for name in ("._0.parquet", "_temporary/0.parquet", ".hidden/0.parquet", "_SUCCESS"):
+        (source / name).parent.mkdir(exist_ok=True)
+        (source / name).write_bytes(b"no Parquet")
+    target = source / "vectors"
+    assert embed_files(str(source), str(target), field="body") == 5
+    assert embed_files(str(source), str(target), field="body") == 5
+    found = read_all(target)
+    assert found["body"].to_pylist() == ["a", "b", "c", "d", "e"]
+    assert found["id"].to_pylist() == [0, 1, 2, 3, 9]
+    shutil.rmtree(target)
+    elsewhere = str(tmp_path / "out")
+    for name, words in {
+        "x.jsonl.gz": "x.jsonl.gz",
+        "year=2026/0.parquet": "year=2026",
+        "empty.parquet": "empty.parquet",
+    }.items():
+        odd = source / name
+        odd.parent.mkdir(exist_ok=True)
+        odd.write_bytes(b"")
+        with pytest.raises(InputError, match=words):
+            embed_files(str(source), elsewhere, field="body")
+        odd.unlink()
+    pq.write_table(pa.table({"body": ["x"], "other": [1]}), source / "z.parquet")
+    with pytest.raises(InputError, match=r"z\.parquet: expected each column once"):
+        embed_files(str(source), elsewhere, field="body")
+
+
+def test_what_a_worker_cannot_do_is_said_in_a_line(
+    cluster: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write(tmp_path, [f"text {number}" for number in range(400)])
+    data = bytearray((source / "1.parquet").read_bytes())
+    data[4:1000] = b"\xff" * 996
+    (source / "1.parquet").write_bytes(data)
+    target = tmp_path / "out"
+    assert main(["embed", "--engine", "ray", str(source), str(target), "--field", "body"]) == 2
+    error = capsys.readouterr().err
+    assert "1.parquet: expected rows in it" in error
+    assert error.count("\n") == 1
+    # A worker whose model makes other vectors.
+    made = Job("in", "out", "t", "v", "float32", "parquet", "another", None, 1)
+    plan = Plan("t", [Part("in", 0, 1, 1)], pa.schema([("t", pa.string())]))
+    row = {"number": [0], "path": ["in"], "first": [0], "last": [1], "rows": [1]}
+    answer = Worker(made, plan)(row)
+    assert answer["of"] == ["worker"]
+    assert "install the same version" in answer["error"][0]
+
+
+def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
+    files, folder = filesystem(str(tmp_path))
+
+    def write_half() -> None:
+        with whole_on(files, f"{folder}/a") as file:
+            file.write(b"x")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write_half()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "expected OUTPUT"),
+        (["out", "--threads", "0"], "threads"),
+        (["out", "--token-budget", "5"], "--token-budget: expected none"),
+        (["out", "--no-pinning"], "--pinning: expected none"),
+        (["-"], "expected OUTPUT"),
+        (["nowhere://x/y"], "nowhere"),
+        (["--out", "nowhere://x/y"], "nowhere://x/y"),
+        (["in"], "another folder than the input"),
+    ],
+)
+def test_options_that_do_not_go_with_ray(
+    cluster: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, ["a", "b"])
+    assert main(["embed", "--engine", "ray", "in", *options]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
 def test_batches_of_a_dataset(cluster: Any, encoder: SentenceEncoder) -> None:
@@ -193,7 +374,7 @@ def test_what_cannot_be_is_said(cluster: Any, tmp_path: Path) -> None:
     source = write(tmp_path, ["a", "b"])
     target = str(tmp_path / "out")
     with pytest.raises(InputError, match="columns of texts, body"):
-        embed_files(str(source), target)
+        embed_files(str(source), target, field="no")
     with pytest.raises(InputError, match="new name"):
         embed_files(str(source), target, field="body", column="id")
     with pytest.raises(InputError, match="got none"):

@@ -22,7 +22,8 @@ EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "spark_embed.py"
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("java"), reason="Java is not installed")
 def test_the_example_embeds_a_column(tmp_path: Path, encoder: SentenceEncoder) -> None:
-    texts = [f"text {number} of many" for number in range(50)]
+    texts: list[str | None] = [f"text {number} of many" for number in range(50)]
+    texts[7] = None
     source, target = tmp_path / "rows.parquet", tmp_path / "vectors"
     pq.write_table(pa.table({"id": range(50), "body": texts}), source)
     found = subprocess.run(

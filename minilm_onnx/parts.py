@@ -1,0 +1,292 @@
+"""Files of rows, on any file system that pyarrow knows, cut into parts of about equal work.
+
+Parquet is cut between rows, JSON lines between lines. What is written takes its name once it is
+whole.
+"""
+
+import json
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from minilm_onnx.errors import InputError
+from minilm_onnx.tables import first_line, rows_at_a_time, without_dictionaries
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow.fs import FileInfo, FileSystem
+
+PARQUET, LINES = ".parquet", ".jsonl"
+# A part: a minute of one core, for texts of fifty tokens.
+ROWS = 10_000
+BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of an input file.
+
+    Attributes:
+        path: of the file.
+        first: its first row; of JSON lines a byte, and the first line that begins there or later.
+        last: the end, likewise.
+        rows: how many there are; -1 where nobody has counted yet.
+    """
+
+    path: str
+    first: int
+    last: int
+    rows: int
+
+
+def filesystem(name: str) -> "tuple[FileSystem, str]":
+    """Give the file system of a path or URI, and the path in it.
+
+    Raises:
+        InputError: pyarrow knows no such file system.
+    """
+    import pyarrow as pa
+    from pyarrow.fs import FileSystem, LocalFileSystem
+
+    if "://" not in name:
+        return LocalFileSystem(), Path(name).resolve().as_posix()
+    try:
+        found: tuple[FileSystem, str] = FileSystem.from_uri(name)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise InputError(
+            f"{name}: expected a path or URI that pyarrow knows, got: {first_line(error)}; check it"
+        ) from error
+    return found
+
+
+def find_inputs(source: str, target: str) -> "list[FileInfo]":
+    """Give the files of a job, in order.
+
+    Args:
+        source: a file, or a folder that is looked through. What begins with a dot or an
+            underscore is left out, as Spark's and Ray's own notes do, and so is the target.
+        target: the folder to write.
+
+    Raises:
+        InputError: there are none, or others among them.
+    """
+    from pyarrow.fs import FileSelector, FileType
+
+    files, root = filesystem(source)
+    _, written = filesystem(target)
+    if root == written:
+        raise InputError(f"{target}: expected another folder than the input; choose another")
+    info = files.get_file_info(root)
+    if info.type == FileType.File:
+        found = [info]
+    elif info.type == FileType.Directory:
+        inside = files.get_file_info(FileSelector(root, recursive=True))
+        found = [one for one in inside if one.type == FileType.File and _is_seen(one.path, root)]
+        found = [one for one in found if not one.path.startswith(f"{written}/")]
+        found.sort(key=lambda one: str(one.path))
+    else:
+        raise InputError(f"{source}: expected a file or a folder, got none; check the path")
+    kinds = {kind_of(one.path) for one in found}
+    if kinds not in ({PARQUET}, {LINES}):
+        odd = next((one.path for one in found if kind_of(one.path) not in (PARQUET, LINES)), None)
+        raise InputError(
+            f"{source}: expected {PARQUET} or {LINES} files, got "
+            f"{odd or ' and '.join(sorted(kinds)) or 'none'}; give files of one kind"
+        )
+    for one in found:
+        if any("=" in part for part in PurePosixPath(one.path).relative_to(root).parts[:-1]):
+            raise InputError(
+                f"{one.path}: expected no folders such as year=2026, whose column is in no file; "
+                "write the files with that column"
+            )
+    return found
+
+
+def kind_of(path: str) -> str:
+    """Give a path's suffix in small letters."""
+    return PurePosixPath(path).suffix.lower()
+
+
+def cut(source: str, inputs: "Sequence[FileInfo]") -> "tuple[list[Part], pa.Schema | None]":
+    """Cut files into parts, in order; and give the columns that Parquet says it has.
+
+    Raises:
+        InputError: a file cannot be read, or has other columns than the first.
+    """
+    files, _ = filesystem(source)
+    if kind_of(inputs[0].path) == LINES:
+        return [part for one in inputs for part in _byte_ranges(one)], None
+    parts: list[Part] = []
+    schema: pa.Schema | None = None
+    for one in inputs:
+        with _readable(one.path), files.open_input_file(one.path) as file:
+            reader = _parquet(file)
+            rows, found = reader.metadata.num_rows, without_dictionaries(reader.schema_arrow)
+        if schema is None:
+            schema = found
+        if _columns(found) != _columns(schema) or len(set(found.names)) < len(found.names):
+            raise InputError(
+                f"{one.path}: expected each column once, and those of {inputs[0].path}, got "
+                f"{', '.join(f'{f.name} ({f.type})' for f in found)}; write them alike"
+            )
+        for first in range(0, rows, ROWS):
+            last = min(first + ROWS, rows)
+            parts.append(Part(one.path, first, last, last - first))
+    return parts or [Part(inputs[0].path, 0, 0, 0)], schema
+
+
+def read_rows(files: "FileSystem", part: Part, schema: "pa.Schema") -> "pa.Table":
+    """Read a part of a Parquet file.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    import pyarrow as pa
+
+    with _readable(part.path), files.open_input_file(part.path) as file:
+        reader = _parquet(file)
+        metadata = reader.metadata
+        groups: list[int] = []
+        skip = start = 0
+        for group in range(metadata.num_row_groups):
+            end = start + metadata.row_group(group).num_rows
+            if end > part.first and start < part.last:
+                if not groups:
+                    skip = part.first - start
+                groups.append(group)
+            start = end
+        left, kept = part.last - part.first, []
+        # By the batch: a group may hold a million rows, of which these are some.
+        for batch in reader.iter_batches(
+            batch_size=rows_at_a_time(metadata), row_groups=groups, columns=schema.names
+        ):
+            some = batch.slice(skip, left)
+            skip -= min(skip, batch.num_rows)
+            left -= some.num_rows
+            if some.num_rows:
+                kept.append(pa.Table.from_batches([some]).select(schema.names).cast(schema))
+            if not left:
+                break
+        return pa.concat_tables(kept) if kept else schema.empty_table()
+
+
+def read_lines(files: "FileSystem", part: Part) -> tuple[list[str], list[dict[str, Any]]]:
+    """Read a part of JSON lines: the lines, and the objects in them.
+
+    Raises:
+        InputError: it cannot be read, or a line is no object.
+    """
+    with _readable(part.path), files.open_input_file(part.path) as file:
+        found = [line.strip() for line in _lines(file, part).decode("utf-8").split("\n")]
+        lines = [line for line in found if line]
+        rows = []
+        for line in lines:
+            row = json.loads(line)
+            if not isinstance(row, dict):
+                raise ValueError(f"a line with {line[:40]}")
+            rows.append(row)
+        return lines, rows
+
+
+def table_of(
+    rows: Sequence[dict[str, Any]], path: str, schema: "pa.Schema | None" = None
+) -> "pa.Table":
+    """Give objects as a table; its columns are what they are in the objects, no dates are guessed.
+
+    Raises:
+        InputError: values of one name are of kinds that do not go together.
+    """
+    import pyarrow as pa
+
+    names = schema.names if schema is not None else list(dict.fromkeys(k for r in rows for k in r))
+    columns = []
+    for name in names:
+        kind = None if schema is None else schema.field(name).type
+        try:
+            columns.append(pa.array([row.get(name) for row in rows], kind))
+        except (pa.ArrowException, OverflowError) as error:
+            raise InputError(
+                f"{path}: expected values of one kind as {name}, got: {first_line(error)}; "
+                "write them alike"
+            ) from error
+    return pa.table(columns, names=names) if schema is None else pa.table(columns, schema=schema)
+
+
+@contextmanager
+def whole_on(files: "FileSystem", path: str) -> Iterator[Any]:
+    """Open a file that takes its name when the block ends well."""
+    folder, _, name = path.rpartition("/")
+    temporary = f"{folder}/.{name}.{uuid.uuid4().hex}"
+    try:
+        with files.open_output_stream(temporary) as file:
+            yield file
+        files.move(temporary, path)
+    except BaseException:
+        with suppress(OSError):  # it may never have come to be
+            files.delete_file(temporary)
+        raise
+
+
+def _is_seen(path: str, root: str) -> bool:
+    parts = PurePosixPath(path).relative_to(root).parts
+    return not any(part.startswith((".", "_")) for part in parts)
+
+
+def _columns(schema: "pa.Schema") -> set[tuple[str, str]]:
+    return {(field.name, str(field.type)) for field in schema}
+
+
+def _byte_ranges(info: "FileInfo") -> Iterator[Part]:
+    """Cut lines where BYTES are together; a line is in the range that it begins in."""
+    for first in range(0, info.size, BYTES):
+        yield Part(info.path, first, min(first + BYTES, info.size), -1)
+
+
+def _parquet(file: Any) -> Any:
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(file)
+
+
+@contextmanager
+def _readable(path: str) -> Iterator[None]:
+    """Say whose fault it is where a file cannot be read."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise InputError(
+            f"{path}: expected rows in it, got: {first_line(error)}; check the file"
+        ) from error
+
+
+def _lines(file: Any, part: Part) -> bytes:
+    """Give the lines that begin within a range of bytes."""
+    start = part.first
+    if start:
+        file.seek(start - 1)
+        start += len(_rest_of_line(file)) - 1
+    if start >= part.last:
+        return b""
+    file.seek(start)
+    found: bytes = file.read(part.last - start)
+    if not found.endswith(b"\n"):
+        found += _rest_of_line(file)
+    return found
+
+
+def _rest_of_line(file: Any) -> bytes:
+    """Read up to the end of a line; pyarrow's files cannot."""
+    found = b""
+    while part := file.read(2**14):
+        line, end, _ = part.partition(b"\n")
+        found += line + end
+        if end:
+            break
+    return found
