@@ -467,6 +467,54 @@ def test_the_page_works_in_a_browser(url: str, tmp_path: Path, encoder: Sentence
     assert page.count('role="alert" id="alike-error"></div>') == 1
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_the_page_is_used_by_keyboard_alone(url: str, encoder: SentenceEncoder) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    options = {"executable_path": shutil.which("chromium"), "args": ["--no-sandbox"]}
+    with playwright.sync_playwright() as made, made.chromium.launch(**options) as browser:
+        page = browser.new_page()
+        said: list[str] = []
+        page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
+        page.goto(f"{url}/ui")
+
+        def go_to(selector: str) -> None:
+            """Press Tab until it has the focus."""
+            for _ in range(12):
+                if page.evaluate("(one) => document.activeElement.matches(one)", selector):
+                    return
+                page.keyboard.press("Tab")
+            raise AssertionError(f"{selector} cannot be reached")
+
+        def write(selector: str, text: str) -> None:
+            go_to(selector)
+            page.keyboard.press("Control+A")
+            page.keyboard.press("Delete")
+            page.keyboard.type(text)
+
+        write("#sentences", "")
+        go_to("#alike button")
+        page.keyboard.press("Enter")
+        playwright.expect(page.locator("#alike-error")).to_have_text("Write some texts first.")
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.type("a cat\na dog\nan invoice")
+        go_to("#alike button")
+        page.keyboard.press("Space")
+        playwright.expect(page.locator("#alike-result tbody tr")).to_have_count(3)
+        playwright.expect(page.locator("#alike-error")).to_have_text("")
+        write("#question", "which animal barks?")
+        write("#list", "a bill\na dog")
+        go_to("#question")  # Enter in a line sends the form
+        page.keyboard.press("Enter")
+        first = page.locator("#rank-result tbody tr").first
+        playwright.expect(first.locator("td.text")).to_have_text("a dog")
+        shown = float(first.locator("td").first.inner_text())
+        question, dog = encoder.encode(["which animal barks?", "a dog"])
+        assert shown == pytest.approx(float(question @ dog), abs=0.0051)
+        assert said == []
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for its workers in /proc")
 def test_a_worker_that_is_killed_is_replaced_and_nobody_gets_a_wrong_answer(
     encoder: SentenceEncoder,
