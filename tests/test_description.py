@@ -10,6 +10,8 @@ from minilm_onnx import SentenceEncoder
 pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 
+from starlette.testclient import TestClient
+
 from minilm_onnx.server import Settings, create_app
 
 APP = create_app(SentenceEncoder(), Settings(max_texts=8))
@@ -30,3 +32,15 @@ SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", APP, config=CONFIG)
 )
 def test_every_answer_is_as_described(case: Any) -> None:
     case.call_and_validate()
+
+
+def test_pages_of_elsewhere_are_described_too(encoder: SentenceEncoder) -> None:
+    with TestClient(create_app(encoder)) as client:
+        paths = client.get("/openapi.json").json()["paths"]
+        assert len(paths) >= 15
+        for path, methods in paths.items():
+            for method in methods.keys() & {"get", "post"}:
+                answer = client.request(method, path, headers={"origin": "http://elsewhere"})
+                assert str(answer.status_code) in methods[method]["responses"], (method, path)
+        answer = client.post("/embed", json={"inputs": "a"}, headers={"origin": "http://elsewhere"})
+        assert answer.status_code == 403

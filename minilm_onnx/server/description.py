@@ -38,6 +38,7 @@ ANSWER: dict[str, Schema] = {
 ERRORS = {
     400: "What came cannot be answered; the message says why.",
     401: "A bearer token that is known here must come with the request.",
+    403: "The page of another origin asks, and may not.",
     404: "The model is not here under that name.",
     408: "The body did not come in time.",
     413: "Too many bytes, texts or tokens.",
@@ -229,7 +230,7 @@ def _one_or_more(text: Schema, settings: Settings) -> Schema:
 def _get(summary: str, protocol: str, answer: Schema | None) -> Schema:
     kind = "text/plain" if answer is None else "application/json"
     found = {"description": "It is so.", "content": {kind: {"schema": answer or TEXT}}}
-    statuses = (401, 404) if protocol == "v1" else (401,)
+    statuses = (401, 403, 404) if protocol == "v1" else (401, 403)
     return {"get": {"summary": summary, "responses": {"200": found} | _errors(protocol, statuses)}}
 
 
