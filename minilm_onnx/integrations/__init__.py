@@ -1,10 +1,16 @@
 """Bridges to other software, one file each; none is imported unless it is asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
+from typing import TypeVar
 
 from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.errors import InputError
+from minilm_onnx.tokens import describe
+
+T = TypeVar("T")  # a str, or None where there may be none
 
 
 @contextmanager
@@ -19,8 +25,7 @@ def needing(extra: str) -> Iterator[None]:
         ) from error
 
 
-@lru_cache(maxsize=8)
-def shared_encoder(model: str | None = None, threads: int | None = None) -> SentenceEncoder:
+def shared_encoder(model: str | Path | None = None, threads: int | None = None) -> SentenceEncoder:
     """Give this process' encoder of a model folder; frameworks make and remake what holds one.
 
     Args:
@@ -29,5 +34,41 @@ def shared_encoder(model: str | None = None, threads: int | None = None) -> Sent
 
     Raises:
         ArtifactError: the folder is no model.
+        InputError: model is no path, or threads no positive integer.
     """
+    # A cache tells (None, None) from no arguments, and "model" from Path("model").
+    return _shared_encoder(absolute(model), threads)
+
+
+@lru_cache(maxsize=8)
+def _shared_encoder(model: str | None, threads: int | None) -> SentenceEncoder:
     return SentenceEncoder(model, threads=threads)
+
+
+def absolute(model: str | Path | None) -> str | None:
+    """Name a model folder as it is found from everywhere; None stays the bundled model.
+
+    Raises:
+        InputError: it is no path.
+    """
+    if model is not None and not isinstance(model, str | Path):
+        raise InputError(f"model: expected a folder's path or None, got {describe(model)}")
+    return None if model is None else str(Path(model).resolve())
+
+
+def as_list(name: str, texts: Iterable[T]) -> list[T]:
+    """Make a list of the texts that a framework hands over, whatever holds them.
+
+    Args:
+        name: what the framework calls them, for the error.
+        texts: one str is not taken for a list of its letters.
+
+    Raises:
+        InputError: it is a str, or nothing that holds texts.
+    """
+    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+        raise InputError(
+            f"{name}: expected a list of texts, got {describe(texts)}; "
+            "give a list, for one text too"
+        )
+    return list(texts)

@@ -1,15 +1,16 @@
 """What BERTopic's and KeyBERT's backends have in common: all but the class they derive from."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from minilm_onnx.arrays import Matrix
-from minilm_onnx.integrations import shared_encoder
+from minilm_onnx.integrations import as_list, shared_encoder
 
 
 class Backend:
     """Stands before a framework's BaseEmbedder among the bases."""
 
-    def __init__(self, *, model: str | None = None, threads: int | None = None) -> None:
+    def __init__(self, *, model: str | Path | None = None, threads: int | None = None) -> None:
         """Load the model; see `SentenceEncoder`."""
         super().__init__()
         self.embedding_model = shared_encoder(model, threads)
@@ -20,5 +21,9 @@ class Backend:
         Args:
             documents: N texts.
             verbose: whether to show a bar.
+
+        Raises:
+            InputError: documents is a str, or one of them is none.
         """
-        return self.embedding_model.encode(list(documents), show_progress_bar=verbose)
+        texts = as_list("documents", documents)
+        return self.embedding_model.encode(texts, show_progress_bar=verbose)
