@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 
 # Texts of a stream that are sorted by length and run together.
 STREAM_CHUNK = 2048
+# Names that sentence-transformers looks for, in its order.
+DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
 class SentenceEncoder:
@@ -296,7 +298,7 @@ class SentenceEncoder:
 
     def encode_document(self, inputs: str | Sequence[str], **options: Unpack[AllOptions]) -> Any:
         """Embed documents: `encode` with the prompt named "document", "passage" or "corpus"."""
-        return self.encode(inputs, **self._with_prompt(options, "document", "passage", "corpus"))
+        return self.encode(inputs, **self._with_prompt(options, *DOCUMENT_PROMPTS))
 
     def encode_stream(
         self,
@@ -409,6 +411,18 @@ class SentenceEncoder:
         except asyncio.CancelledError:
             cancelled.set()
             raise
+
+    async def aencode_query(
+        self, inputs: str | Sequence[str], **options: Unpack[AllOptions]
+    ) -> Any:
+        """Embed queries as `encode_query` does, as `aencode` does it."""
+        return await self.aencode(inputs, **self._with_prompt(options, "query"))
+
+    async def aencode_document(
+        self, inputs: str | Sequence[str], **options: Unpack[AllOptions]
+    ) -> Any:
+        """Embed documents as `encode_document` does, as `aencode` does it."""
+        return await self.aencode(inputs, **self._with_prompt(options, *DOCUMENT_PROMPTS))
 
     def inspect(self, texts: Sequence[str], *, overflow: Overflow = "truncate") -> list[TextReport]:
         """Say what the model sees of texts: tokens, how many are read, how many it knows.

@@ -194,7 +194,11 @@ def test_prompts_are_put_before_texts() -> None:
     assert np.array_equal(encoder.encode("a cat", prompt_name="query"), plain)
     assert np.array_equal(encoder.encode_query("a cat"), plain)
     assert np.array_equal(encoder.encode_query("a cat", prompt=""), encoder.encode("a cat"))
-    assert np.array_equal(encoder.encode_document("a cat"), encoder.encode("passage: a cat"))
+    passage = encoder.encode("passage: a cat")
+    assert np.array_equal(encoder.encode_document("a cat"), passage)
+    assert np.array_equal(asyncio.run(encoder.aencode_query("a cat")), plain)
+    assert np.array_equal(asyncio.run(encoder.aencode_document("a cat")), passage)
+    assert np.array_equal(asyncio.run(encoder.aencode_document("a cat", prompt="query: ")), plain)
     encoder.default_prompt_name = "query"
     assert np.array_equal(encoder.encode("a cat"), plain)
 
