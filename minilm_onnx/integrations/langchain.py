@@ -3,6 +3,8 @@
 https://docs.langchain.com/oss/python/integrations/text_embedding
 """
 
+from pathlib import Path
+
 from minilm_onnx.integrations import needing, shared_encoder
 
 with needing("langchain"):
@@ -12,7 +14,7 @@ with needing("langchain"):
 class MiniLMEmbeddings(Embeddings):
     """Vectors for LangChain's vector stores and retrievers."""
 
-    def __init__(self, *, model: str | None = None, threads: int | None = None) -> None:
+    def __init__(self, *, model: str | Path | None = None, threads: int | None = None) -> None:
         """Load the model; see `SentenceEncoder`."""
         self.encoder = shared_encoder(model, threads)
 
@@ -28,10 +30,10 @@ class MiniLMEmbeddings(Embeddings):
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
         """As `embed_documents`, without keeping the event loop waiting."""
-        found: list[list[float]] = (await self.encoder.aencode(texts)).tolist()
+        found: list[list[float]] = (await self.encoder.aencode_document(texts)).tolist()
         return found
 
     async def aembed_query(self, text: str) -> list[float]:
         """As `embed_query`, without keeping the event loop waiting."""
-        found: list[float] = (await self.encoder.aencode(text)).tolist()
+        found: list[float] = (await self.encoder.aencode_query(text)).tolist()
         return found

@@ -3,6 +3,7 @@
 https://developers.llamaindex.ai/python/framework/module_guides/models/embeddings/
 """
 
+from pathlib import Path
 from typing import Any
 
 from minilm_onnx.encoder import SentenceEncoder
@@ -13,6 +14,9 @@ with needing("llamaindex"):
     from llama_index.core.bridge.pydantic import Field
 
 MODEL_NAME = "all-MiniLM-L6-v2"
+# The most that LlamaIndex allows: what is handed over together is batched by length here, and its
+# own default of 10 leaves little to batch.
+BATCH = 2048
 
 
 class MiniLMEmbedding(BaseEmbedding):
@@ -22,7 +26,7 @@ class MiniLMEmbedding(BaseEmbedding):
     threads: int | None = Field(default=None, description="None for all CPUs.")
 
     def __init__(
-        self, *, model: str | None = None, threads: int | None = None, **given: Any
+        self, *, model: str | Path | None = None, threads: int | None = None, **given: Any
     ) -> None:
         """Load the model.
 
@@ -31,8 +35,9 @@ class MiniLMEmbedding(BaseEmbedding):
             threads: likewise.
             given: LlamaIndex's own: embed_batch_size, callback_manager and the like.
         """
-        given = {"model_name": MODEL_NAME} | given
-        super().__init__(model=model, threads=threads, **given)
+        given = {"model_name": MODEL_NAME, "embed_batch_size": BATCH} | given
+        folder = None if model is None else str(model)
+        super().__init__(model=folder, threads=threads, **given)
         shared_encoder(model, threads)  # what is wrong with it is said here
 
     @classmethod
@@ -57,13 +62,13 @@ class MiniLMEmbedding(BaseEmbedding):
         return found
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
-        found: list[float] = (await self._encoder.aencode(query)).tolist()
+        found: list[float] = (await self._encoder.aencode_query(query)).tolist()
         return found
 
     async def _aget_text_embedding(self, text: str) -> list[float]:
-        found: list[float] = (await self._encoder.aencode(text)).tolist()
+        found: list[float] = (await self._encoder.aencode_document(text)).tolist()
         return found
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        found: list[list[float]] = (await self._encoder.aencode(texts)).tolist()
+        found: list[list[float]] = (await self._encoder.aencode_document(texts)).tolist()
         return found

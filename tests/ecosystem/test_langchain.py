@@ -41,6 +41,16 @@ def test_vectors_are_those_of_encode(encoder: SentenceEncoder) -> None:
     assert np.array_equal(floats(alone), encoder.encode("a cat"))
 
 
+def test_prompts_are_those_of_encode_later_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = MiniLMEmbeddings()
+    prompts = {"query": "question: ", "document": "passage: "}
+    monkeypatch.setattr(made.encoder, "prompts", prompts)
+    query, documents = made.embed_query("a cat"), made.embed_documents(["a cat"])
+    assert query != documents[0]
+    assert asyncio.run(made.aembed_query("a cat")) == query
+    assert asyncio.run(made.aembed_documents(["a cat"])) == documents
+
+
 def test_a_vector_store_finds_by_meaning() -> None:
     store = InMemoryVectorStore(MiniLMEmbeddings())
     store.add_texts(["The bakery opens at six.", "Trains leave every hour."])
