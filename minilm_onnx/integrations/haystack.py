@@ -4,9 +4,12 @@ https://docs.haystack.deepset.ai/docs/embedders
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from minilm_onnx.errors import InputError
 from minilm_onnx.integrations import needing, shared_encoder
+from minilm_onnx.tokens import describe
 
 with needing("haystack"):
     from haystack import Document, component, default_from_dict, default_to_dict
@@ -16,14 +19,15 @@ with needing("haystack"):
 class MiniLMTextEmbedder:
     """Embeds a question, as the start of a query pipeline."""
 
-    def __init__(self, *, model: str | None = None, threads: int | None = None) -> None:
+    def __init__(self, *, model: str | Path | None = None, threads: int | None = None) -> None:
         """Keep what the model is to be; `warm_up` or the first text loads it.
 
         Args:
             model: see `SentenceEncoder`.
             threads: likewise.
         """
-        self.model, self.threads = model, threads
+        # YAML has no paths.
+        self.model, self.threads = None if model is None else str(model), threads
 
     def warm_up(self) -> None:
         """Load the model."""
@@ -36,6 +40,11 @@ class MiniLMTextEmbedder:
         Raises:
             InputError: it is no str; a list of documents is for MiniLMDocumentEmbedder.
         """
+        if not isinstance(text, str):
+            raise InputError(
+                f"text: expected a str, got {describe(text)}; "
+                "embed documents with MiniLMDocumentEmbedder"
+            )
         return {"embedding": shared_encoder(self.model, self.threads).encode_query(text).tolist()}
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,7 +65,7 @@ class MiniLMDocumentEmbedder:
     def __init__(
         self,
         *,
-        model: str | None = None,
+        model: str | Path | None = None,
         threads: int | None = None,
         meta_fields_to_embed: list[str] | None = None,
         embedding_separator: str = "\n",
@@ -69,7 +78,7 @@ class MiniLMDocumentEmbedder:
             meta_fields_to_embed: fields of the meta data that stand before the content.
             embedding_separator: what stands between these.
         """
-        self.model, self.threads = model, threads
+        self.model, self.threads = None if model is None else str(model), threads
         self.meta_fields_to_embed = meta_fields_to_embed or []
         self.embedding_separator = embedding_separator
 
@@ -79,7 +88,22 @@ class MiniLMDocumentEmbedder:
 
     @component.output_types(documents=list[Document])
     def run(self, documents: list[Document]) -> dict[str, Any]:
-        """Give {"documents": copies that have their embedding}."""
+        """Give {"documents": copies that have their embedding}.
+
+        Raises:
+            InputError: it is no list of documents; a str is for MiniLMTextEmbedder.
+        """
+        if not isinstance(documents, list):
+            raise InputError(
+                f"documents: expected a list of Document, got {describe(documents)}; "
+                "embed a str with MiniLMTextEmbedder"
+            )
+        for place, document in enumerate(documents):
+            if not isinstance(document, Document):
+                raise InputError(
+                    f"documents[{place}]: expected a Document, got {describe(document)}; "
+                    "embed a str with MiniLMTextEmbedder"
+                )
         texts = [self._text(document) for document in documents]
         vectors = shared_encoder(self.model, self.threads).encode_document(texts).tolist()
         pairs = zip(documents, vectors, strict=True)

@@ -1,11 +1,13 @@
 """Haystack has no conformance tests: pipelines of its own, their YAML, and the bits of encode."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx.artifact import BUNDLED
 
 pytest.importorskip("haystack", reason="haystack-ai is not installed")
 
@@ -33,8 +35,27 @@ def test_vectors_are_those_of_encode(encoder: SentenceEncoder) -> None:
     vectors = floats([one.embedding for one in documents])
     assert np.array_equal(vectors, encoder.encode(["Pets: a cat", ""]))
     assert embedder.run([])["documents"] == []
-    with pytest.raises(InputError):
-        question.run(3)
+
+
+def test_each_embedder_refuses_what_is_for_the_other() -> None:
+    question, embedder = MiniLMTextEmbedder(), MiniLMDocumentEmbedder()
+    wrong: list[Any] = [3, None, ["a", "b"], [Document(content="a cat")]]
+    for text in wrong:
+        with pytest.raises(InputError, match=r"text: expected a str, .*MiniLMDocumentEmbedder"):
+            question.run(text)
+    wrong = ["abc", None, ["abc"], [Document(content="a cat"), None]]
+    for documents in wrong:
+        with pytest.raises(InputError, match=r"documents.*: expected a .*MiniLMTextEmbedder"):
+            embedder.run(documents)
+
+
+@pytest.mark.parametrize("kind", [MiniLMTextEmbedder, MiniLMDocumentEmbedder])
+def test_a_folder_may_be_a_path(kind: Any) -> None:
+    pipeline = Pipeline()
+    pipeline.add_component("embedder", kind(model=Path(BUNDLED)))
+    trusted = ["minilm_onnx.integrations.haystack"]
+    again = Pipeline.loads(pipeline.dumps(), allowed_modules=trusted)
+    assert again.get_component("embedder").model == str(BUNDLED)
 
 
 def test_pipelines_find_by_meaning_after_a_round_trip() -> None:
