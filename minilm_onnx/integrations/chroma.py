@@ -4,31 +4,61 @@ Importing this file registers it, so that a persisted collection finds it again 
 https://docs.trychroma.com/docs/embeddings/embedding-functions
 """
 
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.errors import ArtifactError
-from minilm_onnx.integrations import needing, shared_encoder
+from minilm_onnx.integrations import absolute, as_list, needing, shared_encoder
 
 with needing("chroma"):
     from chromadb import Documents, EmbeddingFunction
     from chromadb.utils.embedding_functions import register_embedding_function
+
+if TYPE_CHECKING:
+    from chromadb import Collection
 
 
 @register_embedding_function
 class MiniLMEmbeddingFunction(EmbeddingFunction[Documents]):
     """Vectors for a collection; it remembers the encoder's fingerprint."""
 
-    def __init__(self, *, model: str | None = None, threads: int | None = None) -> None:
+    def __init__(self, *, model: str | Path | None = None, threads: int | None = None) -> None:
         """Load the model; see `SentenceEncoder`."""
-        self.model, self.threads = model, threads
+        self.model, self.threads = absolute(model), threads
         self.encoder = shared_encoder(model, threads)
 
     def __call__(self, input: Documents) -> list[FloatArray]:  # noqa: A002  # Chroma's name
-        """Give (384,) float32 for each text."""
-        return [np.asarray(row, dtype=np.float32) for row in self.encoder.encode(list(input))]
+        """Give (384,) float32 for each text.
+
+        Raises:
+            InputError: input is a str, or one of the texts is none.
+        """
+        vectors = self.encoder.encode(as_list("input", input))
+        return [np.asarray(row, dtype=np.float32) for row in vectors]
+
+    def check(self, collection: "Collection") -> None:
+        """Refuse a collection that another model filled.
+
+        To be called where a collection is opened with this function: Chroma compares the names of
+        the two alone then. Where it is opened without one, `build_from_config` checks.
+
+        Args:
+            collection: Chroma's.
+
+        Raises:
+            ArtifactError: its vectors are of another fingerprint, or it does not say of which.
+        """
+        kept = collection.configuration_json.get("embedding_function") or {}
+        found = kept.get("config", {}).get("fingerprint")
+        if found != self.encoder.fingerprint:
+            raise ArtifactError(
+                f"collection {collection.name}: expected vectors of {self.encoder.fingerprint}, "
+                f"got {found or 'one that says nothing of them'}; open it with the model that "
+                "filled it, or make it anew"
+            )
 
     @staticmethod
     def name() -> str:
@@ -73,7 +103,10 @@ class MiniLMEmbeddingFunction(EmbeddingFunction[Documents]):
         """
         old, new = old_config.get("fingerprint"), new_config.get("fingerprint")
         if old is not None and old != new:
-            raise ArtifactError(f"collection: expected vectors of {old}, got {new}")
+            raise ArtifactError(
+                f"collection: expected vectors of {old}, got a model that makes those of {new}; "
+                "make the collection anew"
+            )
 
     @staticmethod
     def validate_config(config: dict[str, Any]) -> None:
