@@ -5,10 +5,13 @@ https://lancedb.github.io/lancedb/embeddings/
 """
 
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from minilm_onnx.arrays import Matrix
+from minilm_onnx.arrays import Vector
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.integrations import needing, shared_encoder
+from minilm_onnx.errors import ArtifactError
+from minilm_onnx.integrations import absolute, as_list, needing, shared_encoder
 
 with needing("lancedb"):
     from lancedb.embeddings import TextEmbeddingFunction, register
@@ -16,18 +19,65 @@ with needing("lancedb"):
 
 @register("minilm-onnx")
 class MiniLMFunction(TextEmbeddingFunction):
-    """Vectors for a table: `get_registry().get("minilm-onnx").create()`."""
+    """Vectors for a table: `get_registry().get("minilm-onnx").create()`.
 
-    model: str | None = None
+    The table keeps the model and its fingerprint, and a model that makes other vectors is refused;
+    `threads` are each machine's own, and not kept.
+    """
+
+    model: str | Path | None = None
     threads: int | None = None
+    fingerprint: str | None = None
+    # A wrong text is as wrong the next time, and nothing here is far away.
+    max_retries: int = 0
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Load the model.
+
+        Raises:
+            ArtifactError: it makes other vectors than those that the table holds.
+        """
+        super().model_post_init(context)
+        found = self._encoder.fingerprint
+        if self.fingerprint not in (None, found):
+            raise ArtifactError(
+                f"table: expected vectors of {self.fingerprint}, got a model that makes those of "
+                f"{found}; make the table anew, or install the version that made it"
+            )
+        self.fingerprint = found
+
+    def safe_model_dump(self) -> dict[str, Any]:
+        """Give what a table keeps of it, by which LanceDB makes it again."""
+        kept = {key: value for key, value in super().safe_model_dump().items() if key != "threads"}
+        model = kept.get("model")
+        # LanceDB's "$var:name" stands for what each machine sets itself.
+        if model is not None and not str(model).startswith("$var:"):
+            kept["model"] = absolute(model)
+        return {**kept, "fingerprint": self.fingerprint}
 
     def ndims(self) -> int:
         """Give the components of a vector."""
         return self._encoder.dimension
 
-    def generate_embeddings(self, texts: Sequence[str]) -> Matrix:
-        """Give (N, 384) float32 unit rows."""
-        return self._encoder.encode(list(texts))
+    def generate_embeddings(self, texts: Sequence[str | None]) -> "list[Vector | None]":
+        """Give (384,) float32 of length 1 for each text, and None for null.
+
+        Raises:
+            InputError: one of them is neither.
+        """
+        texts = as_list("texts", texts)
+        given = [text for text in texts if text is not None]
+        vectors = iter(self._encoder.encode(given))
+        return [None if text is None else next(vectors) for text in texts]
+
+    # LanceDB's own turn every error into a bare Exception.
+    def compute_source_embeddings_with_retry(self, *args: Any, **options: Any) -> Any:
+        """Give vectors of a column, at the first try or never."""
+        return self.compute_source_embeddings(*args, **options)
+
+    def compute_query_embeddings_with_retry(self, *args: Any, **options: Any) -> Any:
+        """Give the vector of a question, at the first try or never."""
+        return self.compute_query_embeddings(*args, **options)
 
     @property
     def _encoder(self) -> SentenceEncoder:
