@@ -3,13 +3,16 @@
 https://qdrant.tech/documentation/concepts/points/
 """
 
+import json
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from minilm_onnx.arguments import as_texts
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import ArtifactError, InputError
 from minilm_onnx.integrations import needing
+from minilm_onnx.tokens import check_texts, describe
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient
@@ -17,9 +20,10 @@ if TYPE_CHECKING:
 
 # Points sent at a time.
 SLICE = 256
-# A text's point has the same id every time, so that adding it again changes nothing.
+# A text with its payload has the same id every time, so that adding it again changes nothing.
 NAMESPACE = uuid.UUID("5b0e4a5e-6f0c-5d2b-9b0e-0d6f7d1c2a77")
 FINGERPRINT = "minilm_onnx"
+TEXT = "text"
 
 
 def add(
@@ -29,24 +33,40 @@ def add(
     *,
     encoder: SentenceEncoder,
     payloads: Sequence[Mapping[str, Any]] | None = None,
-) -> list[str]:
+    ids: Sequence[int | str | uuid.UUID] | None = None,
+) -> list[int | str | uuid.UUID]:
     """Embed texts into a collection, which is made if it is not there; give their ids.
+
+    Without ids a text and its payload are one point however often they are added, and the same
+    text with another payload is another point. A point whose id is given is replaced.
 
     Args:
         client: Qdrant's.
         collection: its name. One that is there must have been made by this encoder.
         texts: what to embed; each is kept as "text" of its payload.
         encoder: makes the vectors.
-        payloads: more to keep with each.
+        payloads: more to keep with each, without a "text".
+        ids: of the points, all different: whole numbers or UUIDs, as Qdrant has them.
 
     Raises:
-        InputError: there are not as many payloads as texts.
+        InputError: a text is no str of valid Unicode, a payload has a "text" or is nothing that
+            JSON can say, or there are not as many payloads, or different ids, as texts.
         ArtifactError: the collection holds vectors of another encoder.
     """
     with needing("qdrant"):
         from qdrant_client.models import Distance, PointStruct, VectorParams
-    if payloads is not None and len(payloads) != len(texts):
-        raise InputError(f"payloads: expected {len(texts)}, one a text, got {len(payloads)}")
+    texts = as_texts(texts)
+    check_texts(texts)
+    if payloads is None:
+        payloads = [{}] * len(texts)
+    _check_payloads(payloads, texts)
+    if ids is None:
+        ids = [_id(place, *pair) for place, pair in enumerate(zip(texts, payloads, strict=True))]
+    elif not len(ids) == len(set(ids)) == len(texts):
+        raise InputError(
+            f"ids: expected {len(texts)} different ones, one a text, got {len(ids)}, of which "
+            f"{len(set(ids))} differ; leave them out to have them made"
+        )
     if not client.collection_exists(collection):
         client.create_collection(
             collection,
@@ -54,7 +74,6 @@ def add(
             metadata={FINGERPRINT: encoder.fingerprint},
         )
     _check(client, collection, encoder)
-    ids = [str(uuid.uuid5(NAMESPACE, text)) for text in texts]
     for first in range(0, len(texts), SLICE):
         some = list(texts[first : first + SLICE])
         vectors = encoder.encode_document(some).tolist()
@@ -62,12 +81,12 @@ def add(
             PointStruct(
                 id=ids[first + place],
                 vector=vectors[place],
-                payload={**(payloads[first + place] if payloads else {}), "text": text},
+                payload={**payloads[first + place], TEXT: text},
             )
             for place, text in enumerate(some)
         ]
         client.upsert(collection, points)
-    return ids
+    return list(ids)
 
 
 def search(
@@ -108,3 +127,32 @@ def _check(client: "QdrantClient", collection: str, encoder: SentenceEncoder) ->
             f"collection {collection}: expected vectors of {encoder.fingerprint}, got "
             f"{found or 'one that says nothing of them'}; choose another name"
         )
+
+
+def _check_payloads(payloads: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> None:
+    if len(payloads) != len(texts):
+        raise InputError(f"payloads: expected {len(texts)}, one a text, got {len(payloads)}")
+    for place, payload in enumerate(payloads):
+        if not isinstance(payload, Mapping):
+            raise InputError(
+                f"payloads[{place}]: expected a mapping, got {describe(payload)}; "
+                "give {} for nothing"
+            )
+        if TEXT in payload:
+            raise InputError(
+                f"payloads[{place}]: expected none of the key {TEXT!r}, which keeps the text that "
+                f"is embedded, got {describe(payload[TEXT])}; choose another key"
+            )
+
+
+def _id(place: int, text: str, payload: Mapping[str, Any]) -> str:
+    """Give the id of a text and its payload, by the JSON that Qdrant is sent."""
+    from pydantic_core import to_jsonable_python  # the client's own way, of dates too
+
+    try:
+        said = json.dumps([text, to_jsonable_python(dict(payload))], sort_keys=True)
+    except ValueError as error:
+        raise InputError(
+            f"payloads[{place}]: expected what JSON can say, got: {error}; make a str of it"
+        ) from error
+    return str(uuid.uuid5(NAMESPACE, said))
