@@ -67,3 +67,41 @@ def test_pipelines_classify_and_cluster() -> None:
     vectors = SentenceVectorizer().fit_transform(PETS + MONEY)
     scores = cosine_similarity(vectors)
     np.testing.assert_allclose(scores, vectors @ vectors.T, atol=1e-6)
+
+
+def test_a_generator_is_gone_through_once(encoder: SentenceEncoder) -> None:
+    expected = encoder.encode(PETS)
+    made = SentenceVectorizer()
+    assert np.array_equal(made.fit_transform(text for text in PETS), expected)
+    assert np.array_equal(made.transform(text for text in PETS), expected)
+    assert np.array_equal(made.fit(iter(PETS)).transform(PETS), expected)
+    model = make_pipeline(SentenceVectorizer(), LogisticRegression())
+    model.fit((text for text in PETS + MONEY), [0, 0, 0, 1, 1, 1])
+    assert list(model.predict(iter(["a hamster in its cage"]))) == [0]
+
+
+def test_what_is_no_text_is_refused_by_every_method() -> None:
+    wrong: list[Any] = [[1, 2], ["a", None], [["a"]], "a cat", None, np.array("a cat"), [b"a"]]
+    for given in wrong:
+        made = SentenceVectorizer()
+        for method in (made.fit, made.transform, made.fit_transform):
+            with pytest.raises(InputError):
+                method(given)
+
+
+def test_one_long_text_does_not_widen_the_others() -> None:
+    """An array of 50,000 texts as wide as one of 800 kB would hold 149 GiB."""
+    SentenceVectorizer().fit(["a"] * 50_000 + ["x " * 400_000])
+
+
+def test_it_needs_no_fit_for_its_names_and_tables(encoder: SentenceEncoder) -> None:
+    names = SentenceVectorizer().get_feature_names_out()
+    assert (len(names), names[-1]) == (384, "sentencevectorizer383")
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
+    column = pandas.Series(PETS, index=[5, 7, 9])
+    for method in ("transform", "fit_transform"):
+        made = SentenceVectorizer().set_output(transform="pandas")
+        table = getattr(made, method)(column)
+        assert list(table.columns) == list(names)
+        assert list(table.index) == [5, 7, 9]
+        assert np.array_equal(table.to_numpy(), encoder.encode(PETS))
