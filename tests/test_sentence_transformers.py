@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import SentenceEncoder
+from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx.artifact import BUNDLED
 from tests.conftest import documented
 from tests.frameworks import find_keywords, find_scores, find_topics
 
@@ -58,6 +59,25 @@ def test_it_is_saved_and_loaded(tmp_path: Path, model: Any, encoder: SentenceEnc
     assert not list(tmp_path.rglob("*.onnx"))
     loaded = st.SentenceTransformer(str(tmp_path))
     assert np.array_equal(loaded.encode(TEXTS), encoder.encode(TEXTS))
+
+
+def test_what_was_set_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(BUNDLED.parent)
+    model = sentence_transformer(BUNDLED.name)
+    model.max_seq_length = 16
+    expected = model.encode(TEXTS)
+    model.save(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    loaded = st.SentenceTransformer(str(tmp_path))
+    assert loaded.max_seq_length == 16
+    assert np.array_equal(loaded.encode(TEXTS), expected)
+
+
+def test_what_is_no_text_is_refused(model: Any) -> None:
+    for given in ([None], ["a cat", 3]):
+        for prompt in (None, "passage: "):
+            with pytest.raises(InputError, match="expected a str"):
+                model.encode(given, prompt=prompt)
 
 
 def test_the_page_shows_how(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.integrations import needing
+from minilm_onnx.arguments import put_before
+from minilm_onnx.integrations import absolute, needing
 
 with needing("sentence-transformers"):
     import torch
@@ -20,20 +21,27 @@ with needing("sentence-transformers"):
 class MiniLM(InputModule):
     """The one module of the model: texts in, unit vectors out; nothing is padded."""
 
-    config_keys: ClassVar = ["model", "threads"]
+    config_keys: ClassVar = ["model", "threads", "max_seq_length"]
 
-    def __init__(self, model: str | None = None, threads: int | None = None) -> None:
-        """Load the model; see `SentenceEncoder`."""
+    def __init__(
+        self,
+        model: str | None = None,
+        threads: int | None = None,
+        max_seq_length: int | None = None,
+    ) -> None:
+        """Load the model; see `SentenceEncoder`. None for the tokens that it reads anyway."""
         super().__init__()
         self.model, self.threads = model, threads
         self.encoder = SentenceEncoder(model, threads=threads)
+        if max_seq_length is not None:
+            self.encoder.max_seq_length = max_seq_length
         self.tokenizer = self.encoder.tokenizer
 
     def preprocess(
         self, inputs: Sequence[str], prompt: str | None = None, **options: Any
     ) -> dict[str, Any]:
         """Hand the texts on; the encoder tokenises."""
-        return {"texts": [(prompt or "") + text for text in inputs]}
+        return {"texts": put_before(prompt or "", inputs)}
 
     def forward(self, features: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Add `sentence_embedding`, (N, 384) float32."""
@@ -70,5 +78,5 @@ def sentence_transformer(
     Raises:
         ArtifactError: the folder is no model.
     """
-    module = MiniLM(None if model is None else str(model), threads)
+    module = MiniLM(absolute(model), threads)
     return SentenceTransformer(modules=[module], device="cpu", prompts=dict(module.encoder.prompts))
