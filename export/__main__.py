@@ -12,17 +12,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 import onnx
-from tokenizers import Tokenizer
 from tqdm import tqdm
 
 from export.calibrate import calibrate
 from export.checkpoint import DEFAULT_MODEL, Checkpoint, find_checkpoint
-from export.forward import Weights, weights_from_tensors
 from export.gate import check_same, measure
 from export.graph import build_fp32, build_int8, save_graph
+from export.recipe import Recipe, read_recipe
 from export.reference import SentenceTransformersReference, export_standard
 from export.tokenizer import build_tokenizer
-from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx import ArtifactError, InputError, SentenceEncoder
 from minilm_onnx.artifact import (
     FILES,
     FORMAT,
@@ -36,9 +35,14 @@ from minilm_onnx.artifact import (
 from minilm_onnx.cli import report_errors
 from minilm_onnx.files import sha256_of
 from minilm_onnx.golden import GoldenTexts
+from minilm_onnx.pooling import l2_normalize
 from minilm_onnx.tokens import tokenize
 
 TEXTS = Path(__file__).parent / "texts"
+# What the bundled model's small files say, which no sha256 is pinned of.
+OFFICIAL = {"architecture": "bert", "pooling": "mean", "normalize": True, "max_seq_length": 256}
+# Of texts of one's own: how many there must be, and one in how many is held out.
+FEWEST_TEXTS, HELD_OUT = 200, 8
 LIBRARIES = (
     "numpy",
     "onnx",
@@ -59,71 +63,110 @@ def say(line: str) -> None:
     print(f"export: {line}", file=sys.stderr, flush=True)
 
 
-def export(checkpoint: Checkpoint, out: Path, precision: str) -> Manifest:
+def export(
+    checkpoint: Checkpoint, out: Path, precision: str, texts: Path | None = None
+) -> Manifest:
     """Write a model folder, whole or not at all.
 
     Args:
         checkpoint: a verified checkpoint.
         out: the folder to make, or an earlier export to replace.
         precision: "fp32" or "int8".
+        texts: calibration texts of one's own, one a line; None for the project's.
 
     Raises:
         InputError: `out` cannot be written or holds something else.
+        ArtifactError: the model has something that the runtime does not know.
         ParityError: the graph does not say the same as its references.
     """
-    calibration, held_out = (
-        (TEXTS / name).read_text("utf-8").splitlines()
-        for name in ("calibration.txt", "held_out.txt")
-    )
-    reference = SentenceTransformersReference(checkpoint.folder)
+    calibration, held_out = read_split(texts)
+    reference, recipe = read_model(checkpoint)
+    weights = recipe.weights
     golden = golden_texts(reference)
     with staging(out) as folder, tempfile.TemporaryDirectory() as scratch:
-        tokenizer = build_tokenizer(checkpoint.folder / "vocab.txt")
-        weights = weights_of(checkpoint)
-        say("standard graph, by optimum")
-        standard = Path(scratch) / "standard"
-        export_standard(checkpoint.folder, standard)
         lean = build_fp32(weights)
-        say("the lean fp32 graph against optimum's")
-        write_folder(checkpoint, Path(scratch) / "fp32", tokenizer, golden, "fp32", lean)
-        check_same(
-            "the lean fp32 graph against optimum's",
-            SentenceEncoder(Path(scratch) / "fp32").encode(held_out),
-            SentenceEncoder(standard).encode(held_out),
-        )
+        if checkpoint.official:
+            say("the lean fp32 graph against optimum's")
+            export_standard(checkpoint.folder, Path(scratch) / "standard")
+            write_folder(checkpoint, recipe, Path(scratch) / "fp32", golden, "fp32", lean)
+            check_same(
+                "the lean fp32 graph against optimum's",
+                SentenceEncoder(Path(scratch) / "fp32").encode(held_out),
+                SentenceEncoder(Path(scratch) / "standard").encode(held_out),
+            )
         if precision == "int8":
-            ids = tokenize(tokenizer, calibration, checkpoint.max_seq_length).ids
+            ids = tokenize(recipe.tokenizer, calibration, recipe.max_seq_length).ids
             count = len(weights.layers)
             with tqdm(total=count, desc="export: calibrating", unit="layer") as bar:
                 lean = build_int8(weights, calibrate(weights, ids, lambda _: bar.update()))
-        manifest = write_folder(checkpoint, folder, tokenizer, golden, precision, lean)
+        manifest = write_folder(checkpoint, recipe, folder, golden, precision, lean)
         say("parity with sentence-transformers on held-out texts")
-        parity = measure(folder, precision, reference, standard, held_out)
+        parity = measure(folder, precision, reference, held_out)
         manifest = replace(manifest, parity=parity)
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return manifest
 
 
-def weights_of(checkpoint: Checkpoint) -> Weights:
-    """Read the encoder's weights."""
-    return weights_from_tensors(
-        checkpoint.tensors(),
-        heads=checkpoint.config["num_attention_heads"],
-        epsilon=checkpoint.config["layer_norm_eps"],
-    )
+def read_model(checkpoint: Checkpoint) -> tuple[SentenceTransformersReference, Recipe]:
+    """Load a checkpoint, and find out how it makes vectors.
+
+    Raises:
+        ArtifactError: the model has something that the runtime does not know, or files beside the
+            official weights say what the official ones do not.
+    """
+    reference = SentenceTransformersReference(checkpoint.folder)
+    recipe = read_recipe(reference, checkpoint.model_id)
+    if not checkpoint.official:
+        return reference, recipe
+    found = {name: getattr(recipe, name) for name in OFFICIAL}
+    if found != OFFICIAL:
+        raise ArtifactError(
+            f"{checkpoint.folder}: expected {OFFICIAL} ({checkpoint.model_id}), got {found}; get "
+            "the official files, or give a model of your own a --name"
+        )
+    # From the verified vocabulary, not from a file that nobody vouches for.
+    tokenizer = build_tokenizer(checkpoint.folder / "vocab.txt")
+    return reference, replace(recipe, tokenizer=tokenizer)
+
+
+def read_split(texts: Path | None) -> tuple[list[str], list[str]]:
+    """Give texts to calibrate on, and others to judge the result by.
+
+    Raises:
+        InputError: there are too few in the file, or it cannot be read.
+    """
+    if texts is None:
+        names = ("calibration.txt", "held_out.txt")
+        calibration, held_out = ((TEXTS / name).read_text("utf-8").splitlines() for name in names)
+        return calibration, held_out
+    try:
+        lines = [line for line in texts.read_text("utf-8").splitlines() if line.strip()]
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--calibration {texts}: expected UTF-8, a text a line, got: {error}; choose another"
+        ) from error
+    if len(lines) < FEWEST_TEXTS:
+        raise InputError(
+            f"--calibration {texts}: expected at least {FEWEST_TEXTS} texts, got {len(lines)}; "
+            "add some like those that will be embedded"
+        )
+    return [line for place, line in enumerate(lines) if place % HELD_OUT], lines[::HELD_OUT]
 
 
 def golden_texts(reference: SentenceTransformersReference) -> GoldenTexts:
     """Ask the reference about texts of many kinds."""
     lines = (TEXTS / "golden.jsonl").read_text("utf-8").splitlines()
     texts = [json.loads(line) for line in lines]
-    return GoldenTexts(texts, reference.ids(texts), reference.vectors(texts))
+    vectors = reference.vectors(texts)
+    if not reference.normalizes:
+        vectors = l2_normalize(vectors)
+    return GoldenTexts(texts, reference.ids(texts), vectors)
 
 
 def write_folder(
     checkpoint: Checkpoint,
+    recipe: Recipe,
     folder: Path,
-    tokenizer: Tokenizer,
     golden: GoldenTexts,
     precision: str,
     graph: onnx.ModelProto,
@@ -131,20 +174,27 @@ def write_folder(
     """Write graph, tokenizer, golden values, and a manifest without parity figures."""
     folder.mkdir(exist_ok=True)
     save_graph(graph, folder / GRAPH, WEIGHTS)
-    (folder / TOKENIZER).write_bytes(tokenizer.to_str().encode())
+    (folder / TOKENIZER).write_bytes(recipe.tokenizer.to_str().encode())
     (folder / GOLDEN).write_text(golden.to_json(), "utf-8")
     manifest = Manifest(
         format=FORMAT,
         model_id=checkpoint.model_id,
         revision=checkpoint.pin.revision,
         license=checkpoint.pin.license,
+        languages=checkpoint.pin.languages,
         precision=precision,
-        dimension=checkpoint.config["hidden_size"],
-        max_seq_length=checkpoint.max_seq_length,
-        pooling="mean",
-        normalize=True,
+        architecture=recipe.architecture,
+        dimension=recipe.weights.words.shape[1] * len(recipe.pooling.split("+")),
+        max_seq_length=recipe.max_seq_length,
+        positions=recipe.positions,
+        pooling=recipe.pooling,
+        normalize=recipe.normalize,
+        prompts=recipe.prompts,
+        default_prompt_name=recipe.default_prompt_name,
+        similarity_fn_name=recipe.similarity_fn_name,
+        unknown_token=recipe.unknown_token,
         weights_sha256=checkpoint.pin.sha256["model.safetensors"],
-        vocab_sha256=checkpoint.pin.sha256["vocab.txt"],
+        vocab_sha256=checkpoint.pin.sha256[checkpoint.vocabulary],
         files={name: sha256_of(folder / name) for name in FILES},
         versions={name: version(name).split("+")[0] for name in LIBRARIES},
         parity={},
@@ -221,6 +271,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "hub); default %(default)s",
     )
     parser.add_argument(
+        "--name",
+        help="export the folder of --model under a name of your own, whatever its weights are",
+    )
+    parser.add_argument(
+        "--license", default="", help="of that model, as SPDX names it; the manifest says it"
+    )
+    parser.add_argument(
+        "--calibration",
+        type=Path,
+        metavar="FILE",
+        help="texts like those that will be embedded, one a line, of which int8 is made; an eighth "
+        "of them judges it; default: English ones of this project's",
+    )
+    parser.add_argument(
         "--precision", choices=("int8", "fp32"), default="int8", help="default %(default)s"
     )
     return parser.parse_args(arguments)
@@ -229,9 +293,9 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """Run the steps in order."""
     options = parse(arguments)
-    checkpoint = find_checkpoint(options.model)
+    checkpoint = find_checkpoint(options.model, options.name, options.license)
     say(f"{checkpoint.model_id}, verified, from {checkpoint.origin}")
-    manifest = export(checkpoint, options.out, options.precision)
+    manifest = export(checkpoint, options.out, options.precision, options.calibration)
     say(f"{options.out}: {manifest.precision}, parity {manifest.parity}")
     return 0
 

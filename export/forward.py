@@ -69,6 +69,7 @@ class Weights:
         embedding_norm: normalisation of their sum.
         layers: the transformer layers, first to last.
         heads: attention heads.
+        bias: added to the scores of two tokens by their places, (heads, P, P); None for none.
     """
 
     words: Array
@@ -76,6 +77,7 @@ class Weights:
     embedding_norm: Norm
     layers: list[Layer]
     heads: int
+    bias: Array | None = None
 
 
 def weights_from_tensors(
@@ -129,7 +131,14 @@ def embed(weights: Weights, texts: Sequence[npt.NDArray[np.int64]]) -> Array:
     return weights.embedding_norm(words + places)
 
 
-def attend(query: Array, key: Array, value: Array, lengths: Sequence[int], heads: int) -> Array:
+def attend(
+    query: Array,
+    key: Array,
+    value: Array,
+    lengths: Sequence[int],
+    heads: int,
+    bias: Array | None = None,
+) -> Array:
     """Mix value rows within each text, (N, H).
 
     Args:
@@ -138,6 +147,7 @@ def attend(query: Array, key: Array, value: Array, lengths: Sequence[int], heads
         value: (N, H).
         lengths: tokens of each text; they sum to N.
         heads: attention heads; H is a multiple.
+        bias: see `Weights`.
     """
     out = np.empty_like(value)
     width = query.shape[1] // heads
@@ -149,6 +159,8 @@ def attend(query: Array, key: Array, value: Array, lengths: Sequence[int], heads
             for part in (query, key, value)
         )
         scores = q @ k.transpose(0, 2, 1) / np.sqrt(width)
+        if bias is not None:
+            scores = scores + bias[:, :length, :length]
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         scores /= scores.sum(axis=-1, keepdims=True)
         out[rows] = (scores @ v).transpose(1, 0, 2).reshape(length, -1)

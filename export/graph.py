@@ -98,11 +98,14 @@ class GraphBuilder:
         scale = self.float(f"{at}.residual_scale", fold.scale)
         return self.node("Mul", f"{at}.residual", [rows, scale])
 
-    def attention(self, name: str, query: str, key: str, value: str, heads: int) -> str:
-        """Add multi-head attention without a mask."""
-        return self.node(
-            "MultiHeadAttention", name, [query, key, value], domain=CONTRIB, num_heads=heads
-        )
+    def attention(
+        self, name: str, query: str, key: str, value: str, heads: int, bias: str | None
+    ) -> str:
+        """Add multi-head attention without a mask, with a bias on the scores if there is one."""
+        inputs = [query, key, value]
+        if bias is not None:
+            inputs += ["", "", bias]
+        return self.node("MultiHeadAttention", name, inputs, domain=CONTRIB, num_heads=heads)
 
 
 def build_fp32(weights: Weights) -> onnx.ModelProto:
@@ -110,6 +113,7 @@ def build_fp32(weights: Weights) -> onnx.ModelProto:
     graph = GraphBuilder()
     words = graph.node("Gather", "words", [graph.float("words.table", weights.words), "input_ids"])
     rows = _embeddings(graph, words, weights)
+    bias = _score_bias(graph, weights)
     for index, layer in enumerate(weights.layers):
         at = f"layer{index}"
         mixed = graph.attention(
@@ -118,6 +122,7 @@ def build_fp32(weights: Weights) -> onnx.ModelProto:
             graph.dense(f"{at}.key", rows, layer.key),
             graph.dense(f"{at}.value", rows, layer.value),
             weights.heads,
+            bias,
         )
         out = graph.dense(f"{at}.attention_output", mixed, layer.attention_output)
         rows = graph.node("Add", f"{at}.attention_sum", [out, rows])
@@ -144,6 +149,7 @@ def build_int8(weights: Weights, layers: list[QuantizedLayer]) -> onnx.ModelProt
     graph.constant("outliers", np.array([len(layers[0].outliers)], dtype=np.int64))
     graph.constant("last_axis", np.array([2], dtype=np.int64))
     rows = _embeddings(graph, words, weights, folds[0])
+    bias = _score_bias(graph, weights)
     for index, (layer, exact) in enumerate(zip(layers, weights.layers, strict=True)):
         at = f"layer{index}"
         shared = graph.quantize(f"{at}.codes", rows, layer.qkv_fold.range)
@@ -153,6 +159,7 @@ def build_int8(weights: Weights, layers: list[QuantizedLayer]) -> onnx.ModelProt
             graph.quantized_dense(f"{at}.key", shared, layer.key),
             graph.quantized_dense(f"{at}.value", shared, layer.value),
             weights.heads,
+            bias,
         )
         narrow = graph.quantize(f"{at}.attention_codes", mixed, layer.attention_range)
         out = graph.quantized_dense(f"{at}.attention_output", narrow, layer.attention_output)
@@ -214,6 +221,17 @@ def _embeddings(graph: GraphBuilder, words: str, weights: Weights, fold: Fold | 
     summed = graph.node("Add", "embeddings.sum", [words, places])
     norm = weights.embedding_norm
     return graph.norm("embeddings", summed, norm if fold is None else folded_norm(norm, fold))
+
+
+def _score_bias(graph: GraphBuilder, weights: Weights) -> str | None:
+    """Add the part of the scores' bias that is for the first T tokens, (1, heads, T, T)."""
+    if weights.bias is None:
+        return None
+    table = graph.float("bias.table", weights.bias[None])
+    begin = graph.constant("bias.begin", np.array([0, 0], dtype=np.int64))
+    axes = graph.constant("bias.axes", np.array([2, 3], dtype=np.int64))
+    end = graph.node("Concat", "bias.end", ["length", "length"], axis=0)
+    return graph.node("Slice", "bias", [table, begin, end, axes])
 
 
 def _model(graph: GraphBuilder, weights: Weights) -> onnx.ModelProto:

@@ -8,6 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from minilm_onnx.errors import ArtifactError, shorten
+from minilm_onnx.files import read_json
+
 # What optimum is asked for; the lean graph declares the same.
 OPSET = 17
 
@@ -35,26 +38,68 @@ def export_standard(checkpoint: Path, out: Path) -> None:
         )
 
 
+def check_modules(checkpoint: Path) -> None:
+    """Refuse a folder that brings modules of its own.
+
+    sentence-transformers 5 runs the code of such a folder if it is a local one, asked or not.
+
+    Raises:
+        ArtifactError: it does, or modules.json cannot be read.
+    """
+    path = checkpoint / "modules.json"
+    fields = read_json(path)
+    kinds = [one.get("type") if isinstance(one, dict) else one for one in fields or [None]]
+    for kind in kinds:
+        if not isinstance(kind, str) or not kind.startswith("sentence_transformers."):
+            raise ArtifactError(
+                f"{path}: expected sentence-transformers' own modules, got {shorten(str(kind))}; "
+                "code in a folder is not run"
+            )
+
+
 class SentenceTransformersReference:
     """sentence-transformers on torch, in float32."""
 
     def __init__(self, checkpoint: Path) -> None:
-        """Load a checkpoint folder."""
+        """Load a checkpoint folder.
+
+        Raises:
+            ArtifactError: sentence-transformers cannot, at least not without code of the folder's.
+        """
         from sentence_transformers import SentenceTransformer
 
-        self._model = SentenceTransformer(str(checkpoint), device="cpu")
+        check_modules(checkpoint)
+        try:
+            self.model = SentenceTransformer(
+                str(checkpoint),
+                device="cpu",
+                trust_remote_code=False,
+                model_kwargs={"use_safetensors": True, "dtype": "float32"},
+            )
+        except Exception as error:  # transformers and what it calls raise of every kind
+            raise ArtifactError(
+                f"{checkpoint}: expected a folder that sentence-transformers loads without code "
+                f"in it and without pickles, got {type(error).__name__}: {shorten(str(error))}"
+            ) from error
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether the model scales vectors to length 1 itself."""
+        from sentence_transformers.sentence_transformer.modules import Normalize
+
+        return any(isinstance(module, Normalize) for module in self.model)
 
     def vectors(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Embed texts, (N, H) float32 unit rows.
+        """Embed texts, (N, H) float32, of whatever length the model gives them.
 
         One at a time: padding moves the last bits, and the reference should have none.
         """
-        rows = [self._model.encode([text], show_progress_bar=False)[0] for text in texts]
+        rows = [self.model.encode([text], show_progress_bar=False)[0] for text in texts]
         return np.stack(rows).astype(np.float32)
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the token ids that it feeds to the model."""
         return [
-            [int(token) for token in self._model.preprocess([text])["input_ids"][0]]
+            [int(token) for token in self.model.preprocess([text])["input_ids"][0]]
             for text in texts
         ]

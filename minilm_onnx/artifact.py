@@ -5,6 +5,7 @@ file into memory where it would copy an .onnx file twice: half the time to load,
 """
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from reprlib import repr as short  # of what may be long
@@ -12,8 +13,13 @@ from typing import Any, get_args
 
 from minilm_onnx.errors import ArtifactError
 from minilm_onnx.files import check_file, external_files, read_json, sha256_of
+from minilm_onnx.pooling import POOLINGS
+from minilm_onnx.vectors import Measure
 
 BUNDLED = Path(__file__).parent / "model"
+BUNDLED_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
+# Of the environment: a folder of model folders.
+HOME = "MINILM_ONNX_HOME"
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
@@ -24,7 +30,7 @@ LOADED = (GRAPH, WEIGHTS, TOKENIZER)
 FILES = (*LOADED, GOLDEN)
 # Of a checkpoint: the tokens it reads. Optimum's folders may have it.
 LIMIT = "sentence_bert_config.json"
-FORMAT = 3
+FORMAT = 4
 PRECISIONS = ("fp32", "int8")
 # [CLS], one token, [SEP]; and the positions that the model has.
 MIN_TOKENS, MAX_TOKENS = 3, 512
@@ -39,13 +45,20 @@ class Manifest:
         model_id: the model's name on the hub.
         revision: the hub commit that holds these weights.
         license: SPDX identifier of the model's licence.
+        languages: that it reads, as its card says, "en" or "de, en"; "unknown" where it does not.
         precision: "fp32" or "int8".
+        architecture: as transformers calls it, as "bert".
         dimension: components of a vector.
         max_seq_length: tokens the model reads of a text, special tokens included.
-        pooling: how token vectors become one; "mean".
+        positions: tokens it could read.
+        pooling: how token vectors become one; see `minilm_onnx.pooling.pool`.
         normalize: whether vectors are scaled to length 1.
+        prompts: what is put before texts, by name.
+        default_prompt_name: the prompt of texts that are given none; "" for none.
+        similarity_fn_name: how vectors are compared.
+        unknown_token: what stands for words that the vocabulary lacks; "" where it lacks none.
         weights_sha256: sha256 of the checkpoint's model.safetensors.
-        vocab_sha256: sha256 of the checkpoint's vocab.txt.
+        vocab_sha256: sha256 of the checkpoint's vocab.txt, or tokenizer.json.
         files: sha256 of every other file in the folder, by name.
         versions: version of each library that took part in the export.
         parity: agreement with sentence-transformers fp32, as measured by the export.
@@ -55,11 +68,18 @@ class Manifest:
     model_id: str
     revision: str
     license: str
+    languages: str
     precision: str
+    architecture: str
     dimension: int
     max_seq_length: int
+    positions: int
     pooling: str
     normalize: bool
+    prompts: dict[str, str]
+    default_prompt_name: str
+    similarity_fn_name: str
+    unknown_token: str
     weights_sha256: str
     vocab_sha256: str
     files: dict[str, str]
@@ -86,6 +106,26 @@ class Artifact:
     manifest: Manifest | None
     sha256: dict[str, str]
     max_seq_length: int
+
+    @property
+    def pooling(self) -> str:
+        """How token vectors become one."""
+        return self.manifest.pooling if self.manifest else "mean"
+
+    @property
+    def normalize(self) -> bool:
+        """Whether the model itself scales vectors to length 1."""
+        return self.manifest.normalize if self.manifest else True
+
+    @property
+    def unknown_token(self) -> str:
+        """What stands for words that the vocabulary lacks; "" where it lacks none."""
+        return self.manifest.unknown_token if self.manifest else "[UNK]"
+
+    @property
+    def positions(self) -> int:
+        """Tokens the model could read."""
+        return self.manifest.positions if self.manifest else MAX_TOKENS
 
     @property
     def graph(self) -> Path:
@@ -142,6 +182,25 @@ class Artifact:
         self.verify(GRAPH, *self.check_graph())
 
 
+def find_folder(model: str | Path | None) -> Path:
+    """Find a model folder.
+
+    Args:
+        model: a folder; or the bundled model's name on the hub; or the name of a folder in the one
+            that the environment's MINILM_ONNX_HOME names; None for the bundled model.
+    """
+    if model is None:
+        return BUNDLED
+    folder = Path(model)
+    if not folder.exists():
+        if str(model) in BUNDLED_NAMES:
+            return BUNDLED
+        home = os.environ.get(HOME)
+        if home and (Path(home) / folder).is_dir():
+            return Path(home) / folder
+    return folder
+
+
 def load_artifact(folder: Path) -> Artifact:
     """Find out what a model folder holds; its files are verified as they are read.
 
@@ -194,14 +253,19 @@ def parse_manifest(folder: Path) -> Manifest:
             f"{path}: expected the sha256 of {', '.join(FILES)}, got those of "
             f"{short(list(manifest.files))}; export the model folder again"
         )
-    in_range = MIN_TOKENS <= manifest.max_seq_length <= MAX_TOKENS
-    known = manifest.pooling == "mean" and manifest.normalize and manifest.precision in PRECISIONS
-    if not known or not in_range:
+    in_range = MIN_TOKENS <= manifest.max_seq_length <= manifest.positions <= MAX_TOKENS
+    pooled = set(manifest.pooling.split("+")) <= set(POOLINGS)
+    measured = manifest.similarity_fn_name in get_args(Measure)
+    named = manifest.default_prompt_name in {"", *manifest.prompts}
+    precise = manifest.precision in PRECISIONS
+    if not (in_range and pooled and measured and named and precise):
         raise ArtifactError(
-            f"{path}: expected mean pooling, normalised, of {MIN_TOKENS} to {MAX_TOKENS} tokens, "
-            f"{' or '.join(PRECISIONS)}, got pooling={short(manifest.pooling)}, "
-            f"normalize={manifest.normalize}, max_seq_length={manifest.max_seq_length}, "
-            f"precision={short(manifest.precision)}; this version runs no other"
+            f"{path}: expected pooling by {', '.join(POOLINGS)}, {MIN_TOKENS} to {MAX_TOKENS} "
+            f"tokens, {' or '.join(PRECISIONS)}, got pooling={short(manifest.pooling)}, "
+            f"max_seq_length={manifest.max_seq_length}, positions={manifest.positions}, "
+            f"precision={short(manifest.precision)}, "
+            f"similarity_fn_name={short(manifest.similarity_fn_name)}, "
+            f"default_prompt_name={short(manifest.default_prompt_name)}; this version runs no other"
         )
     return manifest
 

@@ -14,7 +14,7 @@ from minilm_onnx.batches import equal_length_batches
 from minilm_onnx.cache import VectorCache
 from minilm_onnx.errors import ArtifactError, MiniLMError
 from minilm_onnx.policy import Policy, check_positive
-from minilm_onnx.pooling import l2_normalize, mean_pool
+from minilm_onnx.pooling import l2_normalize, pool
 from minilm_onnx.session import Session, start_thread
 from minilm_onnx.tokens import (
     Overflow,
@@ -78,7 +78,7 @@ class Embedder:
             verifier.join()
             if altered:
                 raise altered[0]  # says more than an error in loading: why it did not load
-        self.dimension: int = self.session.dimension
+        self.dimension: int = self.session.dimension * len(artifact.pooling.split("+"))
         if artifact.manifest is not None and artifact.manifest.dimension != self.dimension:
             raise ArtifactError(
                 f"{artifact.folder}: expected {artifact.manifest.dimension} components as its "
@@ -97,7 +97,8 @@ class Embedder:
         self, texts: Sequence[str], max_seq_length: int, overflow: Overflow
     ) -> TokenizedTexts:
         """Turn texts into what the model will read of them; see `tokens.tokenize`."""
-        return tokenize(self.tokenizer, texts, max_seq_length, overflow)
+        unknown = self.artifact.unknown_token
+        return tokenize(self.tokenizer, texts, max_seq_length, overflow, unknown)
 
     def embed(
         self,
@@ -119,7 +120,7 @@ class Embedder:
             first: position of the first text, for errors.
 
         Returns:
-            (N, H) float32 unit rows, and what the model saw of each text.
+            (N, H) float32, as `embed_tokens` gives them, and what the model saw of each text.
 
         Raises:
             InputError: a text is too long where that is an error; its position is named.
@@ -130,7 +131,8 @@ class Embedder:
         how = (max_seq_length, overflow)
         known = self._cache.find(places, how) if self._cache is not None else {}
         missing = [text for text in places if text not in known]
-        tokens = to_ids(self.tokenizer, missing, max_seq_length, overflow)
+        unknown = self.artifact.unknown_token
+        tokens = to_ids(self.tokenizer, missing, max_seq_length, overflow, unknown)
         reports = {text: report for text, (_, report) in known.items()}
         reports |= zip(missing, tokens.reports, strict=True)
         seen = [reports[text] for text in texts]
@@ -154,7 +156,7 @@ class Embedder:
         """Run the graph on tokenised texts: equal lengths together, then pool, normalise, reorder.
 
         Returns:
-            (N, H) float32 unit rows.
+            (N, H) float32, unit rows where the model normalises.
 
         Raises:
             InputError: batch_size is not a positive integer.
@@ -165,14 +167,17 @@ class Embedder:
 
         def take(batch: IndexArray, hidden: FloatArray) -> None:
             # Batch by batch, since copies of all vectors would be dear.
-            pooled = mean_pool(hidden)
-            vectors[batch] = pooled if windowed else l2_normalize(pooled)
+            pooled = pool(hidden, self.artifact.pooling)
+            vectors[batch] = pooled if windowed else self._finish(pooled)
 
         self._run(tokens, batch_size, take, done)
         if windowed:
             texts = [_average(vectors[span], tokens.ids[span]) for span in tokens.spans]
-            vectors = l2_normalize(np.stack(texts))
+            vectors = self._finish(np.stack(texts))
         return vectors
+
+    def _finish(self, pooled: FloatArray) -> FloatArray:
+        return l2_normalize(pooled) if self.artifact.normalize else pooled
 
     def hidden_states(
         self, tokens: TokenizedTexts, batch_size: int | None, done: Done

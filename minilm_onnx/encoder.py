@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack, overload
+from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -23,17 +23,17 @@ from minilm_onnx.arguments import (
 )
 from minilm_onnx.arrays import CodeArray, FloatArray, IdArray, Matrix, Vector
 from minilm_onnx.artifact import (
-    BUNDLED,
     GOLDEN,
-    MAX_TOKENS,
     MIN_TOKENS,
     Artifact,
     Manifest,
+    find_folder,
     load_artifact,
 )
 from minilm_onnx.embedder import CANCELLED, Embedder
 from minilm_onnx.errors import InputError
 from minilm_onnx.policy import Policy, check_positive, choose_policy
+from minilm_onnx.pooling import l2_normalize
 from minilm_onnx.progress import progress_bar
 from minilm_onnx.tokens import (
     Overflow,
@@ -97,9 +97,10 @@ class SentenceEncoder:
         """Load a model folder. Nothing needs to be set: None is what is best for this CPU.
 
         Args:
-            model: folder that `python -m export`, or optimum, wrote; None for the bundled int8
-                model. Replace a folder in use by a rename: its weights are mapped, not
-                copied, so what is written into them changes a running encoder.
+            model: folder that `python -m export`, or optimum, wrote, or a name; see
+                `minilm_onnx.artifact.find_folder`; None for the bundled int8 model. Replace a
+                folder in use by a rename: its weights are mapped, not copied, so what is written
+                into them changes a running encoder.
             threads: threads that work at a time; None for all CPUs this process may use, by its
                 affinity and its cgroup's quota.
             spinning: False to have threads that share a batch sleep, not spin, while they wait
@@ -121,7 +122,7 @@ class SentenceEncoder:
         """
         if model is not None and not isinstance(model, str | Path):
             raise InputError(f"model: expected a folder's path or None, got {describe(model)}")
-        artifact: Artifact = load_artifact(BUNDLED if model is None else Path(model))
+        artifact: Artifact = load_artifact(find_folder(model))
         self.folder: Path = artifact.folder
         self.manifest: Manifest | None = artifact.manifest
         self._max_seq_length = artifact.max_seq_length
@@ -134,9 +135,13 @@ class SentenceEncoder:
         )
         if type(cache_size) is not int or cache_size != 0:
             cache_size = check_positive("cache_size", cache_size)
+        manifest = self.manifest
         self.prompts: dict[str, str] = {"query": "", "document": ""}
-        self.default_prompt_name: str | None = None
+        self.prompts |= manifest.prompts if manifest else {}
+        self.default_prompt_name: str | None = (manifest and manifest.default_prompt_name) or None
         self._similarity_fn_name: Measure = "cosine"
+        if manifest:  # whose values were checked when it was read
+            self._similarity_fn_name = cast(Measure, manifest.similarity_fn_name)
         self._embedder = Embedder(artifact, policy, cache_size)
         self.dimension: int = self._embedder.dimension
         self._executor: tuple[int, ThreadPoolExecutor] | None = None
@@ -263,6 +268,8 @@ class SentenceEncoder:
         tally.warn(self.max_seq_length, overflow)
         if truncate_dim is not None:
             vectors = truncate_embeddings(vectors, truncate_dim, normalize=normalize_embeddings)
+        elif normalize_embeddings:
+            vectors = self._unit(vectors)
         finished: FloatArray | CodeArray = vectors
         if precision != "float32":
             finished = quantize_embeddings(vectors, precision)
@@ -458,13 +465,15 @@ class SentenceEncoder:
         """Embed texts, equal ones once, and say what the model saw of each.
 
         Returns:
-            (N, 384) float32 unit rows, those of `encode`; and a report a text.
+            (N, 384) float32 unit rows, whether the model normalises or not; and a report a text.
 
         Raises:
             InputError: `texts` is not a sequence of str of valid Unicode.
             SessionError: onnxruntime failed.
         """
-        return self._embedder.embed(as_texts(texts), self.max_seq_length, "truncate", None)
+        limit = self.max_seq_length
+        vectors, reports = self._embedder.embed(as_texts(texts), limit, "truncate", None)
+        return self._unit(vectors), reports
 
     def tokenize_texts(
         self, texts: Sequence[str], *, overflow: Overflow = "truncate"
@@ -495,7 +504,7 @@ class SentenceEncoder:
             InputError: batch_size is not a positive integer.
             SessionError: onnxruntime failed.
         """
-        return self._embedder.embed_tokens(tokens, batch_size, lambda count: None)
+        return self._unit(self._embedder.embed_tokens(tokens, batch_size, lambda count: None))
 
     def hidden_states(self, tokens: TokenizedTexts) -> list[FloatArray]:
         """Run the graph on tokenised texts, and keep the last hidden state of every token.
@@ -510,6 +519,10 @@ class SentenceEncoder:
             SessionError: onnxruntime failed.
         """
         return self._embedder.hidden_states(tokens, None, lambda count: None)
+
+    def _unit(self, vectors: Matrix) -> Matrix:
+        """Scale to length 1 what the model does not."""
+        return vectors if self._embedder.artifact.normalize else l2_normalize(vectors)
 
     def similarity(self, a: FloatArray, b: FloatArray) -> Matrix:
         """Compare every row of `a` with every row of `b` by `similarity_fn_name`.
@@ -542,7 +555,7 @@ class SentenceEncoder:
 
     @max_seq_length.setter
     def max_seq_length(self, value: int) -> None:
-        value = check_positive("max_seq_length", value, MAX_TOKENS)
+        value = check_positive("max_seq_length", value, self._embedder.artifact.positions)
         if value < MIN_TOKENS:
             raise InputError(f"max_seq_length: expected at least {MIN_TOKENS}, got {value}")
         self._max_seq_length = value
@@ -569,7 +582,12 @@ class SentenceEncoder:
             for name, digest in sorted(self._embedder.artifact.sha256.items())
             if name != GOLDEN
         ]
-        parts += [f"max_seq_length={self.max_seq_length}", "pooling=mean", "normalize=true"]
+        artifact = self._embedder.artifact
+        parts += [
+            f"max_seq_length={self.max_seq_length}",
+            f"pooling={artifact.pooling}",
+            f"normalize={str(artifact.normalize).lower()}",
+        ]
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         name = self.manifest.model_id.rpartition("/")[2] if self.manifest else "unknown"
         precision = self.manifest.precision if self.manifest else "unknown"

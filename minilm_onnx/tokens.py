@@ -120,6 +120,7 @@ def tokenize(
     texts: Sequence[str],
     max_seq_length: int,
     overflow: Overflow = "truncate",
+    unknown: str = UNKNOWN,
 ) -> TokenizedTexts:
     """Turn texts into token ids.
 
@@ -131,20 +132,25 @@ def tokenize(
             `max_seq_length - 1` ids and the closing [SEP], as sentence-transformers does;
             "head_tail" the first and the last half; "window" all, in rows that overlap by a
             quarter; "error" refuses them.
+        unknown: the token that stands for what the vocabulary lacks.
 
     Raises:
         InputError: an element is not a str, or holds a lone surrogate, or is too long where that
             is an error; its position is named.
     """
     check_texts(texts)
-    tokens = to_ids(tokenizer, texts, max_seq_length, overflow)
+    tokens = to_ids(tokenizer, texts, max_seq_length, overflow, unknown)
     if overflow == "error":
         refuse_long(tokens.reports, max_seq_length)
     return tokens
 
 
 def to_ids(
-    tokenizer: Tokenizer, texts: Sequence[str], max_seq_length: int, overflow: Overflow
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    max_seq_length: int,
+    overflow: Overflow,
+    unknown: str,
 ) -> TokenizedTexts:
     """Do what `tokenize` does for texts that are checked, and leave it to the caller to refuse.
 
@@ -152,7 +158,7 @@ def to_ids(
         InputError: the overflow is none of those.
     """
     check_overflow(overflow)
-    unknown = tokenizer.token_to_id(UNKNOWN)
+    unknown_id = tokenizer.token_to_id(unknown)
     ids: list[IdArray] = []
     windows: list[int] = []
     reports: list[TextReport] = []
@@ -161,7 +167,7 @@ def to_ids(
         if len(full) > max_seq_length:
             rows = shorten(full, max_seq_length, overflow)
         kept = len(full) if overflow == "window" else len(rows[0])
-        share = float(np.count_nonzero(full == unknown) / max(1, len(full) - 2))
+        share = float(np.count_nonzero(full == unknown_id) / max(1, len(full) - 2))
         ids += rows
         windows.append(len(rows))
         reports.append(TextReport(len(full), kept, share))

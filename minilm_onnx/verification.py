@@ -64,10 +64,11 @@ def run_checks(encoder: SentenceEncoder) -> list[Check]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some of them are there because they are unreadable
         vectors = encoder.encode(golden.texts)
+        unit = encoder.encode(golden.texts, normalize_embeddings=True)
         return [
             *checks,
             _check("tokens", lambda: check_tokens(encoder, golden)),
-            _check("vectors", lambda: check_vectors(manifest.precision, golden, vectors)),
+            _check("vectors", lambda: check_vectors(manifest.precision, golden, unit)),
             _check("bits", lambda: check_bits(encoder, golden.texts, vectors)),
         ]
 

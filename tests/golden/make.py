@@ -24,6 +24,7 @@ def main() -> None:
     texts = [json.loads(line)["text"] for line in lines]
     checkpoint = find_checkpoint(DEFAULT_MODEL)
     reference = SentenceTransformersReference(checkpoint.folder)
+    limit = reference.model.max_seq_length
     np.save(FOLDER / "vectors.npy", reference.vectors(texts))
     ids = "".join(json.dumps(row) + "\n" for row in reference.ids(texts))
     (FOLDER / "ids.jsonl").write_text(ids, "utf-8")
@@ -42,7 +43,7 @@ Written by `python -m tests.golden.make`; not edited by hand.
 
 - {len(texts)} texts, written for this project, in texts.jsonl with the kind of each
 - vectors.npy: ({len(texts)}, 384) float32, `SentenceTransformer.encode` of each text alone
-- ids.jsonl: the token ids that it feeds to the model, cut at {checkpoint.max_seq_length} tokens
+- ids.jsonl: the token ids that it feeds to the model, cut at {limit} tokens
 - model {checkpoint.model_id}, revision {checkpoint.pin.revision},
   model.safetensors sha256 {checkpoint.pin.sha256["model.safetensors"]}
 - float32 on the CPU, {platform.machine()}, Python {platform.python_version()}

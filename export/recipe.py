@@ -1,0 +1,225 @@
+"""What a sentence-transformers folder says, asked of sentence-transformers itself.
+
+What cannot be run faithfully is refused by name: modules, architectures, tokenizers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from export.forward import Weights, weights_from_tensors
+from export.reference import SentenceTransformersReference
+from minilm_onnx.artifact import MAX_TOKENS, MIN_TOKENS
+from minilm_onnx.errors import ArtifactError
+
+POSITIONS = "embeddings.position_embeddings.weight"
+Tensors = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that makes a text's vector.
+
+    Attributes:
+        architecture: as transformers calls it.
+        weights: of the encoder.
+        tokenizer: without truncation and padding.
+        max_seq_length: tokens read of a text.
+        positions: tokens that could be.
+        pooling: see `minilm_onnx.pooling.pool`.
+        normalize: whether vectors are scaled to length 1.
+        prompts: what is put before texts, by name.
+        default_prompt_name: "" for none.
+        similarity_fn_name: how vectors are compared.
+        unknown_token: "" for none.
+    """
+
+    architecture: str
+    weights: Weights
+    tokenizer: Tokenizer
+    max_seq_length: int
+    positions: int
+    pooling: str
+    normalize: bool
+    prompts: dict[str, str]
+    default_prompt_name: str
+    similarity_fn_name: str
+    unknown_token: str
+
+
+def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
+    """Ask a loaded model how it works.
+
+    Args:
+        reference: the model.
+        name: for errors.
+
+    Raises:
+        ArtifactError: it has something that the runtime does not know.
+    """
+    from sentence_transformers.base.modules import Transformer
+    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+
+    model = reference.model
+    modules = list(model)
+    kinds = [type(module) for module in modules]
+    if kinds not in ([Transformer, Pooling], [Transformer, Pooling, Normalize]):
+        raise ArtifactError(
+            f"{name}: expected the modules Transformer, Pooling and at most Normalize, got "
+            f"{', '.join(kind.__name__ for kind in kinds)}; the runtime knows no others"
+        )
+    transformer, pooling = modules[:2]
+    config, tokenizer = transformer.auto_model.config, transformer.tokenizer
+    weights = _weights(transformer.auto_model, config, name)
+    if not getattr(tokenizer, "is_fast", False):
+        raise ArtifactError(
+            f"{name}: expected a tokenizer of the tokenizers library, got "
+            f"{type(tokenizer).__name__}, which is Python; save it as tokenizer.json"
+        )
+    if any(model.prompts.values()) and not pooling.include_prompt:
+        raise ArtifactError(
+            f"{name}: expected prompts to take part in pooling, got include_prompt=False; the "
+            "runtime knows no other way"
+        )
+    positions = min(len(weights.positions), MAX_TOKENS)
+    limit = min(model.max_seq_length or positions, positions)
+    if limit < MIN_TOKENS:
+        raise ArtifactError(
+            f"{name}: expected a max_seq_length of at least {MIN_TOKENS}, got {limit}; set it"
+        )
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.no_truncation()
+    backend.no_padding()
+    modes = pooling.pooling_mode
+    return Recipe(
+        architecture=config.model_type,
+        weights=weights,
+        tokenizer=backend,
+        max_seq_length=int(limit),
+        positions=positions,
+        pooling=modes if isinstance(modes, str) else "+".join(modes),
+        normalize=len(modules) == 3,
+        prompts={key: str(prompt) for key, prompt in model.prompts.items()},
+        default_prompt_name=model.default_prompt_name or "",
+        similarity_fn_name=str(model.similarity_fn_name),
+        unknown_token=tokenizer.unk_token or "",
+    )
+
+
+def _weights(model: Any, config: Any, name: str) -> Weights:
+    """Arrange an encoder's weights, whatever its architecture calls them.
+
+    Raises:
+        ArtifactError: the lean graph knows no such architecture.
+    """
+    kind = config.model_type
+    if kind not in ARCHITECTURES or getattr(config, "is_decoder", False):
+        raise ArtifactError(
+            f"{name}: expected an encoder of {', '.join(ARCHITECTURES)}, got {kind}; "
+            "no other is exported"
+        )
+    if kind == "mpnet" and config.pad_token_id != 1:
+        raise ArtifactError(
+            f"{name}: expected pad_token_id 1, as transformers' MPNet has it in its code, got "
+            f"{config.pad_token_id}; it reads another token as padding"
+        )
+    for key, wanted in {
+        "hidden_act": "gelu",
+        "activation": "gelu",
+        "position_embedding_type": "absolute",
+    }.items():
+        if getattr(config, key, wanted) != wanted:
+            raise ArtifactError(
+                f"{name}: expected {key} {wanted!r}, got {getattr(config, key)!r}; "
+                "the lean graph knows no other"
+            )
+    tensors = {key: value.detach().numpy() for key, value in model.state_dict().items()}
+    return ARCHITECTURES[kind](tensors, config, model)
+
+
+def _bert(tensors: Tensors, config: Any, model: Any) -> Weights:
+    return weights_from_tensors(
+        dict(tensors), heads=config.num_attention_heads, epsilon=config.layer_norm_eps
+    )
+
+
+def _roberta(tensors: Tensors, config: Any, model: Any) -> Weights:
+    """BERT, whose positions are counted from behind the padding's."""
+    positions = tensors[POSITIONS][config.pad_token_id + 1 :]
+    return _bert({**tensors, POSITIONS: positions}, config, model)
+
+
+def _distilbert(tensors: Tensors, config: Any, model: Any) -> Weights:
+    """BERT without token types, under other names."""
+    names = {
+        "attention.q_lin": "attention.self.query",
+        "attention.k_lin": "attention.self.key",
+        "attention.v_lin": "attention.self.value",
+        "attention.out_lin": "attention.output.dense",
+        "sa_layer_norm": "attention.output.LayerNorm",
+        "ffn.lin1": "intermediate.dense",
+        "ffn.lin2": "output.dense",
+        "output_layer_norm": "output.LayerNorm",
+    }
+    found = _renamed(tensors, "transformer.layer.", names)
+    width = config.dim
+    found["embeddings.token_type_embeddings.weight"] = np.zeros((1, width), dtype=np.float32)
+    # Which is written into transformers' own code.
+    return weights_from_tensors(found, heads=config.n_heads, epsilon=1e-12)
+
+
+def _mpnet(tensors: Tensors, config: Any, model: Any) -> Weights:
+    """BERT without token types, with a bias on the scores by the distance of two tokens."""
+    import torch
+
+    names = {
+        "attention.attn.q": "attention.self.query",
+        "attention.attn.k": "attention.self.key",
+        "attention.attn.v": "attention.self.value",
+        "attention.attn.o": "attention.output.dense",
+        "attention.LayerNorm": "attention.output.LayerNorm",
+    }
+    found = _renamed(tensors, "encoder.layer.", names)
+    width = config.hidden_size
+    found["embeddings.token_type_embeddings.weight"] = np.zeros((1, width), dtype=np.float32)
+    # Padding is 1, whatever the config says, in transformers' own code.
+    found[POSITIONS] = found[POSITIONS][2:]
+    weights = _bert(found, config, model)
+    length = len(weights.positions)
+    with torch.no_grad():
+        bias = model.encoder.compute_position_bias(torch.zeros(1, length, width))[0]
+    return Weights(
+        weights.words,
+        weights.positions,
+        weights.embedding_norm,
+        weights.layers,
+        weights.heads,
+        bias.numpy().astype(np.float64),
+    )
+
+
+def _renamed(
+    tensors: Tensors, prefix: str, names: Mapping[str, str]
+) -> dict[str, npt.NDArray[Any]]:
+    """Give tensors by BERT's names."""
+    found = {}
+    for key, value in tensors.items():
+        if key.startswith(prefix):
+            number, _, rest = key.removeprefix(prefix).partition(".")
+            part, _, last = rest.rpartition(".")
+            key = f"encoder.layer.{number}.{names.get(part, part)}.{last}"
+        found[key] = value
+    return found
+
+
+ARCHITECTURES = {
+    "bert": _bert,
+    "roberta": _roberta,
+    "xlm-roberta": _roberta,
+    "distilbert": _distilbert,
+    "mpnet": _mpnet,
+}

@@ -1,0 +1,89 @@
+"""minilm-onnx models: the model folders that are here."""
+
+import argparse
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from minilm_onnx.artifact import BUNDLED, HOME, MANIFEST, load_artifact
+from minilm_onnx.cli.options import Subparsers, add_command
+from minilm_onnx.errors import ArtifactError, InputError
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    """Add the subcommand."""
+    parser = add_command(
+        subparsers,
+        "models",
+        summary="which models are here",
+        description=f"List the model in the package, and those in the folder that the environment "
+        f"variable {HOME} names; --model takes their names. python -m export makes more.",
+        examples=("minilm-onnx models", "minilm-onnx models --json"),
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what each manifest says."""
+    found = [_describe("", BUNDLED), *map(_describe_in_home, _folders())]
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return 0
+    for one in found:
+        title = "the model in the package" if not one["name"] else f"--model {one['name']}"
+        print(title)
+        if one["error"]:
+            print(f"  cannot be used: {one['error']}")
+            continue
+        manifest = one["manifest"]
+        figures = manifest["parity"]
+        normalized = "" if manifest["normalize"] else ", not of unit length by itself"
+        rows = {
+            "model": manifest["model_id"],
+            "made of": f"{manifest['architecture']}, pooled by {manifest['pooling']}{normalized}",
+            "gives": f"{manifest['dimension']} components",
+            "reads": f"{manifest['max_seq_length']} tokens; languages: {manifest['languages']}",
+            "weighs": f"{one['bytes'] / 2**20:.0f} MiB, {manifest['precision']}",
+            "parity": f"mean cosine {figures['mean_cosine']}, least {figures['min_cosine']}"
+            if {"mean_cosine", "min_cosine"} <= set(figures)
+            else "not measured",
+            "licence": manifest["license"],
+        }
+        for name, value in rows.items():
+            print(f"  {name:<8} {value}")
+    return 0
+
+
+def _folders() -> list[Path]:
+    """Give the folders in MINILM_ONNX_HOME that have a manifest.
+
+    Raises:
+        InputError: it names no folder.
+    """
+    home = os.environ.get(HOME)
+    if not home:
+        return []
+    try:
+        return sorted(path.parent for path in Path(home).glob(f"*/{MANIFEST}"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{HOME}: expected a folder, got {error}; set it anew") from error
+
+
+def _describe_in_home(folder: Path) -> dict[str, Any]:
+    return _describe(folder.name, folder)
+
+
+def _describe(name: str, folder: Path) -> dict[str, Any]:
+    """Give what a folder is, without a look at the bytes of its large files."""
+    found: dict[str, Any] = {"name": name, "folder": str(folder), "error": None, "manifest": None}
+    try:
+        manifest = load_artifact(folder).manifest
+        if manifest is not None:
+            found["manifest"] = asdict(manifest)
+            found["bytes"] = sum((folder / one).stat().st_size for one in manifest.files)
+    except (ArtifactError, OSError) as error:
+        found["error"] = str(error)
+    return found

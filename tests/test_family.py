@@ -1,0 +1,321 @@
+"""Models of other architectures: tiny random ones, exported, against sentence-transformers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minilm_onnx import ArtifactError, InputError, SentenceEncoder
+from minilm_onnx.cli import main as minilm_onnx
+from minilm_onnx.pooling import l2_normalize
+from minilm_onnx.sample import sample_texts
+
+for name in ("onnx", "scipy", "sentence_transformers", "transformers"):
+    pytest.importorskip(name, reason=f"{name} of export/requirements.txt is not installed")
+
+import torch
+import transformers
+from sentence_transformers import SentenceTransformer
+from sentence_transformers.base.modules import Transformer
+from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
+
+from export import gate
+from export.__main__ import main
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default", "ignore:.*mostly unknown to the model"),
+]
+
+TEXTS = [*sample_texts(300), "Ein Häuschen am Fluß", "猫在睡觉", "", "  two  spaces ", "ÀÉÎ naïve"]
+WIDTH, LAYERS, HEADS, POSITIONS = 32, 2, 4, 64
+SIZES: dict[str, Any] = {
+    "hidden_size": WIDTH,
+    "num_hidden_layers": LAYERS,
+    "num_attention_heads": HEADS,
+    "intermediate_size": 96,
+    "initializer_range": 0.3,
+}
+
+
+def wordpiece(lowercase: bool, order: str = "PAD UNK CLS SEP MASK") -> Any:
+    made = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer(lowercase=lowercase)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = [f"[{name}]" for name in order.split()]
+    made.train_from_iterator(
+        TEXTS[:250], trainers.WordPieceTrainer(vocab_size=400, special_tokens=special)
+    )
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        special_tokens=[(token, special.index(token)) for token in ("[CLS]", "[SEP]")],
+    )
+    return wrap(made, {name: f"[{name.upper()}]" for name in order.lower().split()})
+
+
+def mpnets() -> Any:
+    """WordPiece, whose padding is 1, as MPNet's code has it."""
+    return wordpiece(True, "CLS PAD SEP UNK MASK")
+
+
+def unigram() -> Any:
+    """As XLM-R's: SentencePiece, with a mark for spaces."""
+    made = Tokenizer(models.Unigram())
+    made.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Replace("  ", " "), normalizers.Strip()]
+    )
+    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    made.train_from_iterator(
+        TEXTS[:250],
+        trainers.UnigramTrainer(vocab_size=300, special_tokens=special, unk_token="<unk>"),
+    )
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    names = {"cls": "<s>", "pad": "<pad>", "sep": "</s>", "unk": "<unk>", "mask": "<mask>"}
+    return wrap(made, names)
+
+
+def bytes_bpe() -> Any:
+    """As RoBERTa's: pairs of bytes."""
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    made.train_from_iterator(
+        TEXTS[:250],
+        trainers.BpeTrainer(
+            vocab_size=500,
+            special_tokens=special,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        ),
+    )
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    names = {"cls": "<s>", "pad": "<pad>", "sep": "</s>", "unk": "<unk>", "mask": "<mask>"}
+    return wrap(made, names)
+
+
+def wrap(made: Tokenizer, names: dict[str, str]) -> Any:
+    return transformers.PreTrainedTokenizerFast(
+        tokenizer_object=made,
+        model_input_names=["input_ids", "attention_mask"],
+        **{f"{key}_token": token for key, token in names.items()},
+    )
+
+
+def network(kind: str, tokenizer: Any) -> Any:
+    """A random encoder of an architecture."""
+    torch.manual_seed(0)
+    common = SIZES | {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+    behind = {"max_position_embeddings": POSITIONS + tokenizer.pad_token_id + 1}
+    if kind == "bert":
+        config = transformers.BertConfig(**common, max_position_embeddings=POSITIONS)
+        return transformers.BertModel(config)
+    if kind == "distilbert":
+        config = transformers.DistilBertConfig(
+            vocab_size=len(tokenizer),
+            pad_token_id=tokenizer.pad_token_id,
+            dim=WIDTH,
+            n_layers=LAYERS,
+            n_heads=HEADS,
+            hidden_dim=96,
+            initializer_range=0.3,
+            max_position_embeddings=POSITIONS,
+        )
+        return transformers.DistilBertModel(config)
+    if kind == "mpnet":
+        return transformers.MPNetModel(transformers.MPNetConfig(**common, **behind))
+    if kind == "roberta":
+        config = transformers.RobertaConfig(**common, **behind, type_vocab_size=1)
+        return transformers.RobertaModel(config)
+    config = transformers.XLMRobertaConfig(**common, **behind, type_vocab_size=1)
+    return transformers.XLMRobertaModel(config)
+
+
+def make(
+    folder: Path,
+    kind: str,
+    tokenizer: Any,
+    *,
+    pooling: Any = "mean",
+    normalize: bool = True,
+    lower: bool = False,
+    limit: int = 48,
+    more: tuple[Any, ...] = (),
+    **options: Any,
+) -> Path:
+    """Write a sentence-transformers folder of a random model."""
+    base = folder / "base"
+    network(kind, tokenizer).eval().save_pretrained(base)
+    tokenizer.save_pretrained(base)
+    transformer = Transformer(str(base), max_seq_length=limit, do_lower_case=lower)
+    modules = [transformer, Pooling(WIDTH, pooling), *([Normalize()] if normalize else []), *more]
+    out = folder / "checkpoint"
+    SentenceTransformer(modules=modules, device="cpu", **options).save(str(out))
+    card = "---\nlicense: apache-2.0\nlanguage:\n- de\n- en\n---\n# A tiny model\n"
+    (out / "README.md").write_text(card, "utf-8")
+    return out
+
+
+def exported(checkpoint: Path, *options: str) -> SentenceEncoder:
+    out = checkpoint.parent / "out"
+    arguments = ["--model", str(checkpoint), "--name", "tiny", "--license", "MIT", *options]
+    assert main(["--out", str(out), "--precision", "fp32", *arguments]) == 0
+    return SentenceEncoder(out)
+
+
+def check(encoder: SentenceEncoder, checkpoint: Path) -> None:
+    """All vectors are sentence-transformers' to 1e-5 of their length, and depend on nothing."""
+    model = SentenceTransformer(str(checkpoint), device="cpu")
+    expected = np.stack([model.encode(text) for text in TEXTS])
+    found = encoder.encode(TEXTS)
+    lengths = np.linalg.norm(expected, axis=1, keepdims=True)
+    np.testing.assert_allclose(found / lengths, expected / lengths, atol=1e-5)
+    unit = encoder.encode(TEXTS, normalize_embeddings=True)
+    np.testing.assert_allclose(unit, expected / lengths, atol=1e-5)
+    assert np.array_equal(encoder.encode(TEXTS[::-1], batch_size=3)[::-1], found)
+    assert np.array_equal(encoder.encode(TEXTS[3]), found[3])
+    assert encoder.prompts == model.prompts
+    assert encoder.default_prompt_name == model.default_prompt_name
+    assert encoder.similarity_fn_name == model.similarity_fn_name
+    assert encoder.max_seq_length == model.max_seq_length
+    assert encoder.get_embedding_dimension() == model.get_embedding_dimension()
+
+
+@pytest.mark.parametrize(
+    ("kind", "tokenizer"),
+    [
+        ("bert", lambda: wordpiece(True)),
+        ("bert", unigram),
+        ("distilbert", lambda: wordpiece(False)),
+        ("mpnet", mpnets),
+        ("roberta", bytes_bpe),
+        ("xlm-roberta", unigram),
+    ],
+)
+def test_every_architecture(tmp_path: Path, kind: str, tokenizer: Any) -> None:
+    checkpoint = make(tmp_path, kind, tokenizer())
+    encoder = exported(checkpoint)
+    check(encoder, checkpoint)
+    assert encoder.manifest is not None
+    assert encoder.manifest.architecture == kind
+    assert (encoder.manifest.model_id, encoder.manifest.license) == ("tiny", "MIT")
+    assert encoder.manifest.languages == "de, en"
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize(
+    "pooling",
+    ["cls", "max", "mean_sqrt_len_tokens", "weightedmean", "lasttoken", ("max", "mean")],
+)
+def test_every_pooling(tmp_path: Path, pooling: Any, normalize: bool) -> None:
+    checkpoint = make(tmp_path, "bert", wordpiece(True), pooling=pooling, normalize=normalize)
+    check(exported(checkpoint), checkpoint)
+
+
+def test_prompts_measure_and_lower_case_are_read(tmp_path: Path) -> None:
+    checkpoint = make(
+        tmp_path,
+        "bert",
+        wordpiece(False),
+        lower=True,
+        normalize=False,
+        prompts={"query": "question: ", "passage": "text: "},
+        default_prompt_name="passage",
+        similarity_fn_name="dot",
+    )
+    encoder = exported(checkpoint)
+    check(encoder, checkpoint)
+    model = SentenceTransformer(str(checkpoint), device="cpu")
+    for method in ("encode_query", "encode_document"):
+        expected = getattr(model, method)(TEXTS[:20])
+        np.testing.assert_allclose(
+            getattr(encoder, method)(TEXTS[:20]), expected, rtol=1e-5, atol=1e-4
+        )
+    unit, _ = encoder.embed_texts(TEXTS[:3])
+    assert np.array_equal(unit, l2_normalize(encoder.encode(TEXTS[:3], prompt="")))
+    encoder.max_seq_length = POSITIONS
+    with pytest.raises(InputError, match="max_seq_length"):
+        encoder.max_seq_length = POSITIONS + 1
+
+
+def test_commands_run_with_a_model_of_ones_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    encoder = exported(make(tmp_path, "mpnet", mpnets(), normalize=False))
+    model = ["--model", str(encoder.folder)]
+    texts = tmp_path / "texts.txt"
+    texts.write_text("a cat\na dog\na car\n", "utf-8")
+    capsys.readouterr()
+    assert minilm_onnx(["embed", str(texts), "--out", str(tmp_path / "v.npy"), *model]) == 0
+    unit = encoder.encode(["a cat", "a dog", "a car"], normalize_embeddings=True)
+    assert np.array_equal(np.load(tmp_path / "v.npy"), unit)
+    assert minilm_onnx(["similarity", "a cat", "a dog", *model]) == 0
+    assert minilm_onnx(["verify", "--json", *model]) == 0
+    checks = json.loads(capsys.readouterr().out.partition("\n")[2])["checks"]
+    assert {check["name"]: check["ok"] for check in checks}["vectors"]
+    assert minilm_onnx(["info", *model]) == 0
+    assert "mpnet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["bert", "mpnet"])
+def test_int8_of_ones_own_texts(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Random weights have no redundancy to lose; what int8 costs a trained model is another matter.
+    monkeypatch.setattr(gate, "MIN_MEAN_COSINE", 0.99)
+    monkeypatch.setattr(gate, "MIN_COSINE", 0.95)
+    checkpoint = make(tmp_path, kind, mpnets())
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(TEXTS[:300]), "utf-8")
+    out = tmp_path / "int8"
+    arguments = ["--out", str(out), "--model", str(checkpoint), "--name", "tiny"]
+    assert main([*arguments, "--calibration", str(texts)]) == 0
+    encoder = SentenceEncoder(out)
+    assert encoder.manifest is not None
+    assert encoder.manifest.precision == "int8"
+    assert encoder.manifest.parity["texts"] == 38
+    found = encoder.encode(TEXTS)
+    assert np.array_equal(encoder.encode(TEXTS[::-1], batch_size=3)[::-1], found)
+    monkeypatch.setattr(gate, "MIN_COSINE", 1.1)
+    with pytest.raises(gate.ParityError, match="nothing was written"):
+        main([*arguments, "--calibration", str(texts)])
+    texts.write_text("few\n", "utf-8")
+    with pytest.raises(InputError, match="at least 200 texts"):
+        main([*arguments, "--calibration", str(texts)])
+
+
+def test_what_cannot_be_exported_is_refused_by_name(tmp_path: Path) -> None:
+    checkpoint = make(tmp_path, "bert", wordpiece(True), more=(Dense(WIDTH, 16),))
+    with pytest.raises(ArtifactError, match="Transformer, Pooling, Normalize, Dense"):
+        exported(checkpoint)
+    folder = tmp_path / "other"
+    folder.mkdir()
+    with pytest.raises(ArtifactError, match="got neither"):
+        exported(folder)
+    with pytest.raises(InputError, match="a name of your own"):
+        main(
+            [
+                *("--out", str(tmp_path / "out"), "--model", str(checkpoint)),
+                *("--name", "sentence-transformers/all-MiniLM-L6-v2"),
+            ]
+        )
+    with pytest.raises(InputError, match="expected a folder with --name"):
+        main(["--out", str(tmp_path / "out"), "--model", "some/model", "--name", "mine"])
+
+
+def test_code_in_a_folder_is_not_run(tmp_path: Path) -> None:
+    checkpoint = make(tmp_path, "bert", wordpiece(True))
+    ran = tmp_path / "ran"
+    (checkpoint / "custom.py").write_text(
+        f"import pathlib\npathlib.Path({str(ran)!r}).touch()\nclass Custom: pass\n"
+    )
+    modules = json.loads((checkpoint / "modules.json").read_text())
+    modules[1]["type"] = "custom.Custom"
+    (checkpoint / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(ArtifactError, match=r"got custom\.Custom"):
+        exported(checkpoint)
+    assert not ran.exists()
