@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, shorten
 from minilm_onnx.tables import first_line, rows_at_a_time, without_dictionaries
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ def find_inputs(source: str, target: str) -> "list[FileInfo]":
         odd = next((one.path for one in found if kind_of(one.path) not in (PARQUET, LINES)), None)
         raise InputError(
             f"{source}: expected {PARQUET} or {LINES} files, got "
-            f"{odd or ' and '.join(sorted(kinds)) or 'none'}; give files of one kind"
+            f"{odd or ' and '.join(sorted(kinds)) or 'none'}; convert or unpack others, and give "
+            "one kind at a time"
         )
     for one in found:
         if any("=" in part for part in PurePosixPath(one.path).relative_to(root).parts[:-1]):
@@ -184,9 +185,12 @@ def read_lines(files: "FileSystem", part: Part) -> tuple[list[str], list[dict[st
         lines = [line for line in found if line]
         rows = []
         for line in lines:
-            row = json.loads(line)
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise ValueError(f"no JSON in the line {shorten(line)}, {error}") from error
             if not isinstance(row, dict):
-                raise ValueError(f"a line with {line[:40]}")
+                raise ValueError(f"no object in the line {shorten(line)}")
             rows.append(row)
         return lines, rows
 

@@ -162,7 +162,7 @@ def test_embed_refuses_wrong_files_and_formats(
     lines: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "No such file" in fails(capsys, 2, "embed", tmp_path / "absent.txt")
-    assert "Is a directory" in fails(capsys, 2, "embed", tmp_path)
+    assert "got a folder" in fails(capsys, 2, "embed", tmp_path)
     assert "expected a suffix" in fails(capsys, 2, "embed", lines, "--out", tmp_path / "v.xls")
     assert "expected the suffix .csv" in fails(
         capsys, 2, "embed", lines, "--format", "csv", "--out", tmp_path / "v.npy"

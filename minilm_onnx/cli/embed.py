@@ -20,6 +20,9 @@ from minilm_onnx.reading import TextFile, read_texts
 from minilm_onnx.tables import CHUNK, CHUNK_CHARACTERS, Table
 from minilm_onnx.tokens import Tally, TextReport
 
+# Names of files whose lines are objects.
+LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
@@ -99,6 +102,8 @@ def run(options: argparse.Namespace) -> int:
         return run_on_cluster(options)
     given = options.output or options.out
     options.out = None if given in (None, "-") else Path(given)
+    if options.file != "-" and Path(options.file).is_dir():
+        raise InputError(f"{options.file}: expected a file, got a folder; --engine ray takes one")
     kind = _format(options.format, options.out)
     if options.resume and options.out is None:
         raise InputError("--resume: expected --out FILE, got stdout; name a file")
@@ -132,8 +137,18 @@ def run(options: argparse.Namespace) -> int:
             else:
                 tally = write(options.out, kind, encoder, texts, show_bytes)
     where = options.out or "stdout"
+    missing = 0
+    if is_table(options.file):
+        missing = table.rows - tally.texts
+    elif options.field is None and options.file.lower().endswith(LINES):
+        print(
+            f"{options.file}: its lines were embedded as they are; --field NAME takes a field",
+            file=sys.stderr,
+        )
     shape = f"{tally.texts} x {encoder.dimension} {options.precision}"
     summary = f"{tally.texts} texts to {where}: {shape}"
+    if missing:
+        summary += f"; {missing} rows have no text, and no vector"
     if tally.cut:
         summary += f"; {tally.cut} were cut at {encoder.max_seq_length} tokens"
     if tally.unreadable:

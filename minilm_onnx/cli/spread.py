@@ -1,6 +1,7 @@
 """minilm-onnx embed --engine ray: files to a folder of files, on many machines."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,8 +38,10 @@ def run_on_cluster(options: argparse.Namespace) -> int:
         from minilm_onnx.integrations.ray import embed_files
     except ImportError as error:
         raise InputError(str(error)) from error
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     with _progress() as progress:
-        rows = embed_files(
+        done = embed_files(
             options.file,
             target,
             field=options.field,
@@ -49,7 +52,16 @@ def run_on_cluster(options: argparse.Namespace) -> int:
             threads=1 if options.threads is None else options.threads,
             progress=progress,
         )
-    print(f"{rows} rows in {target}: {options.precision} vectors", file=sys.stderr)
+    said = f"{done.rows} rows in {target}: {options.precision} vectors"
+    if done.embedded < done.rows:
+        said += f"; {done.embedded} embedded now, the others were there"
+    if done.without:
+        said += f"; {done.without} have no text, and no vector"
+    if done.cut:
+        said += f"; {done.cut} were cut at the model's limit"
+    if done.unreadable:
+        said += f"; {done.unreadable} are mostly unknown to the model, which reads English"
+    print(said, file=sys.stderr)
     return 0
 
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from minilm_onnx.artifact import find_folder
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
 from minilm_onnx.tokens import describe
@@ -53,7 +54,7 @@ def absolute(model: str | Path | None) -> str | None:
     """
     if model is not None and not isinstance(model, str | Path):
         raise InputError(f"model: expected a folder's path or None, got {describe(model)}")
-    return None if model is None else str(Path(model).resolve())
+    return None if model is None else str(find_folder(model).resolve())
 
 
 def as_list(name: str, texts: Iterable[T]) -> list[T]:

@@ -11,12 +11,14 @@ that was killed goes on with the parts that are missing, whatever killed it.
 
 import base64
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from minilm_onnx.arrays import Matrix
-from minilm_onnx.errors import InputError, MiniLMError
+from minilm_onnx.errors import InputError, MiniLMError, shorten
 from minilm_onnx.integrations import needing, shared_encoder
 from minilm_onnx.parts import (
     LINES,
@@ -39,6 +41,7 @@ from minilm_onnx.tables import (
     only_text_column,
     parquet_options,
 )
+from minilm_onnx.tokens import Tally
 
 with needing("ray"):
     import ray
@@ -146,6 +149,25 @@ class Plan:
     schema: "pa.Schema"
 
 
+@dataclass(frozen=True)
+class Summary:
+    """What came of a job.
+
+    Attributes:
+        rows: that are in the folder now.
+        embedded: of them by this call; the rest was there.
+        without: of these, rows whose text is null.
+        cut: texts of which the model did not read all.
+        unreadable: texts that are mostly unknown to it.
+    """
+
+    rows: int
+    embedded: int
+    without: int
+    cut: int
+    unreadable: int
+
+
 def embed_files(
     source: str,
     target: str,
@@ -158,8 +180,11 @@ def embed_files(
     threads: int = 1,
     workers: int | None = None,
     progress: Callable[[int, int], object] = lambda done, parts: None,
-) -> int:
-    """Embed files on all machines of a Ray cluster, and give how many rows there are in all.
+) -> Summary:
+    """Embed files on all machines of a Ray cluster.
+
+    The cluster is the one that this process is connected to, or that RAY_ADDRESS names; without
+    either, one is started on this machine for the time of the process.
 
     Args:
         source: a .parquet or .jsonl file, or a folder of these, as a path or a URI of pyarrow's,
@@ -180,23 +205,26 @@ def embed_files(
         MiniLMError: a worker could not go on, or a part is missing in the end.
     """
     fingerprint = shared_encoder(model, threads).fingerprint
+    if "://" not in source:
+        source = Path(source).resolve().as_posix()  # the same file, however it is named
     job = Job(source, target, field, column, precision, format, fingerprint, model, threads)
     files, folder = filesystem(target)
-    if not ray.is_initialized():
-        ray.init(log_to_driver=False)
     plan = _begin(files, folder, job)
     there = _names(files, folder)
     left = [number for number in range(len(plan.parts)) if job.name(number) not in there]
     count = len(plan.parts)
     progress(count - len(left), count)
+    rows = sum(plan.parts[number].rows for number in left)
+    without = cut = unreadable = 0
     if left:
+        _connect()
         most = workers or max(1, int(ray.cluster_resources().get("CPU", 1)) // threads)
         done = _map(
             Worker,
             [{"number": number, **asdict(plan.parts[number])} for number in left],
             num_cpus=threads,
             compute=ActorPoolStrategy(min_size=1, max_size=min(most, len(left))),
-            fn_constructor_args=(job, plan),
+            fn_constructor_args=(job, plan.field, plan.schema),
         )
         for number, row in enumerate(done, 1):
             if number == 1 and row["name"] not in _names(files, folder):
@@ -204,6 +232,9 @@ def embed_files(
                     f"{target}: expected a folder that all machines share, got one where what a "
                     "worker wrote is not seen; name a shared one"
                 )
+            without += int(row["without"])
+            cut += int(row["cut"])
+            unreadable += int(row["unreadable"])
             progress(count - len(left) + number, count)
     missing = {job.name(number) for number in range(count)} - _names(files, folder)
     if missing:
@@ -212,7 +243,7 @@ def embed_files(
             "among them; run the same again"
         )
     _sweep(files, folder)
-    return sum(part.rows for part in plan.parts)
+    return Summary(sum(part.rows for part in plan.parts), rows, without, cut, unreadable)
 
 
 class Worker:
@@ -221,20 +252,22 @@ class Worker:
     Ray wraps what is raised in pages of its own frames.
     """
 
-    def __init__(self, job: Job, plan: Plan) -> None:
+    def __init__(self, job: Job, field: str, schema: "pa.Schema") -> None:
         """Load the model."""
-        self.job, self.plan = job, plan
+        self.job, self.field, self.schema = job, field, schema
         self.encoder = shared_encoder(job.model, job.threads)
         dimension = self.encoder.dimension
-        self.added = Vectors(plan.schema, job.column, dimension, job.precision, job.fingerprint)
+        self.added = Vectors(schema, job.column, dimension, job.precision, job.fingerprint)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Write a part."""
         (name,) = (self.job.name(int(number)) for number in batch["number"])
-        return {"name": [name], **_answer(lambda: self.write(_part(batch), name))}
+        seen = {"without": 0, "cut": 0, "unreadable": 0}
+        said = _answer(lambda: seen.update(self.write(_part(batch), name)))
+        return {"name": [name], **said, **{key: [value] for key, value in seen.items()}}
 
-    def write(self, part: Part, name: str) -> None:
-        """Write it under its name, once it is whole.
+    def write(self, part: Part, name: str) -> dict[str, int]:
+        """Write it under its name, once it is whole; give what the model did not see.
 
         Raises:
             InputError: its rows cannot be read.
@@ -250,22 +283,26 @@ class Worker:
         lines: list[str] | None = None
         if kind_of(part.path) == LINES:
             lines, rows = read_lines(read, part)
-            texts = [row.get(self.plan.field) for row in rows]
+            texts = [row.get(self.field) for row in rows]
             table = None
         else:
-            table = read_rows(read, part, self.plan.schema)
-            texts = table.column(self.plan.field).to_pylist()
-        vectors, _ = embed_column(self.encoder, texts)
+            table = read_rows(read, part, self.schema)
+            texts = table.column(self.field).to_pylist()
+        vectors, reports = embed_column(self.encoder, texts)
+        tally = Tally()
+        tally.add(reports)
         with whole_on(files, f"{folder}/{name}") as file:
             if self.job.format == "parquet":
                 if table is None:
-                    table = table_of(rows, part.path, self.plan.schema)
+                    table = table_of(rows, part.path, self.schema)
                 _write_parquet(file, self.added.beside(table, vectors))
             else:
                 if lines is None:
                     lines = list(_json_lines(part.path, table))
                 for line in _with_vectors(lines, self.job.column, self.added, vectors):
                     file.write(line.encode() + b"\n")
+        without = len(texts) - tally.texts
+        return {"without": without, "cut": tally.cut, "unreadable": tally.unreadable}
 
 
 def scan(batch: Mapping[str, Any], source: str) -> dict[str, Any]:
@@ -281,7 +318,7 @@ def scan(batch: Mapping[str, Any], source: str) -> dict[str, Any]:
     return {**_answer(look), **found}
 
 
-def _answer(work: Callable[[], None]) -> dict[str, Any]:
+def _answer(work: Callable[[], object]) -> dict[str, Any]:
     """Do it; give what went wrong as a row's columns."""
     try:
         work()
@@ -292,18 +329,47 @@ def _answer(work: Callable[[], None]) -> dict[str, Any]:
     return {"error": [""], "of": [""]}
 
 
+def _connect() -> None:
+    """Connect to the cluster that is meant, and no other that runs on this machine.
+
+    Raises:
+        MiniLMError: it does not answer.
+    """
+    if ray.is_initialized():
+        return
+    address = os.environ.get("RAY_ADDRESS") or "local"
+    try:
+        ray.init(address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
+        raise MiniLMError(
+            f"RAY_ADDRESS: expected a cluster at {address}, got: {first_line(error)}; start it, or "
+            "leave the variable out for this machine alone"
+        ) from error
+
+
 def _map(work: Any, rows: Sequence[Mapping[str, Any]], **options: Any) -> Iterator[dict[str, Any]]:
     """Have Ray do work for each row, and give the answers as they come.
 
     Raises:
         InputError: a worker says that of the input.
-        MiniLMError: a worker could not go on.
+        MiniLMError: a worker could not go on, or Ray could not.
     """
-    dataset = ray.data.from_items(list(rows), override_num_blocks=len(rows))
-    for row in dataset.map_batches(work, batch_size=1, **options).iter_rows():
-        if row["of"]:
-            raise (InputError if row["of"] == "input" else MiniLMError)(row["error"])
-        yield row
+    _connect()
+    context = ray.data.DataContext.get_current()
+    bars, context.enable_progress_bars = context.enable_progress_bars, False
+    try:
+        dataset = ray.data.from_items(list(rows), override_num_blocks=len(rows))
+        for row in dataset.map_batches(work, batch_size=1, **options).iter_rows():
+            if row["of"]:
+                raise (InputError if row["of"] == "input" else MiniLMError)(row["error"])
+            yield row
+    except ray.exceptions.RayError as error:
+        raise MiniLMError(
+            f"ray: expected its workers to go on, got {type(error).__name__}: "
+            f"{shorten(str(error))}; run the same again"
+        ) from error
+    finally:
+        context.enable_progress_bars = bars
 
 
 def _part(batch: Mapping[str, Any]) -> Part:
@@ -324,9 +390,10 @@ def _make_plan(job: Job, inputs: "Sequence[FileInfo]") -> Plan:
     if schema is None:
         seen: dict[int, tuple[int, pa.Schema]] = {}
         rows = [{"number": number, **asdict(part)} for number, part in enumerate(parts)]
-        if rows:
-            for row in _map(scan, rows, fn_kwargs={"source": job.source}):
-                seen[row["number"]] = (row["rows"], _as_schema(row["schema"]))
+        if not rows:
+            raise InputError(f"{job.source}: expected rows, got empty files alone; check them")
+        for row in _map(scan, rows, fn_kwargs={"source": job.source}):
+            seen[row["number"]] = (row["rows"], _as_schema(row["schema"]))
         parts = [Part(p.path, p.first, p.last, seen[n][0]) for n, p in enumerate(parts)]
         try:
             schemas = [seen[number][1] for number in sorted(seen)]
@@ -367,11 +434,19 @@ def _begin(files: "FileSystem", folder: str, job: Job) -> Plan:
         with files.open_input_stream(journal) as file:
             found = json.loads(file.read())
         for key, value in said.items():
-            if found.get(key) != value and not (key == "field" and value is None):
-                what = "the same input" if key == "inputs" else f"{key} {value}"
-                raise InputError(
-                    f"{job.target}: expected a job of {what}, got another's; choose another folder"
-                )
+            there = found.get(key)
+            if there == value or (key == "field" and value is None):
+                continue
+            expected, got = f"{key} {value}", there
+            if key == "inputs":
+                written = {tuple(one) for one in there}
+                changed = [one[0] for one in value if tuple(one) not in written]
+                changed += sorted({one[0] for one in there} - {one[0] for one in value})
+                expected, got = "the same input", f"{changed[0]} that was written since, or moved"
+            raise InputError(
+                f"{job.target}: expected a job of {expected}, got another's, of {got}; choose "
+                "another folder"
+            )
         parts = [Part(*part) for part in found["parts"]]
         return Plan(found["field"], parts, _as_schema(found["schema"]))
     if _names(files, folder):

@@ -24,8 +24,8 @@ pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 import pyarrow.parquet as pq
 from ray.cluster_utils import Cluster
 
-from minilm_onnx.integrations.ray import Embed, Job, Plan, Worker, embed_files
-from minilm_onnx.parts import Part, filesystem, whole_on
+from minilm_onnx.integrations.ray import Embed, Job, Summary, Worker, embed_files
+from minilm_onnx.parts import filesystem, whole_on
 from minilm_onnx.tables import FINGERPRINT
 
 pytestmark = [
@@ -86,10 +86,10 @@ def test_the_bits_are_those_of_one_process(
 ) -> None:
     source, target = write(tmp_path, texts), tmp_path / "out"
     seen: list[tuple[int, int]] = []
-    rows = embed_files(
+    done = embed_files(
         str(source), str(target), field="body", progress=lambda *step: seen.append(step)
     )
-    assert rows == COUNT
+    assert done == Summary(COUNT, COUNT, 0, 0, 0)
     found = read_all(target)
     assert found["id"].to_pylist() == list(range(COUNT))
     assert found["body"].to_pylist() == texts
@@ -136,7 +136,7 @@ def test_a_killed_node_loses_nothing(
             killed.append(done)
             cluster.remove_node(extra, allow_graceful=False)
 
-    assert embed_files(str(source), str(target), field="body", progress=kill) == COUNT
+    assert embed_files(str(source), str(target), field="body", progress=kill).rows == COUNT
     assert killed
     found = read_all(target)
     assert found["id"].to_pylist() == list(range(COUNT))
@@ -182,7 +182,7 @@ def test_a_killed_job_goes_on_without_computing_twice(
     assert sum(after[name] == before[name] for name in before) == len(before)
     assert not left.exists()
     assert np.array_equal(vectors_of(read_all(target)), encoder.encode(texts))
-    assert embed_files(str(source), str(target)) == COUNT
+    assert embed_files(str(source), str(target)).rows == COUNT
     with pytest.raises(InputError, match="another's"):
         embed_files(str(source), str(target), field="body", precision="int8")
     rewritten = pa.table({"id": range(COUNT), "body": ["new"] * COUNT})
@@ -228,7 +228,7 @@ def test_fields_may_come_late(cluster: Any, tmp_path: Path) -> None:
     (tmp_path / "in" / "0.jsonl").touch()
     (tmp_path / "in" / "1.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     target = tmp_path / "out"
-    assert embed_files(str(tmp_path / "in"), str(target), field="text") == 400
+    assert embed_files(str(tmp_path / "in"), str(target), field="text").rows == 400
     found = read_all(target)
     assert found["n"].to_pylist()[300] == 1.0
     assert found["n"].to_pylist()[350] == 2.5
@@ -240,7 +240,7 @@ def test_parquet_becomes_lines_of_json(cluster: Any, tmp_path: Path) -> None:
     rows = {"t": ["a cat", "a dog"], "x": [float("nan"), 1.5], "when": [None, date(2024, 1, 2)]}
     source, target = tmp_path / "in.PARQUET", tmp_path / "out"
     pq.write_table(pa.table(rows), source)
-    assert embed_files(str(source), str(target), format="jsonl") == 2
+    assert embed_files(str(source), str(target), format="jsonl").rows == 2
     (written,) = target.glob("part-*")
     found = [json.loads(line) for line in written.open()]
     assert [row["x"] for row in found] == [None, 1.5]
@@ -258,8 +258,8 @@ def test_what_is_read_of_a_folder(cluster: Any, tmp_path: Path) -> None:
         (source / name).parent.mkdir(exist_ok=True)
         (source / name).write_bytes(b"no Parquet")
     target = source / "vectors"
-    assert embed_files(str(source), str(target), field="body") == 5
-    assert embed_files(str(source), str(target), field="body") == 5
+    assert embed_files(str(source), str(target), field="body").rows == 5
+    assert embed_files(str(source), str(target), field="body").rows == 5
     found = read_all(target)
     assert found["body"].to_pylist() == ["a", "b", "c", "d", "e"]
     assert found["id"].to_pylist() == [0, 1, 2, 3, 9]
@@ -295,9 +295,8 @@ def test_what_a_worker_cannot_do_is_said_in_a_line(
     assert error.count("\n") == 1
     # A worker whose model makes other vectors.
     made = Job("in", "out", "t", "v", "float32", "parquet", "another", None, 1)
-    plan = Plan("t", [Part("in", 0, 1, 1)], pa.schema([("t", pa.string())]))
     row = {"number": [0], "path": ["in"], "first": [0], "last": [1], "rows": [1]}
-    answer = Worker(made, plan)(row)
+    answer = Worker(made, "t", pa.schema([("t", pa.string())]))(row)
     assert answer["of"] == ["worker"]
     assert "install the same version" in answer["error"][0]
 
@@ -403,7 +402,7 @@ def test_a_worker_needs_no_network(tmp_path: Path, texts: list[str]) -> None:
         "ray.init('local', num_cpus=2, log_to_driver=False, include_dashboard=False, "
         "_node_ip_address='127.0.0.1')\n"
         "from minilm_onnx.integrations.ray import embed_files\n"
-        "print(embed_files(sys.argv[1], sys.argv[2], field='body'))"
+        "print(embed_files(sys.argv[1], sys.argv[2], field='body').rows)"
     )
     shell = f'ip link set lo up 2>/dev/null || true; exec "{sys.executable}" -c "$CODE" "$@"'
     result = subprocess.run(
