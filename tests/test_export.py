@@ -92,7 +92,7 @@ def random_ids(count: int, seed: int = 1) -> list[Any]:
 
 
 def test_an_unknown_model_is_refused_by_name() -> None:
-    with pytest.raises(InputError, match=f"one of {DEFAULT_MODEL}, got 'some/model'"):
+    with pytest.raises(InputError, match=f"one of {DEFAULT_MODEL}, .*got 'some/model'"):
         find_checkpoint("some/model")
 
 
@@ -169,6 +169,29 @@ def test_the_hub_is_asked_for_the_pinned_revision_and_verified(
     assert asked["revision"] == PINS[DEFAULT_MODEL].revision
     shutil.copytree(official, tmp_path, dirs_exist_ok=True)
     assert find_checkpoint(DEFAULT_MODEL).folder == tmp_path
+
+
+def test_every_pinned_model_is_asked_for_by_its_revision_and_not_taken_for_another(
+    official: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
+    shutil.copytree(official, tmp_path, dirs_exist_ok=True)
+    asked: list[tuple[str, str]] = []
+
+    def download(model: str, *, revision: str, allow_patterns: list[str]) -> str:
+        asked.append((model, revision))
+        return str(tmp_path)
+
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    others = [model for model in PINS if model != DEFAULT_MODEL]
+    assert len(others) == 2
+    for model in others:
+        with pytest.raises(ArtifactError, match=r"model\.safetensors: expected sha256"):
+            find_checkpoint(model)
+    assert asked == [(model, PINS[model].revision) for model in others]
+    for pin in PINS.values():
+        for digest in pin.sha256.values():
+            assert len(bytes.fromhex(digest)) == 32
 
 
 def test_a_hub_that_cannot_be_reached_says_what_else_to_do(
