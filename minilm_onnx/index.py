@@ -212,7 +212,7 @@ class TextIndex:
         check_texts(patterns)
         if source is not None and not all(patterns):
             raise InputError('source: expected a pattern such as "notes/*.md", got an empty one')
-        vector = self.encoder.encode_query(query)
+        vector = self.encoder.encode_query(query, normalize_embeddings=True)
         with self._reading() as connection:
             if hybrid:
                 depth = max(top_k, FUSED)

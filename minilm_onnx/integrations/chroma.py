@@ -7,8 +7,6 @@ https://docs.trychroma.com/docs/embeddings/embedding-functions
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.errors import ArtifactError
 from minilm_onnx.integrations import absolute, as_list, needing, shared_encoder
@@ -31,13 +29,22 @@ class MiniLMEmbeddingFunction(EmbeddingFunction[Documents]):
         self.encoder = shared_encoder(model, threads)
 
     def __call__(self, input: Documents) -> list[FloatArray]:  # noqa: A002  # Chroma's name
-        """Give (384,) float32 for each text.
+        """Give (384,) float32 of length 1 for each text.
 
         Raises:
             InputError: input is a str, or one of the texts is none.
         """
-        vectors = self.encoder.encode(as_list("input", input))
-        return [np.asarray(row, dtype=np.float32) for row in vectors]
+        return list(
+            self.encoder.encode_document(as_list("input", input), normalize_embeddings=True)
+        )
+
+    def embed_query(self, input: Documents) -> list[FloatArray]:  # noqa: A002  # Chroma's name
+        """Give (384,) float32 of length 1 for each question.
+
+        Raises:
+            InputError: input is a str, or one of the texts is none.
+        """
+        return list(self.encoder.encode_query(as_list("input", input), normalize_embeddings=True))
 
     def check(self, collection: "Collection") -> None:
         """Refuse a collection that another model filled.

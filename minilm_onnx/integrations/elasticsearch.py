@@ -149,7 +149,7 @@ def search_passages(
         index=name,
         knn={
             "field": "embedding",
-            "query_vector": encoder.encode_query(query).tolist(),
+            "query_vector": encoder.encode_query(query, normalize_embeddings=True).tolist(),
             "k": top_k,
             "num_candidates": min(MOST, max(LEAST_CANDIDATES, CANDIDATES * top_k)),
         },

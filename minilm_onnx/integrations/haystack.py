@@ -45,7 +45,9 @@ class MiniLMTextEmbedder:
                 f"text: expected a str, got {describe(text)}; "
                 "embed documents with MiniLMDocumentEmbedder"
             )
-        return {"embedding": shared_encoder(self.model, self.threads).encode_query(text).tolist()}
+        encoder = shared_encoder(self.model, self.threads)
+        vector = encoder.encode_query(text, normalize_embeddings=True)
+        return {"embedding": vector.tolist()}
 
     def to_dict(self) -> dict[str, Any]:
         """Write it down for a pipeline's YAML."""
@@ -105,7 +107,8 @@ class MiniLMDocumentEmbedder:
                     "embed a str with MiniLMTextEmbedder"
                 )
         texts = [self._text(document) for document in documents]
-        vectors = shared_encoder(self.model, self.threads).encode_document(texts).tolist()
+        encoder = shared_encoder(self.model, self.threads)
+        vectors = encoder.encode_document(texts, normalize_embeddings=True).tolist()
         pairs = zip(documents, vectors, strict=True)
         return {"documents": [replace(one, embedding=vector) for one, vector in pairs]}
 

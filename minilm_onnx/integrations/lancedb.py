@@ -67,8 +67,16 @@ class MiniLMFunction(TextEmbeddingFunction):
         """
         texts = as_list("texts", texts)
         given = [text for text in texts if text is not None]
-        vectors = iter(self._encoder.encode(given))
+        vectors = iter(self._encoder.encode_document(given, normalize_embeddings=True))
         return [None if text is None else next(vectors) for text in texts]
+
+    def compute_query_embeddings(self, query: str, *args: Any, **options: Any) -> "list[Vector]":
+        """Give the vector of a question, (384,) float32 of length 1.
+
+        Raises:
+            InputError: it is no str.
+        """
+        return [self._encoder.encode_query(query, normalize_embeddings=True)]
 
     # LanceDB's own turn every error into a bare Exception.
     def compute_source_embeddings_with_retry(self, *args: Any, **options: Any) -> Any:

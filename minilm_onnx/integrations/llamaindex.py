@@ -50,25 +50,33 @@ class MiniLMEmbedding(BaseEmbedding):
         return shared_encoder(self.model, self.threads)
 
     def _get_query_embedding(self, query: str) -> list[float]:
-        found: list[float] = self._encoder.encode_query(query).tolist()
+        found: list[float] = self._encoder.encode_query(query, normalize_embeddings=True).tolist()
         return found
 
     def _get_text_embedding(self, text: str) -> list[float]:
-        found: list[float] = self._encoder.encode_document(text).tolist()
+        found: list[float] = self._encoder.encode_document(text, normalize_embeddings=True).tolist()
         return found
 
     def _get_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        found: list[list[float]] = self._encoder.encode_document(texts).tolist()
+        found: list[list[float]] = self._encoder.encode_document(
+            texts, normalize_embeddings=True
+        ).tolist()
         return found
 
     async def _aget_query_embedding(self, query: str) -> list[float]:
-        found: list[float] = (await self._encoder.aencode_query(query)).tolist()
+        found: list[float] = (
+            await self._encoder.aencode_query(query, normalize_embeddings=True)
+        ).tolist()
         return found
 
     async def _aget_text_embedding(self, text: str) -> list[float]:
-        found: list[float] = (await self._encoder.aencode_document(text)).tolist()
+        found: list[float] = (
+            await self._encoder.aencode_document(text, normalize_embeddings=True)
+        ).tolist()
         return found
 
     async def _aget_text_embeddings(self, texts: list[str]) -> list[list[float]]:
-        found: list[list[float]] = (await self._encoder.aencode_document(texts)).tolist()
+        found: list[list[float]] = (
+            await self._encoder.aencode_document(texts, normalize_embeddings=True)
+        ).tolist()
         return found

@@ -21,7 +21,7 @@ class MiniLMModel(llm.EmbeddingModel):
     def embed_batch(self, items: Iterable[str | bytes]) -> Iterator[list[float]]:
         """Give 384 floats for each text."""
         texts = [item for item in items if isinstance(item, str)]  # llm refuses bytes itself
-        return iter(shared_encoder().encode(texts).tolist())
+        return iter(shared_encoder().encode(texts, normalize_embeddings=True).tolist())
 
 
 @llm.hookimpl

@@ -115,7 +115,7 @@ def search_passages(
     register_vector, sql = _packages()
     name = _named(sql, table)
     top_k = check_positive("top_k", top_k, MOST)
-    vector = encoder.encode_query(query)
+    vector = encoder.encode_query(query, normalize_embeddings=True)
     with connection.transaction():
         found = _comment(connection, table)
         if found is None or not found.startswith("minilm-onnx "):

@@ -76,7 +76,7 @@ def add(
     _check(client, collection, encoder)
     for first in range(0, len(texts), SLICE):
         some = list(texts[first : first + SLICE])
-        vectors = encoder.encode_document(some).tolist()
+        vectors = encoder.encode_document(some, normalize_embeddings=True).tolist()
         points = [
             PointStruct(
                 id=ids[first + place],
@@ -112,7 +112,7 @@ def search(
         ArtifactError: the collection holds vectors of another encoder.
     """
     _check(client, collection, encoder)
-    vector = encoder.encode_query(question).tolist()
+    vector = encoder.encode_query(question, normalize_embeddings=True).tolist()
     found: list[ScoredPoint] = client.query_points(
         collection, query=vector, limit=top, query_filter=query_filter, with_payload=True
     ).points
