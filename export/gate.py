@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from export.reference import SentenceTransformersReference
 from minilm_onnx import MiniLMError, SentenceEncoder
+from minilm_onnx.golden import GoldenTexts, read_golden
 from minilm_onnx.pooling import l2_normalize
 from minilm_onnx.verification import MAX_DIFFERENCE, other_bits
 
@@ -86,6 +87,7 @@ def measure(
     precision: str,
     reference: SentenceTransformersReference,
     texts: Sequence[str],
+    golden: GoldenTexts,
 ) -> dict[str, float]:
     """Compare a model folder with sentence-transformers.
 
@@ -94,6 +96,7 @@ def measure(
         precision: "fp32" or "int8".
         reference: sentence-transformers.
         texts: held-out texts, none of which calibration has seen.
+        golden: texts of many kinds, with the reference's answers; as the folder has them.
 
     Returns:
         The manifest's parity figures, rounded to what is the same from run to run.
@@ -104,11 +107,19 @@ def measure(
     expected = reference.vectors(texts)
     encoder = SentenceEncoder(folder)
     check_ids(encoder, reference.ids(texts), texts)
+    # Texts that are cut, at a limit that the others may not reach; and odd ones.
+    long = " ".join(texts)
+    hard = [*golden.texts, long, long[::-1]]
+    check_ids(encoder, reference.ids(hard), hard)
+    if read_golden(folder, encoder.dimension).texts != golden.texts:
+        raise ParityError(f"{folder}: expected the golden texts that were written, got others")
     vectors = encoder.encode(texts)
     if precision == "fp32":
+        every = [*texts, *hard]
+        wanted = np.concatenate([expected, reference.vectors(hard)])
         # Differences count in parts of a vector's length.
-        lengths = np.linalg.norm(expected, axis=1, keepdims=True)
-        check_same("the lean fp32 graph", vectors / lengths, expected / lengths)
+        lengths = np.linalg.norm(wanted, axis=1, keepdims=True)
+        check_same("the lean fp32 graph", encoder.encode(every) / lengths, wanted / lengths)
     unit = l2_normalize(vectors), l2_normalize(expected)
     mean, least = check_close(f"the {precision} graph", *unit)
     check_bits(f"the {precision} graph", folder, texts, vectors)

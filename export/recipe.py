@@ -3,12 +3,13 @@
 What cannot be run faithfully is refused by name: modules, architectures, tokenizers.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import safe_open
 from tokenizers import Tokenizer
 
 from export.forward import Weights, weights_from_tensors
@@ -74,22 +75,23 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
         )
     transformer, pooling = modules[:2]
     config, tokenizer = transformer.auto_model.config, transformer.tokenizer
-    weights = _weights(transformer.auto_model, config, name)
+    with safe_open(reference.folder / "model.safetensors", "np") as file:
+        weights = _weights(transformer.auto_model, config, name, set(file.keys()))
     if not getattr(tokenizer, "is_fast", False):
         raise ArtifactError(
             f"{name}: expected a tokenizer of the tokenizers library, got "
             f"{type(tokenizer).__name__}, which is Python; save it as tokenizer.json"
         )
-    if any(model.prompts.values()) and not pooling.include_prompt:
+    if not pooling.include_prompt:
         raise ArtifactError(
             f"{name}: expected prompts to take part in pooling, got include_prompt=False; the "
             "runtime knows no other way"
         )
-    positions = min(len(weights.positions), MAX_TOKENS)
-    limit = min(model.max_seq_length or positions, positions)
-    if limit < MIN_TOKENS:
+    limit = min(model.max_seq_length or len(weights.positions), len(weights.positions))
+    if not MIN_TOKENS <= limit <= MAX_TOKENS:
         raise ArtifactError(
-            f"{name}: expected a max_seq_length of at least {MIN_TOKENS}, got {limit}; set it"
+            f"{name}: expected a max_seq_length of {MIN_TOKENS} to {MAX_TOKENS}, got {limit}; set "
+            "model.max_seq_length and save the model, if it is to read no more"
         )
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     backend.no_truncation()
@@ -100,7 +102,7 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
         weights=weights,
         tokenizer=backend,
         max_seq_length=int(limit),
-        positions=positions,
+        positions=min(len(weights.positions), MAX_TOKENS),
         pooling=modes if isinstance(modes, str) else "+".join(modes),
         normalize=len(modules) == 3,
         prompts={key: str(prompt) for key, prompt in model.prompts.items()},
@@ -110,7 +112,14 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
     )
 
 
-def _weights(model: Any, config: Any, name: str) -> Weights:
+def _is_among(key: str, model: Any, stored: Collection[str]) -> bool:
+    """Whether a file has a tensor; the pooler's are not used, and some files have none."""
+    return (
+        key.startswith("pooler.") or key in stored or f"{model.base_model_prefix}.{key}" in stored
+    )
+
+
+def _weights(model: Any, config: Any, name: str, stored: Collection[str]) -> Weights:
     """Arrange an encoder's weights, whatever its architecture calls them.
 
     Raises:
@@ -137,7 +146,18 @@ def _weights(model: Any, config: Any, name: str) -> Weights:
                 f"{name}: expected {key} {wanted!r}, got {getattr(config, key)!r}; "
                 "the lean graph knows no other"
             )
+    if config.pad_token_id is None or getattr(config, "type_vocab_size", 1) < 1:
+        raise ArtifactError(
+            f"{name}: expected a pad_token_id and at least one token type, got "
+            f"{config.pad_token_id} and {config.type_vocab_size}; complete config.json"
+        )
     tensors = {key: value.detach().numpy() for key, value in model.state_dict().items()}
+    missing = sorted(key for key in tensors if not _is_among(key, model, stored))
+    if missing:
+        raise ArtifactError(
+            f"{name}: expected all weights in model.safetensors, got none for {missing[0]} and "
+            f"{len(missing) - 1} more, which transformers would make up; complete the file"
+        )
     return ARCHITECTURES[kind](tensors, config, model)
 
 

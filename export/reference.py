@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from export.folder import check_folder
 from minilm_onnx.errors import ArtifactError, shorten
-from minilm_onnx.files import read_json
 
 # What optimum is asked for; the lean graph declares the same.
 OPSET = 17
@@ -38,25 +38,6 @@ def export_standard(checkpoint: Path, out: Path) -> None:
         )
 
 
-def check_modules(checkpoint: Path) -> None:
-    """Refuse a folder that brings modules of its own.
-
-    sentence-transformers 5 runs the code of such a folder if it is a local one, asked or not.
-
-    Raises:
-        ArtifactError: it does, or modules.json cannot be read.
-    """
-    path = checkpoint / "modules.json"
-    fields = read_json(path)
-    kinds = [one.get("type") if isinstance(one, dict) else one for one in fields or [None]]
-    for kind in kinds:
-        if not isinstance(kind, str) or not kind.startswith("sentence_transformers."):
-            raise ArtifactError(
-                f"{path}: expected sentence-transformers' own modules, got {shorten(str(kind))}; "
-                "code in a folder is not run"
-            )
-
-
 class SentenceTransformersReference:
     """sentence-transformers on torch, in float32."""
 
@@ -68,13 +49,15 @@ class SentenceTransformersReference:
         """
         from sentence_transformers import SentenceTransformer
 
-        check_modules(checkpoint)
+        check_folder(checkpoint)
+        self.folder = checkpoint
         try:
             self.model = SentenceTransformer(
                 str(checkpoint),
                 device="cpu",
                 trust_remote_code=False,
-                model_kwargs={"use_safetensors": True, "dtype": "float32"},
+                local_files_only=True,
+                model_kwargs={"use_safetensors": True, "weights_only": True, "dtype": "float32"},
             )
         except Exception as error:  # transformers and what it calls raise of every kind
             raise ArtifactError(

@@ -186,19 +186,20 @@ def find_folder(model: str | Path | None) -> Path:
     """Find a model folder.
 
     Args:
-        model: a folder; or the bundled model's name on the hub; or the name of a folder in the one
-            that the environment's MINILM_ONNX_HOME names; None for the bundled model.
+        model: the name of a folder in the one that the environment's MINILM_ONNX_HOME names; or a
+            folder; or the bundled model's name on the hub; None for the bundled model.
     """
     if model is None:
         return BUNDLED
-    folder = Path(model)
-    if not folder.exists():
-        if str(model) in BUNDLED_NAMES:
-            return BUNDLED
-        home = os.environ.get(HOME)
-        if home and (Path(home) / folder).is_dir():
-            return Path(home) / folder
-    return folder
+    home = os.environ.get(HOME)
+    if home and Path(model).name == str(model):
+        # Path's own raises for names that are too long.
+        found = Path(home) / model
+        if os.path.isdir(found):  # noqa: PTH112  # as said
+            return found
+    if str(model) in BUNDLED_NAMES and not Path(model).exists():
+        return BUNDLED
+    return Path(model)
 
 
 def load_artifact(folder: Path) -> Artifact:
@@ -240,7 +241,9 @@ def parse_manifest(folder: Path) -> Manifest:
             "export the model folder with this version of minilm-onnx"
         )
     types = dict(Manifest.__annotations__)
-    wrong = [name for name, hint in types.items() if not _fits(fields.get(name), hint)]
+    # Prompts alone may have lines.
+    flat = {name: _flat(value) if name == "prompts" else value for name, value in fields.items()}
+    wrong = [name for name, hint in types.items() if not _fits(flat.get(name), hint)]
     others = sorted(set(fields) - set(types))
     if wrong or others:
         raise ArtifactError(
@@ -268,6 +271,13 @@ def parse_manifest(folder: Path) -> Manifest:
             f"default_prompt_name={short(manifest.default_prompt_name)}; this version runs no other"
         )
     return manifest
+
+
+def _flat(value: Any) -> Any:
+    if type(value) is not dict:
+        return value
+    spaces = str.maketrans("\n\t", "  ")
+    return {key: one.translate(spaces) if type(one) is str else one for key, one in value.items()}
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -450,7 +450,9 @@ class SentenceEncoder:
         """
         rows = self.tokenize_texts(texts).ids
         width = max(map(len, rows), default=0)
-        ids = np.zeros((len(rows), width), dtype=np.int64)
+        known = map(self.tokenizer.token_to_id, ("[PAD]", "<pad>"))
+        padding = next((token for token in known if token is not None), 0)
+        ids = np.full((len(rows), width), padding, dtype=np.int64)
         for line, row in zip(ids, rows, strict=True):
             line[: len(row)] = row
         lengths = np.array([len(row) for row in rows], dtype=np.int64)
@@ -472,8 +474,14 @@ class SentenceEncoder:
             SessionError: onnxruntime failed.
         """
         limit = self.max_seq_length
-        vectors, reports = self._embedder.embed(as_texts(texts), limit, "truncate", None)
+        texts = self.with_default_prompt(as_texts(texts))
+        vectors, reports = self._embedder.embed(texts, limit, "truncate", None)
         return self._unit(vectors), reports
+
+    def with_default_prompt(self, texts: Sequence[str]) -> Sequence[str]:
+        """Put the prompt of texts that are given none before each; the bundled model has none."""
+        before = choose_prompt(self.prompts, None, None, self.default_prompt_name)
+        return put_before(before, texts)
 
     def tokenize_texts(
         self, texts: Sequence[str], *, overflow: Overflow = "truncate"
@@ -588,6 +596,9 @@ class SentenceEncoder:
             f"pooling={artifact.pooling}",
             f"normalize={str(artifact.normalize).lower()}",
         ]
+        parts += [f"prompt:{name}={text}" for name, text in sorted(self.prompts.items()) if text]
+        if self.default_prompt_name:
+            parts.append(f"default_prompt={self.default_prompt_name}")
         digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         name = self.manifest.model_id.rpartition("/")[2] if self.manifest else "unknown"
         precision = self.manifest.precision if self.manifest else "unknown"

@@ -5,6 +5,7 @@ whole.
 """
 
 import json
+import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -227,6 +228,9 @@ def whole_on(files: "FileSystem", path: str) -> Iterator[Any]:
     try:
         with files.open_output_stream(temporary) as file:
             yield file
+        if files.type_name == "local":  # a name must not outlive a power cut that the bytes do not
+            with Path(temporary).open("rb") as written:
+                os.fsync(written.fileno())
         files.move(temporary, path)
     except BaseException:
         with suppress(OSError):  # it may never have come to be

@@ -225,8 +225,8 @@ class Tally:
             )
         if self.unreadable:
             warnings.warn(
-                f"{self.unreadable} of {self.texts} texts are mostly unknown to the model, which "
-                "reads English: their vectors mean little; see inspect",
+                f"{self.unreadable} of {self.texts} texts are mostly unknown to the model: "
+                "their vectors mean little; see inspect",
                 stacklevel=3,
             )
 

@@ -41,6 +41,7 @@ class Slow:
 
     dimension = SHARED.dimension
     tokenize_texts = SHARED.tokenize_texts
+    with_default_prompt = SHARED.with_default_prompt
 
     def __init__(self) -> None:
         self.runs: list[list[int]] = []

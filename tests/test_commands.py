@@ -330,7 +330,9 @@ def test_models_lists_what_is_here(
     code, out, _ = run(capsys, "similarity", "a", "b", "--model", "mine")
     assert code == 0
     monkeypatch.setenv("MINILM_ONNX_HOME", str(tmp_path / "nowhere"))
-    assert len(json.loads(run(capsys, "models", "--json")[1])) == 1
+    code, _, error = run(capsys, "models", "--json")
+    assert code == 2
+    assert "MINILM_ONNX_HOME: expected a folder" in error
     assert run(capsys, "similarity", "a", "b", "--model", "mine")[0] == 1
 
 

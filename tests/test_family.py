@@ -1,6 +1,7 @@
 """Models of other architectures: tiny random ones, exported, against sentence-transformers."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -238,7 +239,7 @@ def test_prompts_measure_and_lower_case_are_read(tmp_path: Path) -> None:
             getattr(encoder, method)(TEXTS[:20]), expected, rtol=1e-5, atol=1e-4
         )
     unit, _ = encoder.embed_texts(TEXTS[:3])
-    assert np.array_equal(unit, l2_normalize(encoder.encode(TEXTS[:3], prompt="")))
+    assert np.array_equal(unit, l2_normalize(encoder.encode(TEXTS[:3])))
     encoder.max_seq_length = POSITIONS
     with pytest.raises(InputError, match="max_seq_length"):
         encoder.max_seq_length = POSITIONS + 1
@@ -290,7 +291,7 @@ def test_int8_of_ones_own_texts(tmp_path: Path, kind: str, monkeypatch: pytest.M
 
 def test_what_cannot_be_exported_is_refused_by_name(tmp_path: Path) -> None:
     checkpoint = make(tmp_path, "bert", wordpiece(True), more=(Dense(WIDTH, 16),))
-    with pytest.raises(ArtifactError, match="Transformer, Pooling, Normalize, Dense"):
+    with pytest.raises(ArtifactError, match="got Transformer, Pooling, Normalize, Dense"):
         exported(checkpoint)
     folder = tmp_path / "other"
     folder.mkdir()
@@ -307,15 +308,121 @@ def test_what_cannot_be_exported_is_refused_by_name(tmp_path: Path) -> None:
         main(["--out", str(tmp_path / "out"), "--model", "some/model", "--name", "mine"])
 
 
-def test_code_in_a_folder_is_not_run(tmp_path: Path) -> None:
-    checkpoint = make(tmp_path, "bert", wordpiece(True))
+CODE = "import pathlib\npathlib.Path({ran!r}).touch()\nclass Custom: pass\n"
+ROUTER = "sentence_transformers.base.modules.router.Router"
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint that is exported as it is."""
+    return make(tmp_path_factory.mktemp("plain"), "bert", wordpiece(True))
+
+
+def change(path: Path, fields: dict[str, Any]) -> None:
+    said = json.loads(path.read_text()) if path.exists() else {}
+    path.write_text(json.dumps(said | fields))
+
+
+@pytest.mark.parametrize("kind", ["custom.Custom", ROUTER, "sentence_transformers.models.BoW"])
+def test_code_in_a_folder_is_not_run(tmp_path: Path, plain: Path, kind: str) -> None:
+    checkpoint = Path(shutil.copytree(plain, tmp_path / "checkpoint"))
     ran = tmp_path / "ran"
-    (checkpoint / "custom.py").write_text(
-        f"import pathlib\npathlib.Path({str(ran)!r}).touch()\nclass Custom: pass\n"
-    )
+    (checkpoint / "custom.py").write_text(CODE.format(ran=str(ran)))
+    change(checkpoint / "router_config.json", {"types": {"a": "custom.Custom"}, "structure": {}})
     modules = json.loads((checkpoint / "modules.json").read_text())
-    modules[1]["type"] = "custom.Custom"
+    modules[1]["type"] = kind
     (checkpoint / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(ArtifactError, match=r"got custom\.Custom"):
+    with pytest.raises(ArtifactError, match="code in a folder is not run"):
         exported(checkpoint)
     assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "words"),
+    [
+        ("config.json", {"auto_map": {"AutoModel": "custom.Custom"}}, "no auto_map"),
+        ("config.json", {"transformers_weights": "x.safetensors"}, "no transformers_weights"),
+        ("config.json", {"quantization_config": {"bits": 4}}, "no quantization_config"),
+        ("config.json", {"hidden_act": "relu"}, "hidden_act 'gelu'"),
+        ("config.json", {"position_embedding_type": "relative_key"}, "position_embedding_type"),
+        ("config.json", {"is_decoder": True}, "expected an encoder"),
+        ("config.json", {"num_hidden_layers": 3}, "expected all weights"),
+        ("config.json", {"pad_token_id": None}, "pad_token_id"),
+        ("tokenizer_config.json", {"truncation_side": "left"}, "truncation_side right"),
+        ("tokenizer_config.json", {"split_special_tokens": True}, "no split_special_tokens"),
+        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["c.C", None]}}, "no auto_map"),
+        ("sentence_bert_config.json", {"model_args": {"weights_only": False}}, "model_args"),
+        ("sentence_bert_config.json", {"tokenizer_name_or_path": "/x"}, "tokenizer_name"),
+        ("sentence_bert_config.json", {"max_seq_length": 2}, "max_seq_length of 3 to 512"),
+        ("config_sentence_transformers.json", {"truncate_dim": 16}, "no truncate_dim"),
+        ("1_Pooling/config.json", {"include_prompt": False}, "include_prompt=False"),
+        ("adapter_config.json", {"peft_type": "LORA"}, "one model.safetensors"),
+        ("model.safetensors.index.json", {"weight_map": {}}, "one model.safetensors"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_what_is_not_known_is_refused_before_it_does_harm(
+    tmp_path: Path, plain: Path, name: str, fields: dict[str, Any], words: str
+) -> None:
+    checkpoint = Path(shutil.copytree(plain, tmp_path / "checkpoint"))
+    change(checkpoint / name, fields)
+    with pytest.raises(ArtifactError, match=words):
+        exported(checkpoint)
+    assert not (tmp_path / "out").exists()
+
+
+def test_pickles_are_refused(tmp_path: Path, plain: Path) -> None:
+    checkpoint = Path(shutil.copytree(plain, tmp_path / "checkpoint"))
+    (checkpoint / "model.safetensors").rename(checkpoint / "pytorch_model.bin")
+    with pytest.raises(ArtifactError, match=r"expected model\.safetensors"):
+        exported(checkpoint)
+
+
+def test_models_with_more_positions_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(globals(), "POSITIONS", 600)
+    checkpoint = make(tmp_path, "xlm-roberta", unigram(), limit=600)
+    with pytest.raises(ArtifactError, match="max_seq_length of 3 to 512, got 600"):
+        exported(checkpoint)
+
+
+def test_prompts_count_once_whatever_the_way(tmp_path: Path) -> None:
+    """Commands, tables and the bridge put the model's prompts before texts as encode does."""
+    from minilm_onnx.integrations.sentence_transformers import sentence_transformer
+
+    checkpoint = make(
+        tmp_path,
+        "bert",
+        wordpiece(True),
+        normalize=False,
+        prompts={"query": "question:\nwhat ", "passage": "text: "},
+        default_prompt_name="passage",
+        similarity_fn_name="dot",
+    )
+    encoder = exported(checkpoint)
+    texts = ["a cat", "a dog and a house"]
+    unit, _ = encoder.embed_texts(texts)
+    assert np.array_equal(unit, encoder.encode(texts, normalize_embeddings=True))
+    assert not np.array_equal(unit, encoder.encode(texts, prompt="", normalize_embeddings=True))
+    model = SentenceTransformer(str(checkpoint), device="cpu")
+    ours = sentence_transformer(encoder.folder)
+    for found, expected in (
+        (ours.encode(texts), model.encode(texts)),
+        (ours.encode_query(texts), model.encode_query(texts)),
+        (ours.encode_document(texts), model.encode_document(texts)),
+        (ours.encode(texts, prompt_name="query"), model.encode(texts, prompt_name="query")),
+    ):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert ours.similarity_fn_name == "dot"
+    before = encoder.fingerprint
+    encoder.prompts["query"] = "another"
+    assert encoder.fingerprint != before
+
+
+def test_padding_is_the_models_own(tmp_path: Path) -> None:
+    checkpoint = make(tmp_path, "xlm-roberta", unigram())
+    model = SentenceTransformer(str(checkpoint), device="cpu")
+    texts = ["a cat", "a longer text about a house"]
+    found = exported(checkpoint).tokenize(texts)["input_ids"]
+    assert np.array_equal(found, model.preprocess(texts)["input_ids"].numpy())

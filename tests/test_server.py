@@ -597,6 +597,7 @@ def test_an_error_that_nobody_foresaw_is_in_the_protocols_form(encoder: Sentence
     class Broken:
         dimension = encoder.dimension
         tokenize_texts = encoder.tokenize_texts
+        with_default_prompt = encoder.with_default_prompt
 
         def embed_tokens(self, tokens: Any) -> Any:
             raise MemoryError

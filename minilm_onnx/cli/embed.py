@@ -152,7 +152,7 @@ def run(options: argparse.Namespace) -> int:
     if tally.cut:
         summary += f"; {tally.cut} were cut at {encoder.max_seq_length} tokens"
     if tally.unreadable:
-        summary += f"; {tally.unreadable} are mostly unknown to the model, which reads English"
+        summary += f"; {tally.unreadable} are mostly unknown to the model"
     print(summary, file=sys.stderr)
     return 0
 

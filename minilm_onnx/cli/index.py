@@ -87,9 +87,7 @@ def _say(outcome: "Outcome", db: Path) -> None:
     if outcome.others:
         said.append(f"{counted(outcome.others, 'file')} of other kinds left out")
     if unreadable := sum(change.unreadable for change in changes):
-        said.append(
-            f"{counted(unreadable, 'passage')} mostly unknown to the model (it reads English)"
-        )
+        said.append(f"{counted(unreadable, 'passage')} mostly unknown to the model")
     if said:
         print(f"{db}: {'; '.join(said)}", file=sys.stderr)
 

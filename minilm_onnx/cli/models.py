@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from minilm_onnx.artifact import BUNDLED, HOME, MANIFEST, load_artifact
-from minilm_onnx.cli.options import Subparsers, add_command
-from minilm_onnx.errors import ArtifactError, InputError
+from minilm_onnx.cli.options import Subparsers, add_command, printable
+from minilm_onnx.errors import ArtifactError, InputError, shown
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -34,9 +34,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for one in found:
         title = "the model in the package" if not one["name"] else f"--model {one['name']}"
-        print(title)
+        print(printable(title))
         if one["error"]:
-            print(f"  cannot be used: {one['error']}")
+            print(printable(f"  cannot be used: {one['error']}"))
             continue
         manifest = one["manifest"]
         figures = manifest["parity"]
@@ -66,10 +66,11 @@ def _folders() -> list[Path]:
     home = os.environ.get(HOME)
     if not home:
         return []
-    try:
-        return sorted(path.parent for path in Path(home).glob(f"*/{MANIFEST}"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{HOME}: expected a folder, got {error}; set it anew") from error
+    if not os.path.isdir(home):  # noqa: PTH112  # Path's raises for names that are too long
+        raise InputError(
+            f"{HOME}: expected a folder, got {shown(home)}; set it anew, or not at all"
+        )
+    return sorted(path.parent for path in Path(home).glob(f"*/{MANIFEST}"))
 
 
 def _describe_in_home(folder: Path) -> dict[str, Any]:

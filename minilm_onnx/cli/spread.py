@@ -60,7 +60,7 @@ def run_on_cluster(options: argparse.Namespace) -> int:
     if done.cut:
         said += f"; {done.cut} were cut at the model's limit"
     if done.unreadable:
-        said += f"; {done.unreadable} are mostly unknown to the model, which reads English"
+        said += f"; {done.unreadable} are mostly unknown to the model"
     print(said, file=sys.stderr)
     return 0
 

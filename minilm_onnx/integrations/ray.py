@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.errors import InputError, MiniLMError, shorten
-from minilm_onnx.integrations import needing, shared_encoder
+from minilm_onnx.integrations import absolute, needing, shared_encoder
 from minilm_onnx.parts import (
     LINES,
     Part,
@@ -100,7 +100,8 @@ class Embed:
                 f"{self.field}, {self.column}: expected the first among the columns, the second "
                 f"not, got {', '.join(batch)}; name others"
             )
-        return {**batch, self.column: self.encoder.encode(list(batch[self.field]))}
+        vectors, _ = self.encoder.embed_texts(list(batch[self.field]))
+        return {**batch, self.column: vectors}
 
 
 @dataclass(frozen=True)
@@ -205,8 +206,9 @@ def embed_files(
         MiniLMError: a worker could not go on, or a part is missing in the end.
     """
     fingerprint = shared_encoder(model, threads).fingerprint
-    if "://" not in source:
-        source = Path(source).resolve().as_posix()  # the same file, however it is named
+    # The same for every worker, wherever it runs, and however they are named here.
+    source, target = _absolute(source), _absolute(target)
+    model = absolute(model)
     job = Job(source, target, field, column, precision, format, fingerprint, model, threads)
     files, folder = filesystem(target)
     plan = _begin(files, folder, job)
@@ -253,11 +255,8 @@ class Worker:
     """
 
     def __init__(self, job: Job, field: str, schema: "pa.Schema") -> None:
-        """Load the model."""
+        """Keep what is to be done; the model is loaded with the first part."""
         self.job, self.field, self.schema = job, field, schema
-        self.encoder = shared_encoder(job.model, job.threads)
-        dimension = self.encoder.dimension
-        self.added = Vectors(schema, job.column, dimension, job.precision, job.fingerprint)
 
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """Write a part."""
@@ -273,13 +272,17 @@ class Worker:
             InputError: its rows cannot be read.
             MiniLMError: this machine's model makes other vectors.
         """
-        if self.encoder.fingerprint != self.job.fingerprint:
+        job = self.job
+        encoder = shared_encoder(job.model, job.threads)
+        if encoder.fingerprint != job.fingerprint:
             raise MiniLMError(
-                f"worker: expected the encoder {self.job.fingerprint}, got "
-                f"{self.encoder.fingerprint}; install the same version on every machine"
+                f"worker: expected the encoder {job.fingerprint}, got {encoder.fingerprint}; "
+                "install the same version on every machine"
             )
-        read, _ = filesystem(self.job.source)
-        files, folder = filesystem(self.job.target)
+        dimension, fingerprint = encoder.dimension, job.fingerprint
+        added = Vectors(self.schema, job.column, dimension, job.precision, fingerprint)
+        read, _ = filesystem(job.source)
+        files, folder = filesystem(job.target)
         lines: list[str] | None = None
         if kind_of(part.path) == LINES:
             lines, rows = read_lines(read, part)
@@ -288,18 +291,18 @@ class Worker:
         else:
             table = read_rows(read, part, self.schema)
             texts = table.column(self.field).to_pylist()
-        vectors, reports = embed_column(self.encoder, texts)
+        vectors, reports = embed_column(encoder, texts)
         tally = Tally()
         tally.add(reports)
         with whole_on(files, f"{folder}/{name}") as file:
-            if self.job.format == "parquet":
+            if job.format == "parquet":
                 if table is None:
                     table = table_of(rows, part.path, self.schema)
-                _write_parquet(file, self.added.beside(table, vectors))
+                _write_parquet(file, added.beside(table, vectors))
             else:
                 if lines is None:
                     lines = list(_json_lines(part.path, table))
-                for line in _with_vectors(lines, self.job.column, self.added, vectors):
+                for line in _with_vectors(lines, job.column, added, vectors):
                     file.write(line.encode() + b"\n")
         without = len(texts) - tally.texts
         return {"without": without, "cut": tally.cut, "unreadable": tally.unreadable}
@@ -316,6 +319,10 @@ def scan(batch: Mapping[str, Any], source: str) -> dict[str, Any]:
         found["rows"] = [len(rows)]
 
     return {**_answer(look), **found}
+
+
+def _absolute(path: str) -> str:
+    return path if "://" in path else Path(path).resolve().as_posix()
 
 
 def _answer(work: Callable[[], object]) -> dict[str, Any]:

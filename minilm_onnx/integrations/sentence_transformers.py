@@ -45,7 +45,7 @@ class MiniLM(InputModule):
 
     def forward(self, features: dict[str, Any], **options: Any) -> dict[str, Any]:
         """Add `sentence_embedding`, (N, 384) float32."""
-        vectors = self.encoder.encode(features["texts"])
+        vectors = self.encoder.encode(features["texts"], prompt="")  # they have theirs already
         return {**features, "sentence_embedding": torch.from_numpy(vectors)}
 
     @property
@@ -79,4 +79,11 @@ def sentence_transformer(
         ArtifactError: the folder is no model.
     """
     module = MiniLM(absolute(model), threads)
-    return SentenceTransformer(modules=[module], device="cpu", prompts=dict(module.encoder.prompts))
+    encoder = module.encoder
+    return SentenceTransformer(
+        modules=[module],
+        device="cpu",
+        prompts=dict(encoder.prompts),
+        default_prompt_name=encoder.default_prompt_name,
+        similarity_fn_name=encoder.similarity_fn_name,
+    )

@@ -178,9 +178,10 @@ class Batcher:
             raise OverloadedError(self._retry_after())
         self._apart += 1
         try:
+            check_texts(texts)  # before they can harm those that they are tokenised with
+            texts = self.encoder.with_default_prompt(texts)
             if effort(texts) > SHORT:
                 return await asyncio.to_thread(self.encoder.tokenize_texts, texts)
-            check_texts(texts)  # before they can harm those that they are tokenised with
             loop = asyncio.get_running_loop()
             if not self._untokenized:
                 loop.call_soon(self._tokenize_together)

@@ -74,7 +74,7 @@ def describe_api(settings: Settings, dimension: int, max_seq_length: int) -> Sch
     shared: dict[str, Schema] = {
         "truncate": truncate,
         "truncation_direction": {"enum": ["Right", "right", None]},
-        "prompt_name": {"type": "null", "description": "The model knows no prompts."},
+        "prompt_name": {"type": "null", "description": "Put a prompt before the text."},
     }
     of_texts = _object({"inputs": texts, **shared}, ["inputs"])
     embed = _object(

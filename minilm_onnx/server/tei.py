@@ -176,7 +176,7 @@ def _cut_check(
     """
     if optional(body, "prompt_name", str) is not None:
         raise RequestError(
-            422, "validation", "prompt_name: expected none, since the model knows no prompts", field
+            422, "validation", "prompt_name: expected none, put a prompt before the text", field
         )
     direction = optional(body, "truncation_direction", str)
     if direction is not None and direction.lower() != "right":

@@ -1,0 +1,96 @@
+"""What a sentence-transformers folder may hold before anything in it is loaded.
+
+sentence-transformers and transformers run code of a local folder, unpickle, or read other weights
+than model.safetensors, if its small files ask for it. Here they may ask for none of that.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from minilm_onnx.errors import ArtifactError, shorten
+from minilm_onnx.files import read_json
+
+MODULES = (("Transformer", "Pooling"), ("Transformer", "Pooling", "Normalize"))
+# Of sentence_bert_config.json and its like: the values that each key may have; None for any.
+TEXT = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
+TRANSFORMER: dict[str, tuple[Any, ...] | None] = {
+    "max_seq_length": None,
+    "do_lower_case": None,
+    "transformer_task": ("feature-extraction",),
+    "modality_config": (TEXT,),
+    "module_output_name": ("token_embeddings",),
+    "processing_kwargs": ({},),
+    "unpad_inputs": (False,),
+}
+# What asks for code, for other weights, or for what the runtime does not do.
+FORBIDDEN = {
+    "config.json": ("auto_map", "transformers_weights", "quantization_config"),
+    "tokenizer_config.json": ("auto_map", "split_special_tokens"),
+    "config_sentence_transformers.json": ("truncate_dim",),
+}
+OTHER_WEIGHTS = ("adapter_config.json", "model.safetensors.index.json")
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that brings code, pickles, other weights, or what is not known here.
+
+    Raises:
+        ArtifactError: naming the file, what was expected and what is there.
+    """
+    _check_modules(folder / "modules.json")
+    for path in sorted(folder.glob("sentence_*config.json")):
+        for key, value in _read(path).items():
+            allowed = TRANSFORMER.get(key, ())
+            if value is not None and allowed is not None and value not in allowed:
+                raise ArtifactError(
+                    f"{path}: expected {', '.join(TRANSFORMER)} as they usually are, got "
+                    f"{key} = {shorten(str(value))}; the runtime knows no other"
+                )
+    for name, keys in FORBIDDEN.items():
+        path = folder / name
+        fields = _read(path) if path.is_file() else {}
+        for key in keys:
+            if fields.get(key):
+                raise ArtifactError(
+                    f"{path}: expected no {key}, got {shorten(str(fields[key]))}; code in a folder "
+                    "is not run, and weights are those of model.safetensors, all of them"
+                )
+        if fields.get("truncation_side", "right") != "right":
+            raise ArtifactError(
+                f"{path}: expected truncation_side right, got {fields['truncation_side']!r}; the "
+                "runtime keeps the first tokens"
+            )
+    for name in OTHER_WEIGHTS:
+        if (folder / name).exists():
+            raise ArtifactError(
+                f"{folder / name}: expected one model.safetensors with all weights, got this "
+                "beside it; merge them with sentence-transformers"
+            )
+
+
+def _check_modules(path: Path) -> None:
+    fields = read_json(path)
+    entries = [one if isinstance(one, dict) else {} for one in fields or ()]
+    kinds = [str(one.get("type")) for one in entries]
+    names = tuple(kind.rpartition(".")[2] for kind in kinds)
+    own = all(kind.startswith("sentence_transformers.") for kind in kinds)
+    if names not in MODULES or not own:
+        got = shorten(", ".join(names if own else kinds)) or "none"
+        raise ArtifactError(
+            f"{path}: expected the modules Transformer, Pooling and at most Normalize, of "
+            f"sentence-transformers itself, got {got}; no others "
+            "are known here, and code in a folder is not run"
+        )
+    if entries[0].get("path", "") != "":
+        raise ArtifactError(
+            f"{path}: expected the Transformer in the folder itself, got "
+            f"{shorten(str(entries[0]['path']))}; save the model anew"
+        )
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    fields = read_json(path)
+    if not isinstance(fields, dict):
+        raise ArtifactError(f"{path}: expected a JSON object, got {type(fields).__name__}")
+    return fields
