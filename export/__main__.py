@@ -99,7 +99,7 @@ def export(
                 lean = build_int8(weights, calibrate(weights, ids, lambda _: bar.update()))
         manifest = write_folder(checkpoint, recipe, folder, golden, precision, lean)
         say("parity with sentence-transformers on held-out texts")
-        parity = measure(folder, precision, reference, held_out, golden)
+        parity = measure(folder, precision, reference, held_out)
         manifest = replace(manifest, parity=parity)
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return manifest

@@ -4,7 +4,7 @@ What cannot be run faithfully is refused by name: modules, architectures, tokeni
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -185,9 +185,7 @@ def _distilbert(tensors: Tensors, config: Any, model: Any) -> Weights:
         "ffn.lin2": "output.dense",
         "output_layer_norm": "output.LayerNorm",
     }
-    found = _renamed(tensors, "transformer.layer.", names)
-    width = config.dim
-    found["embeddings.token_type_embeddings.weight"] = np.zeros((1, width), dtype=np.float32)
+    found = _renamed(tensors, "transformer.layer.", names, config.dim)
     # Which is written into transformers' own code.
     return weights_from_tensors(found, heads=config.n_heads, epsilon=1e-12)
 
@@ -203,30 +201,22 @@ def _mpnet(tensors: Tensors, config: Any, model: Any) -> Weights:
         "attention.attn.o": "attention.output.dense",
         "attention.LayerNorm": "attention.output.LayerNorm",
     }
-    found = _renamed(tensors, "encoder.layer.", names)
     width = config.hidden_size
-    found["embeddings.token_type_embeddings.weight"] = np.zeros((1, width), dtype=np.float32)
+    found = _renamed(tensors, "encoder.layer.", names, width)
     # Padding is 1, whatever the config says, in transformers' own code.
     found[POSITIONS] = found[POSITIONS][2:]
     weights = _bert(found, config, model)
     length = len(weights.positions)
     with torch.no_grad():
         bias = model.encoder.compute_position_bias(torch.zeros(1, length, width))[0]
-    return Weights(
-        weights.words,
-        weights.positions,
-        weights.embedding_norm,
-        weights.layers,
-        weights.heads,
-        bias.numpy().astype(np.float64),
-    )
+    return replace(weights, bias=bias.numpy().astype(np.float64))
 
 
 def _renamed(
-    tensors: Tensors, prefix: str, names: Mapping[str, str]
+    tensors: Tensors, prefix: str, names: Mapping[str, str], width: int
 ) -> dict[str, npt.NDArray[Any]]:
-    """Give tensors by BERT's names."""
-    found = {}
+    """Give tensors by BERT's names, and one token type that adds nothing."""
+    found = {"embeddings.token_type_embeddings.weight": np.zeros((1, width), dtype=np.float32)}
     for key, value in tensors.items():
         if key.startswith(prefix):
             number, _, rest = key.removeprefix(prefix).partition(".")

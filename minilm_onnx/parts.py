@@ -43,6 +43,11 @@ class Part:
     rows: int
 
 
+def absolute_name(name: str) -> str:
+    """Give a path as every process finds it; a URI is that already."""
+    return name if "://" in name else Path(name).resolve().as_posix()
+
+
 def filesystem(name: str) -> "tuple[FileSystem, str]":
     """Give the file system of a path or URI, and the path in it.
 
@@ -53,7 +58,7 @@ def filesystem(name: str) -> "tuple[FileSystem, str]":
     from pyarrow.fs import FileSystem, LocalFileSystem
 
     if "://" not in name:
-        return LocalFileSystem(), Path(name).resolve().as_posix()
+        return LocalFileSystem(), absolute_name(name)
     try:
         found: tuple[FileSystem, str] = FileSystem.from_uri(name)
     except (OSError, ValueError, pa.ArrowException) as error:

@@ -64,7 +64,7 @@ def run_checks(encoder: SentenceEncoder) -> list[Check]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some of them are there because they are unreadable
         vectors = encoder.encode(golden.texts)
-        unit = encoder.encode(golden.texts, normalize_embeddings=True)
+        unit = vectors if manifest.normalize else l2_normalize(vectors)
         return [
             *checks,
             _check("tokens", lambda: check_tokens(encoder, golden)),

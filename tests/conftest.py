@@ -1,7 +1,6 @@
 """What several test files share."""
 
 import json
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.arrays import FloatArray, IdArray
+from tests.documents import ROOT, blocks
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -79,13 +79,11 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> tuple[SentenceEncoder, FakeSession]
 
 def documented(page: str, name: str) -> str:
     """The Python of an example in docs/, skipped where there are no docs."""
-    path = GOLDEN.parent.parent / "docs" / page
-    if not path.exists():
+    if not (ROOT / "docs" / page).exists():
         pytest.skip("not a checkout")
-    text = path.read_text("utf-8")
-    found = re.search(rf"<!-- example {name} -->\n```python\n(.*?)```\n", text, re.DOTALL)
+    found = [one.code for one in blocks(f"docs/{page}") if one.mark == f"example {name}"]
     assert found, f"{page} has no example {name}"
-    return found[1]
+    return found[0]
 
 
 def cosines(found: FloatArray, expected: FloatArray) -> FloatArray:

@@ -100,7 +100,7 @@ def _run(arguments: list[str]) -> int:
             parser.error(f"expected no {shorten(' '.join(more))!r}")
         words += more
     run: Callable[[argparse.Namespace], int] = options.run
-    if sys.stdout is None and str(getattr(options, "out", None)) in ("None", "-"):
+    if sys.stdout is None and getattr(options, "out", None) in (None, "-", Path("-")):
         raise MiniLMError("stdout: expected to write to it, got a closed one; use --out or > FILE")
     try:
         with warnings.catch_warnings():

@@ -9,10 +9,11 @@ from pathlib import Path
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
 from minilm_onnx.cli.resuming import open_resumable
-from minilm_onnx.cli.spread import run_on_cluster
+from minilm_onnx.cli.spread import run_on_cluster, unseen
 from minilm_onnx.cli.tables import FORMATS as TABLES
 from minilm_onnx.cli.tables import is_table, write_rows, write_texts
 from minilm_onnx.cli.writing import FORMATS, open_output
+from minilm_onnx.documents import suffix_of
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
 from minilm_onnx.pieces import chunks
@@ -21,7 +22,7 @@ from minilm_onnx.tables import CHUNK, CHUNK_CHARACTERS, Table
 from minilm_onnx.tokens import Tally, TextReport
 
 # Names of files whose lines are objects.
-LINES = (".jsonl", ".jsonl.gz", ".ndjson", ".ndjson.gz")
+LINES = (".jsonl", ".ndjson")
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -140,20 +141,15 @@ def run(options: argparse.Namespace) -> int:
     missing = 0
     if is_table(options.file):
         missing = table.rows - tally.texts
-    elif options.field is None and options.file.lower().endswith(LINES):
+    elif options.field is None and suffix_of(options.file) in LINES:
         print(
             f"{options.file}: its lines were embedded as they are; --field NAME takes a field",
             file=sys.stderr,
         )
     shape = f"{tally.texts} x {encoder.dimension} {options.precision}"
     summary = f"{tally.texts} texts to {where}: {shape}"
-    if missing:
-        summary += f"; {missing} rows have no text, and no vector"
-    if tally.cut:
-        summary += f"; {tally.cut} were cut at {encoder.max_seq_length} tokens"
-    if tally.unreadable:
-        summary += f"; {tally.unreadable} are mostly unknown to the model"
-    print(summary, file=sys.stderr)
+    limit = f"{encoder.max_seq_length} tokens"
+    print(summary + unseen(missing, tally.cut, limit, tally.unreadable), file=sys.stderr)
     return 0
 
 

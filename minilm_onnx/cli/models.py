@@ -28,7 +28,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what each manifest says."""
-    found = [_describe("", BUNDLED), *map(_describe_in_home, _folders())]
+    found = [_describe("", BUNDLED), *(_describe(one.name, one) for one in _folders())]
     if options.json:
         print(json.dumps(found, indent=2))
         return 0
@@ -71,10 +71,6 @@ def _folders() -> list[Path]:
             f"{HOME}: expected a folder, got {shown(home)}; set it anew, or not at all"
         )
     return sorted(path.parent for path in Path(home).glob(f"*/{MANIFEST}"))
-
-
-def _describe_in_home(folder: Path) -> dict[str, Any]:
-    return _describe(folder.name, folder)
 
 
 def _describe(name: str, folder: Path) -> dict[str, Any]:

@@ -55,14 +55,16 @@ def run_on_cluster(options: argparse.Namespace) -> int:
     said = f"{done.rows} rows in {target}: {options.precision} vectors"
     if done.embedded < done.rows:
         said += f"; {done.embedded} embedded now, the others were there"
-    if done.without:
-        said += f"; {done.without} have no text, and no vector"
-    if done.cut:
-        said += f"; {done.cut} were cut at the model's limit"
-    if done.unreadable:
-        said += f"; {done.unreadable} are mostly unknown to the model"
+    said += unseen(done.without, done.cut, "the model's limit", done.unreadable)
     print(said, file=sys.stderr)
     return 0
+
+
+def unseen(without: int, cut: int, limit: str, unreadable: int) -> str:
+    """Say what the model did not see; nothing where there is none of it."""
+    said = f"; {without} rows have no text, and no vector" if without else ""
+    said += f"; {cut} were cut at {limit}" if cut else ""
+    return said + (f"; {unreadable} are mostly unknown to the model" if unreadable else "")
 
 
 @contextmanager

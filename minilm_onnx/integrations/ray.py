@@ -14,7 +14,6 @@ import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from minilm_onnx.arrays import Matrix
@@ -23,6 +22,7 @@ from minilm_onnx.integrations import absolute, needing, shared_encoder
 from minilm_onnx.parts import (
     LINES,
     Part,
+    absolute_name,
     cut,
     filesystem,
     find_inputs,
@@ -207,7 +207,7 @@ def embed_files(
     """
     fingerprint = shared_encoder(model, threads).fingerprint
     # The same for every worker, wherever it runs, and however they are named here.
-    source, target = _absolute(source), _absolute(target)
+    source, target = absolute_name(source), absolute_name(target)
     model = absolute(model)
     job = Job(source, target, field, column, precision, format, fingerprint, model, threads)
     files, folder = filesystem(target)
@@ -319,10 +319,6 @@ def scan(batch: Mapping[str, Any], source: str) -> dict[str, Any]:
         found["rows"] = [len(rows)]
 
     return {**_answer(look), **found}
-
-
-def _absolute(path: str) -> str:
-    return path if "://" in path else Path(path).resolve().as_posix()
 
 
 def _answer(work: Callable[[], object]) -> dict[str, Any]:

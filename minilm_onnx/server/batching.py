@@ -178,10 +178,9 @@ class Batcher:
             raise OverloadedError(self._retry_after())
         self._apart += 1
         try:
-            check_texts(texts)  # before they can harm those that they are tokenised with
-            texts = self.encoder.with_default_prompt(texts)
             if effort(texts) > SHORT:
-                return await asyncio.to_thread(self.encoder.tokenize_texts, texts)
+                return await asyncio.to_thread(self._tokenize, texts)
+            check_texts(texts)  # before they can harm those that they are tokenised with
             loop = asyncio.get_running_loop()
             if not self._untokenized:
                 loop.call_soon(self._tokenize_together)
@@ -190,6 +189,9 @@ class Batcher:
             return await found
         finally:
             self._apart -= 1
+
+    def _tokenize(self, texts: Sequence[str]) -> TokenizedTexts:
+        return self.encoder.tokenize_texts(self.encoder.with_default_prompt(texts))
 
     def _tokenize_together(self) -> None:
         """Tokenise what came in one turn of the event loop: one call is cheaper than many."""
@@ -200,7 +202,7 @@ class Batcher:
         if self._untokenized:
             asyncio.get_running_loop().call_soon(self._tokenize_together)
         try:
-            tokens = self.encoder.tokenize_texts([text for texts, _ in given for text in texts])
+            tokens = self._tokenize([text for texts, _ in given for text in texts])
         except BaseException as error:  # tokenizers may panic, which is no Exception
             for _, found in given:
                 if not found.done():
