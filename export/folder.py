@@ -4,6 +4,7 @@ sentence-transformers and transformers run code of a local folder, unpickle, or 
 than model.safetensors, if its small files ask for it. Here they may ask for none of that.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,22 @@ from typing import Any
 from minilm_onnx.errors import ArtifactError, shorten
 from minilm_onnx.files import read_json
 
-MODULES = (("Transformer", "Pooling"), ("Transformer", "Pooling", "Normalize"))
+# torch's names of what may follow a linear map, and the runtime's.
+ACTIVATIONS = {
+    "torch.nn.modules.linear.Identity": "identity",
+    "torch.nn.modules.activation.Tanh": "tanh",
+}
+# Names of modules, in their order, each with a space behind it.
+MODULES = re.compile(r"Transformer Pooling (Dense )*(Normalize )?")
+# Of a Dense module's config.json: the values that each key may have; None for any.
+DENSE: dict[str, tuple[Any, ...] | None] = {
+    "in_features": None,
+    "out_features": None,
+    "bias": (True, False),
+    "activation_function": tuple(ACTIVATIONS),
+    "module_input_name": ("sentence_embedding",),
+    "module_output_name": ("sentence_embedding",),
+}
 # Of sentence_bert_config.json and its like: the values that each key may have; None for any.
 TEXT = {"text": {"method": "forward", "method_output_name": "last_hidden_state"}}
 TRANSFORMER: dict[str, tuple[Any, ...] | None] = {
@@ -38,15 +54,16 @@ def check_folder(folder: Path) -> None:
     Raises:
         ArtifactError: naming the file, what was expected and what is there.
     """
-    _check_modules(folder / "modules.json")
+    for dense in _check_modules(folder / "modules.json"):
+        _check_fields(dense / "config.json", DENSE)
+        weights = dense / "model.safetensors"
+        if not weights.is_file():
+            raise ArtifactError(
+                f"{weights}: expected the module's weights, got nothing there; pickles are not "
+                "read: save the model with sentence-transformers 3 or newer"
+            )
     for path in sorted(folder.glob("sentence_*config.json")):
-        for key, value in _read(path).items():
-            allowed = TRANSFORMER.get(key, ())
-            if value is not None and allowed is not None and value not in allowed:
-                raise ArtifactError(
-                    f"{path}: expected {', '.join(TRANSFORMER)} as they usually are, got "
-                    f"{key} = {shorten(str(value))}; the runtime knows no other"
-                )
+        _check_fields(path, TRANSFORMER)
     for name, keys in FORBIDDEN.items():
         path = folder / name
         fields = _read(path) if path.is_file() else {}
@@ -69,17 +86,28 @@ def check_folder(folder: Path) -> None:
             )
 
 
-def _check_modules(path: Path) -> None:
+def _check_fields(path: Path, known: Mapping[str, tuple[Any, ...] | None]) -> None:
+    for key, value in _read(path).items():
+        allowed = known.get(key, ())
+        if value is not None and allowed is not None and value not in allowed:
+            raise ArtifactError(
+                f"{path}: expected {', '.join(known)} as they usually are, got "
+                f"{key} = {shorten(str(value))}; the runtime knows no other"
+            )
+
+
+def _check_modules(path: Path) -> list[Path]:
+    """Look at the list of modules; give the folders of the Dense ones."""
     fields = read_json(path)
     entries = [one if isinstance(one, dict) else {} for one in fields or ()]
     kinds = [str(one.get("type")) for one in entries]
-    names = tuple(kind.rpartition(".")[2] for kind in kinds)
+    names = [kind.rpartition(".")[2] for kind in kinds]
     own = all(kind.startswith("sentence_transformers.") for kind in kinds)
-    if names not in MODULES or not own:
+    if not MODULES.fullmatch("".join(f"{name} " for name in names)) or not own:
         got = shorten(", ".join(names if own else kinds)) or "none"
         raise ArtifactError(
-            f"{path}: expected the modules Transformer, Pooling and at most Normalize, of "
-            f"sentence-transformers itself, got {got}; no others "
+            f"{path}: expected the modules Transformer, Pooling, at will Dense, and at most "
+            f"Normalize, of sentence-transformers itself, got {got}; no others "
             "are known here, and code in a folder is not run"
         )
     if entries[0].get("path", "") != "":
@@ -87,6 +115,11 @@ def _check_modules(path: Path) -> None:
             f"{path}: expected the Transformer in the folder itself, got "
             f"{shorten(str(entries[0]['path']))}; save the model anew"
         )
+    return [
+        path.parent / str(one.get("path"))
+        for one, name in zip(entries, names, strict=True)
+        if name == "Dense"
+    ]
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -12,9 +12,11 @@ import numpy.typing as npt
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
+from export.folder import ACTIVATIONS
 from export.forward import Weights, weights_from_tensors
 from export.reference import SentenceTransformersReference
 from minilm_onnx.artifact import MAX_TOKENS, MIN_TOKENS
+from minilm_onnx.dense import Dense
 from minilm_onnx.errors import ArtifactError
 
 POSITIONS = "embeddings.position_embeddings.weight"
@@ -32,6 +34,7 @@ class Recipe:
         max_seq_length: tokens read of a text.
         positions: tokens that could be.
         pooling: see `minilm_onnx.pooling.pool`.
+        dense: maps of what pooling gives.
         normalize: whether vectors are scaled to length 1.
         prompts: what is put before texts, by name.
         default_prompt_name: "" for none.
@@ -45,6 +48,7 @@ class Recipe:
     max_seq_length: int
     positions: int
     pooling: str
+    dense: list[Dense]
     normalize: bool
     prompts: dict[str, str]
     default_prompt_name: str
@@ -63,17 +67,19 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
         ArtifactError: it has something that the runtime does not know.
     """
     from sentence_transformers.base.modules import Transformer
-    from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
+    from sentence_transformers.sentence_transformer import modules as known
 
     model = reference.model
-    modules = list(model)
-    kinds = [type(module) for module in modules]
-    if kinds not in ([Transformer, Pooling], [Transformer, Pooling, Normalize]):
+    transformer, pooling, *others = model
+    kinds = [type(module) for module in others]
+    if (type(transformer), type(pooling)) != (Transformer, known.Pooling) or not (
+        set(kinds[:-1]) <= {known.Dense} and set(kinds[-1:]) <= {known.Dense, known.Normalize}
+    ):
         raise ArtifactError(
-            f"{name}: expected the modules Transformer, Pooling and at most Normalize, got "
-            f"{', '.join(kind.__name__ for kind in kinds)}; the runtime knows no others"
+            f"{name}: expected the modules Transformer, Pooling, at will Dense, and at most "
+            f"Normalize, got {', '.join(type(module).__name__ for module in model)}; the runtime "
+            "knows no others"
         )
-    transformer, pooling = modules[:2]
     config, tokenizer = transformer.auto_model.config, transformer.tokenizer
     with safe_open(reference.folder / "model.safetensors", "np") as file:
         weights = _weights(transformer.auto_model, config, name, set(file.keys()))
@@ -104,11 +110,24 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
         max_seq_length=int(limit),
         positions=min(len(weights.positions), MAX_TOKENS),
         pooling=modes if isinstance(modes, str) else "+".join(modes),
-        normalize=len(modules) == 3,
+        dense=[_dense(module) for module in others if isinstance(module, known.Dense)],
+        normalize=kinds[-1:] == [known.Normalize],
         prompts={key: str(prompt) for key, prompt in model.prompts.items()},
         default_prompt_name=model.default_prompt_name or "",
         similarity_fn_name=str(model.similarity_fn_name),
         unknown_token=tokenizer.unk_token or "",
+    )
+
+
+def _dense(module: Any) -> Dense:
+    """Take a module's map; what it is was checked in its file."""
+    weight = module.linear.weight.detach().numpy().T
+    bias = np.zeros(weight.shape[1]) if not module.bias else module.linear.bias.detach().numpy()
+    kind = type(module.activation_function)
+    return Dense(
+        np.ascontiguousarray(weight, dtype=np.float32),
+        bias.astype(np.float32),
+        ACTIVATIONS[f"{kind.__module__}.{kind.__qualname__}"],
     )
 
 

@@ -26,6 +26,8 @@ TOKENIZER = "tokenizer.json"
 MANIFEST = "manifest.json"
 # What sentence-transformers says, for `minilm-onnx verify`; nothing else reads it.
 GOLDEN = "golden.json"
+# Of a model with maps after its pooling.
+DENSE = "dense.npz"
 LOADED = (GRAPH, WEIGHTS, TOKENIZER)
 FILES = (*LOADED, GOLDEN)
 # Of a checkpoint: the tokens it reads. Optimum's folders may have it.
@@ -89,6 +91,22 @@ class Manifest:
     def to_json(self) -> str:
         """Give the text of manifest.json."""
         return json.dumps(asdict(self), indent=2) + "\n"
+
+    @property
+    def made_of(self) -> str:
+        """Say what makes a vector, in words."""
+        dense = ", then linear maps" if DENSE in self.files else ""
+        return f"{self.architecture}, pooled by {self.pooling}{dense}"
+
+    @property
+    def agreement(self) -> str:
+        """Say how near the vectors are to sentence-transformers', in words."""
+        if not {"mean_cosine", "min_cosine", "texts"} <= set(self.parity):
+            return "not measured"
+        return (
+            f"cosine to sentence-transformers fp32: mean {self.parity['mean_cosine']}, "
+            f"least {self.parity['min_cosine']} over {self.parity['texts']} texts"
+        )
 
 
 @dataclass(frozen=True)
@@ -251,9 +269,9 @@ def parse_manifest(folder: Path) -> Manifest:
             f"got {', '.join(wrong) or 'others: ' + short(others)}; export the model folder again"
         )
     manifest = Manifest(**fields)
-    if set(manifest.files) != set(FILES):
+    if set(manifest.files) - {DENSE} != set(FILES):
         raise ArtifactError(
-            f"{path}: expected the sha256 of {', '.join(FILES)}, got those of "
+            f"{path}: expected the sha256 of {', '.join(FILES)} and at most {DENSE}, got those of "
             f"{short(list(manifest.files))}; export the model folder again"
         )
     in_range = MIN_TOKENS <= manifest.max_seq_length <= manifest.positions <= MAX_TOKENS

@@ -9,9 +9,10 @@ from contextvars import ContextVar
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IdArray, IndexArray, Matrix
-from minilm_onnx.artifact import GRAPH, TOKENIZER, Artifact
+from minilm_onnx.artifact import DENSE, GRAPH, TOKENIZER, Artifact
 from minilm_onnx.batches import equal_length_batches
 from minilm_onnx.cache import VectorCache
+from minilm_onnx.dense import read_dense
 from minilm_onnx.errors import ArtifactError, MiniLMError
 from minilm_onnx.policy import Policy, check_positive
 from minilm_onnx.pooling import l2_normalize, pool
@@ -78,11 +79,16 @@ class Embedder:
             verifier.join()
             if altered:
                 raise altered[0]  # says more than an error in loading: why it did not load
-        self.dimension: int = self.session.dimension * len(artifact.pooling.split("+"))
+        self._pooled = self.session.dimension * len(artifact.pooling.split("+"))
+        self._dense = []
+        if DENSE in artifact.sha256:
+            artifact.verify(DENSE)
+            self._dense = read_dense(artifact.folder / DENSE, self._pooled)
+        self.dimension: int = len(self._dense[-1].bias) if self._dense else self._pooled
         if artifact.manifest is not None and artifact.manifest.dimension != self.dimension:
             raise ArtifactError(
                 f"{artifact.folder}: expected {artifact.manifest.dimension} components as its "
-                f"manifest says, got a graph of {self.dimension}; export the folder again"
+                f"manifest says, got {self.dimension} of its graph; export the folder again"
             )
 
         _ALIVE.add(self)
@@ -163,7 +169,8 @@ class Embedder:
             SessionError: onnxruntime failed.
         """
         windowed = len(tokens.ids) != len(tokens.windows)
-        vectors: Matrix = np.empty((len(tokens.ids), self.dimension), dtype=np.float32)
+        width = self._pooled if windowed else self.dimension
+        vectors: Matrix = np.empty((len(tokens.ids), width), dtype=np.float32)
 
         def take(batch: IndexArray, hidden: FloatArray) -> None:
             # Batch by batch, since copies of all vectors would be dear.
@@ -176,8 +183,10 @@ class Embedder:
             vectors = self._finish(np.stack(texts))
         return vectors
 
-    def _finish(self, pooled: FloatArray) -> FloatArray:
-        return l2_normalize(pooled) if self.artifact.normalize else pooled
+    def _finish(self, vectors: FloatArray) -> FloatArray:
+        for dense in self._dense:
+            vectors = dense(vectors)
+        return l2_normalize(vectors) if self.artifact.normalize else vectors
 
     def hidden_states(
         self, tokens: TokenizedTexts, batch_size: int | None, done: Done

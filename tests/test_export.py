@@ -184,7 +184,7 @@ def test_every_pinned_model_is_asked_for_by_its_revision_and_not_taken_for_anoth
 
     monkeypatch.setattr(hub, "snapshot_download", download)
     others = [model for model in PINS if model != DEFAULT_MODEL]
-    assert len(others) == 2
+    assert len(others) == 4
     for model in others:
         with pytest.raises(ArtifactError, match=r"model\.safetensors: expected sha256"):
             find_checkpoint(model)

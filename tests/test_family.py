@@ -147,6 +147,7 @@ def make(
     normalize: bool = True,
     lower: bool = False,
     limit: int = 48,
+    dense: tuple[Any, ...] = (),
     more: tuple[Any, ...] = (),
     **options: Any,
 ) -> Path:
@@ -155,7 +156,8 @@ def make(
     network(kind, tokenizer).eval().save_pretrained(base)
     tokenizer.save_pretrained(base)
     transformer = Transformer(str(base), max_seq_length=limit, do_lower_case=lower)
-    modules = [transformer, Pooling(WIDTH, pooling), *([Normalize()] if normalize else []), *more]
+    normal = [Normalize()] if normalize else []
+    modules = [transformer, Pooling(WIDTH, pooling), *dense, *normal, *more]
     out = folder / "checkpoint"
     SentenceTransformer(modules=modules, device="cpu", **options).save(str(out))
     card = "---\nlicense: apache-2.0\nlanguage:\n- de\n- en\n---\n# A tiny model\n"
@@ -217,6 +219,79 @@ def test_every_architecture(tmp_path: Path, kind: str, tokenizer: Any) -> None:
 def test_every_pooling(tmp_path: Path, pooling: Any, normalize: bool) -> None:
     checkpoint = make(tmp_path, "bert", wordpiece(True), pooling=pooling, normalize=normalize)
     check(exported(checkpoint), checkpoint)
+
+
+def dense(inner: int, outer: int, activation: Any, bias: bool = True) -> Any:
+    torch.manual_seed(1)
+    return Dense(inner, outer, bias=bias, activation_function=activation)
+
+
+@pytest.mark.parametrize("normalize", [True, False])
+@pytest.mark.parametrize(
+    "layers",
+    [
+        lambda: (dense(WIDTH, 24, torch.nn.Tanh()),),
+        lambda: (dense(WIDTH, 64, torch.nn.Identity(), bias=False), dense(64, 12, None)),
+    ],
+    ids=["tanh", "two"],
+)
+def test_linear_maps_after_pooling(tmp_path: Path, layers: Any, normalize: bool) -> None:
+    checkpoint = make(tmp_path, "bert", wordpiece(True), dense=layers(), normalize=normalize)
+    encoder = exported(checkpoint)
+    check(encoder, checkpoint)
+    assert encoder.manifest is not None
+    assert encoder.manifest.made_of == "bert, pooled by mean, then linear maps"
+    long = " ".join(TEXTS)
+    window = encoder.encode(long, overflow="window")
+    assert window.shape == (encoder.dimension,)
+    states = encoder.encode(TEXTS[0], output_value="token_embeddings")
+    assert states.shape[1] == WIDTH
+    with (encoder.folder / "dense.npz").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"x")
+    with pytest.raises(ArtifactError, match=r"dense\.npz: expected sha256"):
+        SentenceEncoder(encoder.folder)
+
+
+def test_windows_are_averaged_before_linear_maps(tmp_path: Path) -> None:
+    """As if the whole text had been pooled at once."""
+    tokenizer = wordpiece(True)
+    plain = exported(make(tmp_path, "bert", tokenizer, normalize=False))
+    layer = dense(WIDTH, 24, torch.nn.Tanh())
+    other = tmp_path / "other"
+    other.mkdir()
+    checkpoint = make(other, "bert", tokenizer, normalize=False, dense=(layer,))
+    long = " ".join(TEXTS[:60])
+    pooled = torch.from_numpy(plain.encode(long, overflow="window"))
+    expected = layer({"sentence_embedding": pooled})["sentence_embedding"].detach().numpy()
+    found = exported(checkpoint).encode(long, overflow="window")
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("change_it", "words"),
+    [
+        (lambda folder: (folder / "model.safetensors").unlink(), "pickles are not read"),
+        (
+            lambda folder: change(
+                folder / "config.json", {"activation_function": "torch.nn.modules.loss.MSELoss"}
+            ),
+            "activation_function = torch.nn.modules.loss.MSELoss",
+        ),
+        (
+            lambda folder: change(
+                folder / "config.json", {"module_input_name": "token_embeddings"}
+            ),
+            "module_input_name = token_embeddings",
+        ),
+    ],
+)
+def test_maps_that_are_not_known_are_refused(tmp_path: Path, change_it: Any, words: str) -> None:
+    layers = (dense(WIDTH, 24, torch.nn.Tanh()),)
+    checkpoint = make(tmp_path, "bert", wordpiece(True), dense=layers)
+    change_it(checkpoint / "2_Dense")
+    with pytest.raises(ArtifactError, match=words):
+        exported(checkpoint)
 
 
 def test_prompts_measure_and_lower_case_are_read(tmp_path: Path) -> None:

@@ -57,10 +57,10 @@ def where(facts: dict[str, Any]) -> list[tuple[str, str]]:
 def run(options: argparse.Namespace) -> int:
     """Print the facts, as text or as JSON."""
     encoder = load_encoder(options)
-    manifest = asdict(encoder.manifest) if encoder.manifest else None
+    manifest = encoder.manifest
     facts: dict[str, Any] = {
         "folder": str(encoder.folder),
-        "model": manifest,
+        "model": asdict(manifest) if manifest else None,
         "max_seq_length": encoder.max_seq_length,
         "dimension": encoder.dimension,
         **surroundings(encoder),
@@ -71,26 +71,19 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(facts, indent=2))
         return 0
     if manifest:
-        figures = manifest["parity"]
-        parity = "not measured"
-        if set(figures) >= {"mean_cosine", "min_cosine", "texts"}:
-            parity = (
-                f"cosine to sentence-transformers fp32: mean {figures['mean_cosine']}, "
-                f"minimum {figures['min_cosine']} over {figures['texts']} texts"
-            )
-        prompts = ", ".join(name for name, text in manifest["prompts"].items() if text)
+        prompts = ", ".join(name for name, text in manifest.prompts.items() if text)
         rows = [
-            ("model", f"{manifest['model_id']} ({manifest['license']})"),
-            ("made of", f"{manifest['architecture']}, pooled by {manifest['pooling']}"),
-            ("languages", manifest["languages"]),
+            ("model", f"{manifest.model_id} ({manifest.license})"),
+            ("made of", manifest.made_of),
+            ("languages", manifest.languages),
             ("prompts", prompts or "none"),
-            ("precision", manifest["precision"]),
-            ("parity", parity),
+            ("precision", manifest.precision),
+            ("parity", manifest.agreement),
             ("verified", "sha256 of graph, weights and tokenizer match the manifest"),
         ]
     else:
         rows = [("model", "a graph without a manifest: not verified")]
-    normalized = manifest is None or manifest["normalize"]
+    normalized = manifest is None or manifest.normalize
     length = "unit length" if normalized else "of unit length where a command or option asks for it"
     policy = encoder.policy
     waiting = "spinning" if policy.spinning else "sleeping"

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from minilm_onnx.artifact import BUNDLED, HOME, MANIFEST, load_artifact
+from minilm_onnx.artifact import BUNDLED, HOME, MANIFEST, Manifest, load_artifact
 from minilm_onnx.cli.options import Subparsers, add_command, printable
 from minilm_onnx.errors import ArtifactError, InputError, shown
 
@@ -38,19 +38,16 @@ def run(options: argparse.Namespace) -> int:
         if one["error"]:
             print(printable(f"  cannot be used: {one['error']}"))
             continue
-        manifest = one["manifest"]
-        figures = manifest["parity"]
-        normalized = "" if manifest["normalize"] else ", not of unit length by itself"
+        manifest = Manifest(**one["manifest"])
+        normalized = "" if manifest.normalize else ", not of unit length by itself"
         rows = {
-            "model": manifest["model_id"],
-            "made of": f"{manifest['architecture']}, pooled by {manifest['pooling']}{normalized}",
-            "gives": f"{manifest['dimension']} components",
-            "reads": f"{manifest['max_seq_length']} tokens; languages: {manifest['languages']}",
-            "weighs": f"{one['bytes'] / 2**20:.0f} MiB, {manifest['precision']}",
-            "parity": f"mean cosine {figures['mean_cosine']}, least {figures['min_cosine']}"
-            if {"mean_cosine", "min_cosine"} <= set(figures)
-            else "not measured",
-            "licence": manifest["license"],
+            "model": manifest.model_id,
+            "made of": f"{manifest.made_of}{normalized}",
+            "gives": f"{manifest.dimension} components",
+            "reads": f"{manifest.max_seq_length} tokens; languages: {manifest.languages}",
+            "weighs": f"{one['bytes'] / 2**20:.0f} MiB, {manifest.precision}",
+            "parity": manifest.agreement,
+            "licence": manifest.license,
         }
         for name, value in rows.items():
             print(f"  {name:<8} {value}")
