@@ -60,6 +60,19 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Padding:
+    """A token that takes no position, wherever a text spells it out.
+
+    Attributes:
+        token: its id.
+        row: what is added to its word embedding instead, (H,).
+    """
+
+    token: int
+    row: Array
+
+
+@dataclass(frozen=True)
 class Weights:
     """A BERT encoder's weights.
 
@@ -70,6 +83,7 @@ class Weights:
         layers: the transformer layers, first to last.
         heads: attention heads.
         bias: added to the scores of two tokens by their places, (heads, P, P); None for none.
+        padding: None where every token takes a position.
     """
 
     words: Array
@@ -78,6 +92,7 @@ class Weights:
     layers: list[Layer]
     heads: int
     bias: Array | None = None
+    padding: Padding | None = None
 
 
 def weights_from_tensors(
@@ -127,8 +142,16 @@ def gelu(rows: Array) -> Array:
 def embed(weights: Weights, texts: Sequence[npt.NDArray[np.int64]]) -> Array:
     """Give the first layer's input for the concatenated tokens of some texts, (N, H)."""
     words = weights.words[np.concatenate(texts)]
-    places = np.concatenate([weights.positions[: len(ids)] for ids in texts])
+    places = np.concatenate([_places(weights, ids) for ids in texts])
     return weights.embedding_norm(words + places)
+
+
+def _places(weights: Weights, ids: npt.NDArray[np.int64]) -> Array:
+    if weights.padding is None:
+        return weights.positions[: len(ids)]
+    counted = ids != weights.padding.token
+    rows: Array = np.vstack([weights.padding.row, weights.positions])[counted.cumsum() * counted]
+    return rows
 
 
 def attend(

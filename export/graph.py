@@ -15,7 +15,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from export.calibrate import QuantizedLayer, quantize_words
-from export.forward import Array, Dense, Norm, Weights
+from export.forward import Array, Dense, Norm, Padding, Weights
 from export.ranges import Fold, Range
 from export.rounding import QuantizedDense
 
@@ -213,14 +213,30 @@ def folded_norm(norm: Norm, fold: Fold) -> Norm:
 
 
 def _embeddings(graph: GraphBuilder, words: str, weights: Weights, fold: Fold | None = None) -> str:
-    """Add the positions of the first T tokens to the word rows, and normalise."""
+    """Add the positions of T tokens to the word rows, and normalise."""
     graph.constant("zero", np.array([0], dtype=np.int64))
     shape = graph.node("Shape", "length", ["input_ids"], start=1, end=2)
-    table = graph.float("positions.table", weights.positions)
-    places = graph.node("Slice", "positions", [table, "zero", shape, "zero"])
+    if weights.padding is None:
+        table = graph.float("positions.table", weights.positions)
+        places = graph.node("Slice", "positions", [table, "zero", shape, "zero"])
+    else:
+        places = _counted_positions(graph, weights.positions, weights.padding)
     summed = graph.node("Add", "embeddings.sum", [words, places])
     norm = weights.embedding_norm
     return graph.norm("embeddings", summed, norm if fold is None else folded_norm(norm, fold))
+
+
+def _counted_positions(graph: GraphBuilder, positions: Array, padding: Padding) -> str:
+    """Add the positions of tokens, of which padding takes none."""
+    table = graph.float("positions.table", np.vstack([padding.row, positions]))
+    token = graph.constant("padding.token", np.array([padding.token], dtype=np.int64))
+    same = graph.node("Equal", "padding.same", ["input_ids", token])
+    other = graph.node("Not", "padding.other", [same])
+    counted = graph.node("Cast", "padding.counted", [other], to=TensorProto.INT64)
+    axis = graph.constant("padding.axis", np.array(1, dtype=np.int64))
+    count = graph.node("CumSum", "padding.count", [counted, axis])
+    numbers = graph.node("Mul", "padding.numbers", [count, counted])
+    return graph.node("Gather", "positions", [table, numbers])
 
 
 def _score_bias(graph: GraphBuilder, weights: Weights) -> str | None:

@@ -13,13 +13,12 @@ from safetensors import safe_open
 from tokenizers import Tokenizer
 
 from export.folder import ACTIVATIONS
-from export.forward import Weights, weights_from_tensors
+from export.forward import Padding, Weights, weights_from_tensors
 from export.reference import SentenceTransformersReference
 from minilm_onnx.artifact import MAX_TOKENS, MIN_TOKENS
 from minilm_onnx.dense import Dense
 from minilm_onnx.errors import ArtifactError
 
-POSITIONS = "embeddings.position_embeddings.weight"
 Tensors = Mapping[str, npt.NDArray[Any]]
 
 
@@ -187,9 +186,17 @@ def _bert(tensors: Tensors, config: Any, model: Any) -> Weights:
 
 
 def _roberta(tensors: Tensors, config: Any, model: Any) -> Weights:
-    """BERT, whose positions are counted from behind the padding's."""
-    positions = tensors[POSITIONS][config.pad_token_id + 1 :]
-    return _bert({**tensors, POSITIONS: positions}, config, model)
+    """BERT, whose positions are counted from behind the padding's, which takes none."""
+    return _counted(_bert(tensors, config, model), config.pad_token_id)
+
+
+def _counted(weights: Weights, padding: int) -> Weights:
+    """Take the padding's row, and those before it, from the positions."""
+    return replace(
+        weights,
+        positions=weights.positions[padding + 1 :],
+        padding=Padding(padding, weights.positions[padding]),
+    )
 
 
 def _distilbert(tensors: Tensors, config: Any, model: Any) -> Weights:
@@ -222,9 +229,7 @@ def _mpnet(tensors: Tensors, config: Any, model: Any) -> Weights:
     }
     width = config.hidden_size
     found = _renamed(tensors, "encoder.layer.", names, width)
-    # Padding is 1, whatever the config says, in transformers' own code.
-    found[POSITIONS] = found[POSITIONS][2:]
-    weights = _bert(found, config, model)
+    weights = _counted(_bert(found, config, model), config.pad_token_id)
     length = len(weights.positions)
     with torch.no_grad():
         bias = model.encoder.compute_position_bias(torch.zeros(1, length, width))[0]
