@@ -160,6 +160,7 @@ def _calibrate_layer(
     # Residual and matmul are rounded towards their exact sum, so that what the residual
     # lost on its way here is made good as far as a matmul can.
     exact_sum = layer.attention_output(exact_context) + exact
+    del exact_query, exact_key, exact_value, exact_context, context
     residual = folded * qkv_fold.scale
     attention_output = round_dense(
         codes, out_fold.dense(layer.attention_output).weight, exact_sum - residual, texts.shares
@@ -170,22 +171,25 @@ def _calibrate_layer(
     ffn_fold = choose_fold(seen, layer.intermediate.weight, texts.shares)
     folded = ffn_fold(seen)
     codes = ffn_fold.range(folded)
+    # What is four times as wide as the rest is dropped as soon as it can be.
     exact_wide = layer.intermediate(exact)
     intermediate = round_dense(
         codes, ffn_fold.dense(layer.intermediate).weight, exact_wide, texts.shares
     )
-    exact_active, active = gelu(exact_wide), gelu(intermediate(codes))
-    exact_sum = layer.output(exact_active) + exact
+    exact_sum = layer.output(gelu(exact_wide)) + exact
+    del exact_wide
+    active = gelu(intermediate(codes))
     count = max(1, active.shape[1] // NEURONS_AN_OUTLIER)
-    outliers = np.sort(np.argsort(-np.abs(active).max(axis=0), kind="stable")[:count])
+    peaks = np.maximum(active.max(axis=0), -active.min(axis=0))
+    outliers = np.sort(np.argsort(-peaks, kind="stable")[:count])
     outlier_weights = layer.output.weight[outliers]
     rest = layer.output.weight.copy()
     rest[outliers] = 0.0
-    others = active.copy()
-    others[:, outliers] = 0.0
-    output_range = choose_range(others, rest, texts.shares)
-    codes = output_range(others)
     floats = active[:, outliers] @ outlier_weights + folded * ffn_fold.scale
+    active[:, outliers] = 0.0
+    output_range = choose_range(active, rest, texts.shares)
+    codes = output_range(active)
+    del active
     output = round_dense(codes, rest, exact_sum - floats, texts.shares)
     exact = layer.output_norm(exact_sum)
     seen = layer.output_norm(output(codes) + floats)

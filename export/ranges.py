@@ -28,8 +28,12 @@ class Range:
 
     def __call__(self, rows: Array) -> Array:
         """Give rows as they are after quantising and back."""
-        codes = np.clip(np.rint(rows / self.scale) + self.zero, 0, 255)
-        out: Array = (codes - self.zero) * self.scale
+        out: Array = rows / self.scale
+        np.rint(out, out=out)
+        out += self.zero
+        np.clip(out, 0, 255, out=out)
+        out -= self.zero
+        out *= self.scale
         return out
 
 
@@ -51,7 +55,8 @@ class Fold:
 
     def __call__(self, rows: Array) -> Array:
         """Give the folded rows, not yet quantised."""
-        folded: Array = (rows - self.middle) / self.scale
+        folded: Array = rows - self.middle
+        folded /= self.scale
         return folded
 
     def dense(self, dense: Dense) -> Dense:

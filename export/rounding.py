@@ -33,7 +33,8 @@ class QuantizedDense:
 
     def __call__(self, rows: Array) -> Array:
         """Apply the map to (N, in) dequantised rows."""
-        out: Array = rows @ (self.codes * self.scales) + self.bias
+        out: Array = rows @ (self.codes * self.scales)
+        out += self.bias
         return out
 
 
@@ -51,8 +52,10 @@ def round_dense(codes: Array, weight: Array, target: Array, shares: Array) -> Qu
     weighted = centred * shares
     hessian = weighted.T @ centred
     hessian[np.diag_indices_from(hessian)] += DAMPING * np.trace(hessian) / len(hessian)
-    missing = target - target_mean - centred @ weight
+    missing = target - target_mean
+    missing -= centred @ weight
     weight = weight + np.linalg.solve(hessian, weighted.T @ missing)
+    del centred, weighted, missing
     scales = _column_scales(weight, np.diag(hessian))
 
     # Inputs with the largest energy first: what they cannot represent, the others make up for.
