@@ -75,10 +75,17 @@ def export(
         texts: calibration texts of one's own, one a line; None for the project's.
 
     Raises:
-        InputError: `out` cannot be written or holds something else.
+        InputError: `out` cannot be written or holds something else; int8 of a model of other
+            languages without texts in them.
         ArtifactError: the model has something that the runtime does not know.
         ParityError: the graph does not say the same as its references.
     """
+    languages = checkpoint.pin.languages
+    if precision == "int8" and texts is None and languages not in ("en", "unknown"):
+        raise InputError(
+            f"--calibration: expected texts in the model's languages ({languages}) for int8, got "
+            "none; the project's own are English: give a file, or take --precision fp32"
+        )
     calibration, held_out = read_split(texts)
     reference, recipe = read_model(checkpoint)
     weights = recipe.weights

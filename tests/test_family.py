@@ -24,7 +24,7 @@ from sentence_transformers.sentence_transformer.modules import Dense, Normalize,
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from export import gate
-from export.__main__ import main
+from export.__main__ import main, read_split
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,6 +42,17 @@ SIZES: dict[str, Any] = {
     "intermediate_size": 96,
     "initializer_range": 0.3,
 }
+
+
+@pytest.fixture(autouse=True)
+def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let export judge a quarter of the held-out texts: the tests compare all of their own."""
+
+    def quarter(texts: Path | None) -> tuple[list[str], list[str]]:
+        calibration, held_out = read_split(texts)
+        return calibration, held_out if texts is not None else held_out[::4]
+
+    monkeypatch.setattr("export.__main__.read_split", quarter)
 
 
 def wordpiece(lowercase: bool, order: str = "PAD UNK CLS SEP MASK") -> Any:
@@ -364,6 +375,8 @@ def test_int8_of_ones_own_texts(tmp_path: Path, kind: str, monkeypatch: pytest.M
     texts.write_text("few\n", "utf-8")
     with pytest.raises(InputError, match="at least 200 texts"):
         main([*arguments, "--calibration", str(texts)])
+    with pytest.raises(InputError, match=r"languages \(de, en\) for int8"):
+        main(arguments)
 
 
 def test_what_cannot_be_exported_is_refused_by_name(tmp_path: Path) -> None:
