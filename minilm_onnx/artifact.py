@@ -6,6 +6,7 @@ file into memory where it would copy an .onnx file twice: half the time to load,
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from reprlib import repr as short  # of what may be long
@@ -32,6 +33,16 @@ LOADED = (GRAPH, WEIGHTS, TOKENIZER)
 FILES = (*LOADED, GOLDEN)
 # Of a checkpoint: the tokens it reads. Optimum's folders may have it.
 LIMIT = "sentence_bert_config.json"
+# What config.json says of all-MiniLM-L6-v2 in a folder without a manifest. A model of the very
+# same shape cannot be told from it.
+MINILM = {
+    "model_type": "bert",
+    "num_hidden_layers": 6,
+    "hidden_size": 384,
+    "num_attention_heads": 12,
+    "vocab_size": 30522,
+}
+CONFIG = "config.json"
 FORMAT = 4
 PRECISIONS = ("fp32", "int8")
 # [CLS], one token, [SEP]; and the positions that the model has.
@@ -210,7 +221,7 @@ def find_folder(model: str | Path | None) -> Path:
     if model is None:
         return BUNDLED
     home = os.environ.get(HOME)
-    if home and Path(model).name == str(model):
+    if home and Path(model).name == str(model) not in ("", ".."):
         # Path's own raises for names that are too long.
         found = Path(home) / model
         if os.path.isdir(found):  # noqa: PTH112  # as said
@@ -224,7 +235,8 @@ def load_artifact(folder: Path) -> Artifact:
     """Find out what a model folder holds; its files are verified as they are read.
 
     With a manifest.json they must match it to the byte. A folder that optimum wrote has
-    a config.json instead; it is taken as it is, read as mean pooling over 256 tokens.
+    a config.json instead, which does not say how to pool: it is taken where it can be of
+    all-MiniLM-L6-v2, and read as that, mean pooling over 256 tokens.
 
     Raises:
         ArtifactError: the folder or its manifest is missing, unreadable or unfamiliar.
@@ -237,7 +249,8 @@ def load_artifact(folder: Path) -> Artifact:
             f"{folder}: expected a model folder, got {getattr(error, 'strerror', error)}; "
             "give a folder written by `python -m export`, or leave it out for the bundled model"
         ) from error
-    if MANIFEST not in names and "config.json" in names:
+    if MANIFEST not in names and CONFIG in names:
+        _check_minilm(folder / CONFIG)
         limit = _max_seq_length(folder / LIMIT) if LIMIT in names else 256
         return Artifact(folder, None, {}, limit)
     manifest = parse_manifest(folder)
@@ -259,7 +272,7 @@ def parse_manifest(folder: Path) -> Manifest:
             "export the model folder with this version of minilm-onnx"
         )
     types = dict(Manifest.__annotations__)
-    # Prompts alone may have lines.
+    # Prompts alone may have lines and spaces of any kind.
     flat = {name: _flat(value) if name == "prompts" else value for name, value in fields.items()}
     wrong = [name for name, hint in types.items() if not _fits(flat.get(name), hint)]
     others = sorted(set(fields) - set(types))
@@ -294,8 +307,7 @@ def parse_manifest(folder: Path) -> Manifest:
 def _flat(value: Any) -> Any:
     if type(value) is not dict:
         return value
-    spaces = str.maketrans("\n\t", "  ")
-    return {key: one.translate(spaces) if type(one) is str else one for key, one in value.items()}
+    return {key: re.sub(r"\s", " ", one) if type(one) is str else one for key, one in value.items()}
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -312,6 +324,16 @@ def _fits(value: Any, hint: Any) -> bool:
     return type(value) is dict and all(
         _fits(name, str) and _fits(one, inner) for name, one in value.items()
     )
+
+
+def _check_minilm(path: Path) -> None:
+    fields = read_json(path)
+    found = {name: fields.get(name) for name in MINILM} if isinstance(fields, dict) else fields
+    if found != MINILM:
+        raise ArtifactError(
+            f"{path}: expected all-MiniLM-L6-v2 ({MINILM}), got {short(found)}; nothing here says "
+            "how another model pools: export it with `python -m export`"
+        )
 
 
 def _max_seq_length(path: Path) -> int:

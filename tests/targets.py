@@ -22,7 +22,7 @@ from unittest.mock import patch
 import numpy as np
 
 from minilm_onnx import InputError, MiniLMError, SentenceEncoder, pieces
-from minilm_onnx.artifact import BUNDLED, GOLDEN, MANIFEST
+from minilm_onnx.artifact import BUNDLED, GOLDEN, MANIFEST, MINILM
 from minilm_onnx.cli import bench, embed, main, verify
 from minilm_onnx.documents import read_documents
 from minilm_onnx.index import TextIndex
@@ -168,7 +168,7 @@ def manifest(data: bytes) -> None:
         folder.mkdir()
         if name == GOLDEN:
             shutil.copy(BUNDLED / MANIFEST, folder)
-        (folder / "config.json").touch()
+        (folder / "config.json").write_text(json.dumps(MINILM))
         if field and name in (MANIFEST, GOLDEN):
             fields = json.loads((BUNDLED / name).read_bytes())
             with suppress(ValueError, RecursionError):

@@ -21,6 +21,7 @@ from minilm_onnx.artifact import (
     GRAPH,
     LOADED,
     MANIFEST,
+    MINILM,
     TOKENIZER,
     WEIGHTS,
     Manifest,
@@ -145,7 +146,7 @@ def test_a_recipe_this_version_does_not_run_is_refused(
 
 def test_a_folder_of_optimum_needs_no_manifest(folder: Path) -> None:
     (folder / MANIFEST).unlink()
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text(json.dumps(MINILM))
     assert SentenceEncoder(folder).manifest is None
     assert SentenceEncoder(folder).max_seq_length == 256
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 64}')
@@ -154,6 +155,14 @@ def test_a_folder_of_optimum_needs_no_manifest(folder: Path) -> None:
         (folder / "sentence_bert_config.json").write_text(text)
         with pytest.raises(ArtifactError, match=r"expected (a max_seq_length|JSON)"):
             SentenceEncoder(folder)
+
+
+@pytest.mark.parametrize("fields", [{}, [], MINILM | {"num_hidden_layers": 12}])
+def test_a_folder_of_optimum_of_another_model_is_refused(folder: Path, fields: Any) -> None:
+    (folder / MANIFEST).unlink()
+    (folder / "config.json").write_text(json.dumps(fields))
+    with pytest.raises(ArtifactError, match=r"config\.json: expected all-MiniLM-L6-v2"):
+        SentenceEncoder(folder)
 
 
 @pytest.mark.parametrize("dimension", [100, -1])
@@ -165,7 +174,7 @@ def test_a_manifest_of_another_dimension_is_refused(folder: Path, dimension: int
 
 def test_a_tokenizer_that_is_none_is_refused(folder: Path) -> None:
     (folder / MANIFEST).unlink()
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text(json.dumps(MINILM))
     (folder / TOKENIZER).write_text("{}")
     with pytest.raises(ArtifactError, match=r"tokenizer\.json: expected a tokenizer\.json"):
         SentenceEncoder(folder)
@@ -301,7 +310,7 @@ def external(folder: Path, location: bytes) -> None:
     assert len(location) == len(name)
     (folder / GRAPH).write_bytes(graph.replace(name, location))
     (folder / MANIFEST).unlink()
-    (folder / "config.json").write_text("{}")
+    (folder / "config.json").write_text(json.dumps(MINILM))
 
 
 def test_a_graph_that_takes_weights_from_elsewhere_is_refused(folder: Path) -> None:
@@ -325,7 +334,8 @@ def test_no_code_of_a_model_folder_is_run(folder: Path) -> None:
         (folder / name).write_text(trap)
     (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'false'\ntR.")
     (folder / "custom_ops.so").write_bytes(b"\x7fELF")
-    (folder / "config.json").write_text('{"auto_map": {"AutoModel": "modeling.Trap"}}')
+    traps = {"auto_map": {"AutoModel": "modeling.Trap"}}
+    (folder / "config.json").write_text(json.dumps(MINILM | traps))
     (folder / "modules.json").write_text('[{"type": "modeling.Trap", "path": ""}]')
     code = (
         "import sys\n"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import ArtifactError, SentenceEncoder, verification
-from minilm_onnx.artifact import BUNDLED, GOLDEN, GRAPH, TOKENIZER, WEIGHTS
+from minilm_onnx.artifact import BUNDLED, GOLDEN, GRAPH, MINILM, TOKENIZER, WEIGHTS
 from minilm_onnx.cli import main
 from minilm_onnx.cpus import governors
 from minilm_onnx.golden import read_golden
@@ -138,7 +138,7 @@ def test_verify_fails_where_something_is_wrong(
 def test_a_folder_without_a_manifest_cannot_be_verified(tmp_path: Path) -> None:
     for name in (GRAPH, WEIGHTS, TOKENIZER):
         shutil.copy(BUNDLED / name, tmp_path)
-    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "config.json").write_text(json.dumps(MINILM))
     with pytest.raises(ArtifactError, match=r"expected a manifest\.json to check against"):
         run_checks(SentenceEncoder(tmp_path))
 
