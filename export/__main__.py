@@ -2,10 +2,11 @@
 
 import argparse
 import json
+import math
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
@@ -16,12 +17,13 @@ from tqdm import tqdm
 
 from export.calibrate import calibrate
 from export.checkpoint import DEFAULT_MODEL, Checkpoint, find_checkpoint
-from export.gate import check_same, measure
+from export.gate import check_fp32, check_same, measure
 from export.graph import build_fp32, build_int8, save_graph
 from export.recipe import Recipe, read_recipe
 from export.reference import SentenceTransformersReference, export_standard
 from export.tokenizer import build_tokenizer
 from minilm_onnx import ArtifactError, InputError, SentenceEncoder
+from minilm_onnx.arrays import IdArray
 from minilm_onnx.artifact import (
     DENSE,
     FILES,
@@ -43,6 +45,9 @@ from minilm_onnx.tokens import tokenize
 TEXTS = Path(__file__).parent / "texts"
 # Of texts of one's own: how many there must be, and one in how many is held out.
 FEWEST_TEXTS, HELD_OUT = 200, 8
+# Tokens that calibration looks at, at most, since its memory grows with them; the project's own
+# texts have 65,206.
+MOST_TOKENS = 80_000
 LIBRARIES = (
     "numpy",
     "onnx",
@@ -89,20 +94,23 @@ def export(
     calibration, held_out = read_split(texts)
     reference, recipe = read_model(checkpoint)
     weights = recipe.weights
-    golden = golden_texts(reference)
+    held_out = with_prompts(held_out, recipe.prompts)
+    golden = golden_texts(reference, recipe.normalize)
     with staging(out) as folder, tempfile.TemporaryDirectory() as scratch:
         lean = build_fp32(weights)
-        if checkpoint.official:
-            say("the lean fp32 graph against optimum's")
-            export_standard(checkpoint.folder, Path(scratch) / "standard")
+        if checkpoint.official or precision == "int8":
+            say("the lean fp32 graph, which int8 is made of")
             write_folder(checkpoint, recipe, Path(scratch) / "fp32", golden, "fp32", lean)
+            check_fp32(SentenceEncoder(Path(scratch) / "fp32"), golden)
+        if checkpoint.official:
+            export_standard(checkpoint.folder, Path(scratch) / "standard")
             check_same(
                 "the lean fp32 graph against optimum's",
                 SentenceEncoder(Path(scratch) / "fp32").encode(held_out),
                 SentenceEncoder(Path(scratch) / "standard").encode(held_out),
             )
         if precision == "int8":
-            ids = tokenize(recipe.tokenizer, calibration, recipe.max_seq_length).ids
+            ids = calibration_ids(recipe, calibration)
             count = len(weights.layers)
             with tqdm(total=count, desc="export: calibrating", unit="layer") as bar:
                 lean = build_int8(weights, calibrate(weights, ids, lambda _: bar.update()))
@@ -161,12 +169,29 @@ def read_split(texts: Path | None) -> tuple[list[str], list[str]]:
     return [line for place, line in enumerate(lines) if place % HELD_OUT], lines[::HELD_OUT]
 
 
-def golden_texts(reference: SentenceTransformersReference) -> GoldenTexts:
-    """Ask the reference about texts of many kinds."""
+def with_prompts(texts: list[str], prompts: Mapping[str, str]) -> list[str]:
+    """Put each of a model's prompts before a share of the texts, and none before another."""
+    starts = ["", *filter(None, prompts.values())]
+    return [starts[place % len(starts)] + text for place, text in enumerate(texts)]
+
+
+def calibration_ids(recipe: Recipe, texts: list[str]) -> list[IdArray]:
+    """Tokenise calibration texts as the model will read them; evenly chosen if they are many."""
+    default = recipe.prompts.get(recipe.default_prompt_name, "")
+    prompted = [default + text for text in with_prompts(texts, recipe.prompts)]
+    ids = tokenize(recipe.tokenizer, prompted, recipe.max_seq_length).ids
+    share = math.ceil(sum(map(len, ids)) / MOST_TOKENS)
+    if share > 1:
+        say(f"calibrating on one in {share} of {len(ids)} texts, which are enough")
+    return ids[::share]
+
+
+def golden_texts(reference: SentenceTransformersReference, normalize: bool) -> GoldenTexts:
+    """Ask the reference about texts of many kinds; give its vectors scaled to length 1."""
     lines = (TEXTS / "golden.jsonl").read_text("utf-8").splitlines()
     texts = [json.loads(line) for line in lines]
     vectors = reference.vectors(texts)
-    if not reference.normalizes:
+    if not normalize:
         vectors = l2_normalize(vectors)
     return GoldenTexts(texts, reference.ids(texts), vectors)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from minilm_onnx.artifact import BUNDLED_NAMES
 from minilm_onnx.errors import ArtifactError, InputError, shown
-from minilm_onnx.files import sha256_of
+from minilm_onnx.files import MOST, sha256_of
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # The file a tokenizer is of, the first that is there.
@@ -51,6 +51,8 @@ class Pin:
     says: dict[str, Any] = field(default_factory=dict)
 
 
+# What all of them say.
+COMMON: dict[str, Any] = {"dense": [], "default_prompt_name": "", "similarity_fn_name": "cosine"}
 PINS = {
     DEFAULT_MODEL: Pin(
         revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
@@ -61,7 +63,14 @@ PINS = {
             "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
             "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
         },
-        says={"architecture": "bert", "pooling": "mean", "normalize": True, "max_seq_length": 256},
+        says={
+            **COMMON,
+            "architecture": "bert",
+            "shape": (6, 12, 1e-12),
+            "pooling": "mean",
+            "normalize": True,
+            "max_seq_length": 256,
+        },
     ),
     # Each sum stands in several unrelated public projects. all-mpnet-base-v2's are those of files
     # that were run here; the others never were.
@@ -75,7 +84,14 @@ PINS = {
             "vocab.txt": "dbd90cb94e2247bd4d4ccaecbf616d2290e66691d7d5e5bb81f063c2d0649ada",
             "tokenizer.json": "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
         },
-        says={"architecture": "mpnet", "pooling": "mean", "normalize": True, "max_seq_length": 384},
+        says={
+            **COMMON,
+            "architecture": "mpnet",
+            "shape": (12, 12, 1e-5),
+            "pooling": "mean",
+            "normalize": True,
+            "max_seq_length": 384,
+        },
     ),
     "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2": Pin(
         revision="e8f8c211226b894fcb81acc59f3b34ba3efd5f42",
@@ -86,7 +102,14 @@ PINS = {
             "model.safetensors": "eaa086f0ffee582aeb45b36e34cdd1fe2d6de2bef61f8a559a1bbc9bd955917b",
             "tokenizer.json": "2c3387be76557bd40970cec13153b3bbf80407865484b209e655e5e4729076b8",
         },
-        says={"architecture": "bert", "pooling": "mean", "normalize": False, "max_seq_length": 128},
+        says={
+            **COMMON,
+            "architecture": "bert",
+            "shape": (12, 12, 1e-12),
+            "pooling": "mean",
+            "normalize": False,
+            "max_seq_length": 128,
+        },
     ),
     "BAAI/bge-small-zh-v1.5": Pin(
         revision="7999e1d3359715c523056ef9478215996d62a620",
@@ -99,7 +122,13 @@ PINS = {
             "tokenizer.json": "48cea5d44424912a6fd1ea647bf4fe50b55ab8b1e5879c3275f80e339e8fae26",
         },
         # Whether it normalises could not be confirmed: its folder says it.
-        says={"architecture": "bert", "pooling": "cls", "max_seq_length": 512},
+        says={
+            **COMMON,
+            "architecture": "bert",
+            "shape": (4, 8, 1e-12),
+            "pooling": "cls",
+            "max_seq_length": 512,
+        },
     ),
     "mixedbread-ai/mxbai-embed-large-v1": Pin(
         revision="b33106f585b9ce46904ad7443a3b52b7a63e231c",
@@ -110,7 +139,14 @@ PINS = {
             "model.safetensors": "36bfa45da00eb762ef9feebe4cff315ec779efadd08da11846bef5ba5b59b8f8",
             "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
         },
-        says={"architecture": "bert", "pooling": "cls", "normalize": False, "max_seq_length": 512},
+        says={
+            **COMMON,
+            "architecture": "bert",
+            "shape": (24, 16, 1e-12),
+            "pooling": "cls",
+            "normalize": False,
+            "max_seq_length": 512,
+        },
     ),
 }
 
@@ -159,6 +195,11 @@ def find_checkpoint(model: str, name: str | None = None, license_id: str = "") -
     folder = Path(model)
     if name is not None:
         return _own(folder, name, license_id)
+    if license_id:
+        raise InputError(
+            f"--license {shown(license_id)}: expected --name beside it, since the official models' "
+            "licences are known; leave it out"
+        )
     if model and folder.is_dir():
         return _verify(_whose(folder), folder, f"folder {folder}")
     if model not in PINS:
@@ -241,11 +282,21 @@ def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
         raise InputError(
             f"--name {shown(name)}: expected a name of your own, on one line; choose another"
         )
-    found = [one for one in ("model.safetensors", *VOCABULARIES) if (folder / one).is_file()]
-    if found[:1] != ["model.safetensors"] or len(found) < 2:
+    if not license_id.isprintable():
+        raise InputError(f"--license {shown(license_id)}: expected one line; write it anew")
+    # The tokenizer is read of tokenizer.json where there is one.
+    vocabularies = [one for one in reversed(VOCABULARIES) if (folder / one).is_file()]
+    weights = folder / "model.safetensors"
+    found = [weights.name] * weights.is_file() + vocabularies[:1]
+    if len(found) < 2:
         raise ArtifactError(
-            f"{folder}: expected model.safetensors and {' or '.join(VOCABULARIES)}, got "
+            f"{folder}: expected {weights.name} and {' or '.join(VOCABULARIES)}, got "
             f"{', '.join(found) or 'neither'}; save the model with sentence-transformers 3 or newer"
+        )
+    if weights.stat().st_size > MOST:
+        raise ArtifactError(
+            f"{weights}: expected at most {MOST} bytes, got {weights.stat().st_size}; ONNX has no "
+            "larger one in fp32, of which int8 is made: take a smaller model"
         )
     sums = {one: sha256_of(folder / one) for one in found}
     said_license, languages = _read_card(folder / "README.md")

@@ -37,13 +37,24 @@ TRANSFORMER: dict[str, tuple[Any, ...] | None] = {
     "modality_config": (TEXT,),
     "module_output_name": ("token_embeddings",),
     "processing_kwargs": ({},),
+    "model_args": ({},),
+    "tokenizer_args": ({},),
+    "config_args": ({},),
     "unpad_inputs": (False,),
 }
-# What asks for code, for other weights, or for what the runtime does not do.
-FORBIDDEN = {
-    "config.json": ("auto_map", "transformers_weights", "quantization_config"),
-    "tokenizer_config.json": ("auto_map", "split_special_tokens"),
-    "config_sentence_transformers.json": ("truncate_dim",),
+# What asks for code, for other weights, or for what the runtime does not do; and what may be asked.
+ATTENTION = ("eager", "sdpa")  # other names may be of code on the hub
+FORBIDDEN: dict[str, dict[str, tuple[str, ...]]] = {
+    "config.json": {
+        "auto_map": (),
+        "transformers_weights": (),
+        "quantization_config": (),
+        "chunk_size_feed_forward": (),
+        "attn_implementation": ATTENTION,
+        "_attn_implementation": ATTENTION,
+    },
+    "tokenizer_config.json": {"auto_map": (), "split_special_tokens": ()},
+    "config_sentence_transformers.json": {"truncate_dim": ()},
 }
 OTHER_WEIGHTS = ("adapter_config.json", "model.safetensors.index.json")
 
@@ -67,8 +78,8 @@ def check_folder(folder: Path) -> None:
     for name, keys in FORBIDDEN.items():
         path = folder / name
         fields = _read(path) if path.is_file() else {}
-        for key in keys:
-            if fields.get(key):
+        for key, allowed in keys.items():
+            if fields.get(key) and fields[key] not in allowed:
                 raise ArtifactError(
                     f"{path}: expected no {key}, got {shorten(str(fields[key]))}; code in a folder "
                     "is not run, and weights are those of model.safetensors, all of them"
@@ -98,16 +109,21 @@ def _check_fields(path: Path, known: Mapping[str, tuple[Any, ...] | None]) -> No
 
 def _check_modules(path: Path) -> list[Path]:
     """Look at the list of modules; give the folders of the Dense ones."""
+    if not path.is_file():
+        raise ArtifactError(
+            f"{path}: expected sentence-transformers' list of modules, got nothing there; save the "
+            "model with SentenceTransformer(...).save_pretrained(...)"
+        )
     fields = read_json(path)
-    entries = [one if isinstance(one, dict) else {} for one in fields or ()]
+    entries = [one if isinstance(one, dict) else {} for one in _list(fields)]
     kinds = [str(one.get("type")) for one in entries]
     names = [kind.rpartition(".")[2] for kind in kinds]
     own = all(kind.startswith("sentence_transformers.") for kind in kinds)
     if not MODULES.fullmatch("".join(f"{name} " for name in names)) or not own:
         got = shorten(", ".join(names if own else kinds)) or "none"
         raise ArtifactError(
-            f"{path}: expected the modules Transformer, Pooling, at will Dense, and at most "
-            f"Normalize, of sentence-transformers itself, got {got}; no others "
+            f"{path}: expected the modules Transformer, Pooling, then Dense or not, then Normalize "
+            f"or not, of sentence-transformers itself, got {got}; no others "
             "are known here, and code in a folder is not run"
         )
     if entries[0].get("path", "") != "":
@@ -120,6 +136,10 @@ def _check_modules(path: Path) -> list[Path]:
         for one, name in zip(entries, names, strict=True)
         if name == "Dense"
     ]
+
+
+def _list(fields: Any) -> list[Any]:
+    return fields if isinstance(fields, list) else []
 
 
 def _read(path: Path) -> Mapping[str, Any]:

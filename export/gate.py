@@ -8,13 +8,15 @@ import numpy.typing as npt
 
 from export.reference import SentenceTransformersReference
 from minilm_onnx import MiniLMError, SentenceEncoder
-from minilm_onnx.golden import read_golden
+from minilm_onnx.golden import GoldenTexts, read_golden
 from minilm_onnx.pooling import l2_normalize
-from minilm_onnx.verification import MAX_DIFFERENCE, other_bits
+from minilm_onnx.verification import MAX_DIFFERENCE, check_vectors, other_bits
 
 # int8: cosine to sentence-transformers fp32 over the held-out texts.
 MIN_MEAN_COSINE = 0.9993
 MIN_COSINE = 0.997
+# int8: how far a vector's length may be off, of models that do not normalise; as a share of it.
+MAX_LENGTH_SHARE = 0.03
 
 
 class ParityError(MiniLMError):
@@ -28,7 +30,7 @@ def check_ids(encoder: SentenceEncoder, reference: list[list[int]], texts: Seque
     ):
         if found.tolist() != expected:
             raise ParityError(
-                f"held-out text {index}: expected token ids {expected[:12]}..., "
+                f"{texts[index][:40]!r}: expected token ids {expected[:12]}..., "
                 f"got {found[:12].tolist()}...; the tokenizer differs from sentence-transformers'"
             )
 
@@ -62,6 +64,24 @@ def check_close(
                 f"over {len(found)} held-out texts; nothing was written"
             )
     return mean, least
+
+
+def check_fp32(encoder: SentenceEncoder, golden: GoldenTexts) -> None:
+    """Raise ParityError unless an fp32 folder gives sentence-transformers' golden values."""
+    check_ids(encoder, golden.ids, golden.texts)
+    found = l2_normalize(encoder.encode(golden.texts))
+    check_same("the lean fp32 graph", found, golden.vectors)
+
+
+def check_lengths(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> None:
+    """Raise ParityError where the length of a vector is another, by more than a share of it."""
+    lengths = np.linalg.norm(expected, axis=1)
+    share = float((np.abs(np.linalg.norm(found, axis=1) - lengths) / lengths).max())
+    if not share <= MAX_LENGTH_SHARE:
+        raise ParityError(
+            f"the int8 graph: expected lengths within {MAX_LENGTH_SHARE:.0%} of "
+            f"sentence-transformers', got {share:.1%}; nothing was written"
+        )
 
 
 def check_bits(
@@ -117,6 +137,10 @@ def measure(
         # Differences count in parts of a vector's length.
         lengths = np.linalg.norm(wanted, axis=1, keepdims=True)
         check_same("the lean fp32 graph", encoder.encode(every) / lengths, wanted / lengths)
+    else:
+        check_lengths(encoder.encode(hard), reference.vectors(hard))
+        # What `minilm-onnx verify` will ask of it.
+        check_vectors(precision, golden, encoder.encode(golden.texts))
     unit = l2_normalize(vectors), l2_normalize(expected)
     mean, least = check_close(f"the {precision} graph", *unit)
     check_bits(f"the {precision} graph", folder, texts, vectors)

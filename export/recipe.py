@@ -54,6 +54,12 @@ class Recipe:
     similarity_fn_name: str
     unknown_token: str
 
+    @property
+    def shape(self) -> tuple[int, int, float]:
+        """Layers, heads, and what layer normalisation adds to a variance."""
+        weights = self.weights
+        return len(weights.layers), weights.heads, weights.embedding_norm.epsilon
+
 
 def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
     """Ask a loaded model how it works.
@@ -75,8 +81,8 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
         set(kinds[:-1]) <= {known.Dense} and set(kinds[-1:]) <= {known.Dense, known.Normalize}
     ):
         raise ArtifactError(
-            f"{name}: expected the modules Transformer, Pooling, at will Dense, and at most "
-            f"Normalize, got {', '.join(type(module).__name__ for module in model)}; the runtime "
+            f"{name}: expected the modules Transformer, Pooling, then Dense or not, then Normalize "
+            f"or not, got {', '.join(type(module).__name__ for module in model)}; the runtime "
             "knows no others"
         )
     config, tokenizer = transformer.auto_model.config, transformer.tokenizer
@@ -92,11 +98,19 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
             f"{name}: expected prompts to take part in pooling, got include_prompt=False; the "
             "runtime knows no other way"
         )
-    limit = min(model.max_seq_length or len(weights.positions), len(weights.positions))
+    limit = int(min(model.max_seq_length or len(weights.positions), len(weights.positions)))
     if not MIN_TOKENS <= limit <= MAX_TOKENS:
         raise ArtifactError(
             f"{name}: expected a max_seq_length of {MIN_TOKENS} to {MAX_TOKENS}, got {limit}; set "
             "model.max_seq_length and save the model, if it is to read no more"
+        )
+    # Of more tokens sentence-transformers itself would fail.
+    model.max_seq_length = limit
+    if tokenizer.backend_tokenizer.get_vocab_size() > len(weights.words):
+        raise ArtifactError(
+            f"{name}: expected a token a row of the {len(weights.words)} word embeddings at most, "
+            f"got {tokenizer.backend_tokenizer.get_vocab_size()} tokens; save the model's own "
+            "tokenizer beside it"
         )
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     backend.no_truncation()
@@ -106,7 +120,7 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
         architecture=config.model_type,
         weights=weights,
         tokenizer=backend,
-        max_seq_length=int(limit),
+        max_seq_length=limit,
         positions=min(len(weights.positions), MAX_TOKENS),
         pooling=modes if isinstance(modes, str) else "+".join(modes),
         dense=[_dense(module) for module in others if isinstance(module, known.Dense)],
@@ -131,10 +145,12 @@ def _dense(module: Any) -> Dense:
 
 
 def _is_among(key: str, model: Any, stored: Collection[str]) -> bool:
-    """Whether a file has a tensor; the pooler's are not used, and some files have none."""
-    return (
-        key.startswith("pooler.") or key in stored or f"{model.base_model_prefix}.{key}" in stored
-    )
+    """Whether a file has a tensor, under its name or the one that TensorFlow gave it."""
+    old = key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("Norm.bias", "Norm.beta")
+    prefix = model.base_model_prefix
+    names = {key, f"{prefix}.{key}", old, f"{prefix}.{old}"}
+    # The pooler's are not used, and some files have none.
+    return key.startswith("pooler.") or not names.isdisjoint(stored)
 
 
 def _weights(model: Any, config: Any, name: str, stored: Collection[str]) -> Weights:

@@ -62,23 +62,26 @@ class SentenceTransformersReference:
         except Exception as error:  # transformers and what it calls raise of every kind
             raise ArtifactError(
                 f"{checkpoint}: expected a folder that sentence-transformers loads without code "
-                f"in it and without pickles, got {type(error).__name__}: {shorten(str(error))}"
+                f"in it and without pickles, got {type(error).__name__}: {shorten(str(error))}; "
+                "if other versions made it, save it anew with those of export/requirements.txt"
             ) from error
-
-    @property
-    def normalizes(self) -> bool:
-        """Whether the model scales vectors to length 1 itself."""
-        from sentence_transformers.sentence_transformer.modules import Normalize
-
-        return any(isinstance(module, Normalize) for module in self.model)
 
     def vectors(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Embed texts, (N, H) float32, of whatever length the model gives them.
 
         One at a time: padding moves the last bits, and the reference should have none.
         """
-        rows = [self.model.encode([text], show_progress_bar=False)[0] for text in texts]
-        return np.stack(rows).astype(np.float32)
+        return np.stack([self._embed(text) for text in texts]).astype(np.float32)
+
+    def _embed(self, text: str) -> npt.NDArray[np.float32]:
+        try:
+            row: npt.NDArray[np.float32] = self.model.encode([text], show_progress_bar=False)[0]
+        except Exception as error:  # torch and what it calls raise of every kind
+            raise ArtifactError(
+                f"{self.folder}: expected a vector of {shorten(text)!r} by sentence-transformers, "
+                f"got {type(error).__name__}: {shorten(str(error))}; mend the model"
+            ) from error
+        return row
 
     def ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Give the token ids that it feeds to the model."""

@@ -112,6 +112,6 @@ def fp32_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     checkpoint = find_checkpoint(str(Path(package.__file__).parent / "model"))
     reference, recipe = read_model(checkpoint)
     out = tmp_path_factory.mktemp("fp32")
-    golden, graph = golden_texts(reference), build_fp32(recipe.weights)
+    golden, graph = golden_texts(reference, recipe.normalize), build_fp32(recipe.weights)
     write_folder(checkpoint, recipe, out, golden, "fp32", graph)
     return out

@@ -121,13 +121,20 @@ def test_an_altered_checkpoint_is_refused(official: Path, tmp_path: Path, name: 
     [
         ("config.json", {"hidden_act": "relu"}, "expected hidden_act 'gelu', got 'relu'"),
         ("config.json", {"is_decoder": True}, "expected an encoder"),
+        ("config.json", {"layer_norm_eps": 1e-3}, "'shape': (6, 12, 0.001)"),
+        ("config.json", {"num_attention_heads": 6}, "'shape': (6, 6, 1e-12)"),
+        (
+            "config_sentence_transformers.json",
+            {"similarity_fn_name": "manhattan"},
+            "'similarity_fn_name': 'manhattan'",
+        ),
         (
             "1_Pooling/config.json",
             {"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False},
             "'pooling': 'cls'",
         ),
         ("sentence_bert_config.json", {"max_seq_length": 128}, "'max_seq_length': 128"),
-        ("modules.json", None, "expected the modules Transformer, Pooling and at most Normalize"),
+        ("modules.json", None, "expected the modules Transformer, Pooling, then Dense or not"),
         ("config.json", {"model_type": "no-such-model"}, "without code in it"),
     ],
 )

@@ -1,5 +1,6 @@
 """Models of other architectures: tiny random ones, exported, against sentence-transformers."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import ArtifactError, InputError, SentenceEncoder
+from minilm_onnx import ArtifactError, InputError, SentenceEncoder, verification
 from minilm_onnx.cli import main as minilm_onnx
 from minilm_onnx.pooling import l2_normalize
 from minilm_onnx.sample import sample_texts
@@ -18,13 +19,16 @@ for name in ("onnx", "scipy", "sentence_transformers", "transformers"):
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers.base.modules import Transformer
 from sentence_transformers.sentence_transformer.modules import Dense, Normalize, Pooling
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from export import gate
-from export.__main__ import main, read_split
+from export.__main__ import calibration_ids, main, read_model, read_split
+from export.checkpoint import find_checkpoint
+from export.graph import build_fp32
 
 pytestmark = [
     pytest.mark.slow,
@@ -41,6 +45,7 @@ SIZES: dict[str, Any] = {
     "num_attention_heads": HEADS,
     "intermediate_size": 96,
     "initializer_range": 0.3,
+    "layer_norm_eps": 0.05,
 }
 
 
@@ -355,8 +360,12 @@ def test_commands_run_with_a_model_of_ones_own(
 @pytest.mark.parametrize("kind", ["bert", "mpnet"])
 def test_int8_of_ones_own_texts(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     # Random weights have no redundancy to lose; what int8 costs a trained model is another matter.
-    monkeypatch.setattr(gate, "MIN_MEAN_COSINE", 0.99)
-    monkeypatch.setattr(gate, "MIN_COSINE", 0.95)
+    for module, mean, least in (
+        (gate, "MIN_MEAN_COSINE", "MIN_COSINE"),
+        (verification, "MEAN_COSINE", "MIN_COSINE"),
+    ):
+        monkeypatch.setattr(module, mean, 0.99)
+        monkeypatch.setattr(module, least, 0.95)
     checkpoint = make(tmp_path, kind, mpnets())
     texts = tmp_path / "texts.txt"
     texts.write_text("\n".join(TEXTS[:300]), "utf-8")
@@ -398,7 +407,7 @@ def test_what_cannot_be_exported_is_refused_by_name(tmp_path: Path) -> None:
         main(["--out", str(tmp_path / "out"), "--model", "some/model", "--name", "mine"])
 
 
-CODE = "import pathlib\npathlib.Path({ran!r}).touch()\nclass Custom: pass\n"
+CODE = "import pathlib\npathlib.Path({ran!r}).touch()\nclass Custom: pass\nPooling = Custom\n"
 ROUTER = "sentence_transformers.base.modules.router.Router"
 
 
@@ -413,12 +422,16 @@ def change(path: Path, fields: dict[str, Any]) -> None:
     path.write_text(json.dumps(said | fields))
 
 
-@pytest.mark.parametrize("kind", ["custom.Custom", ROUTER, "sentence_transformers.models.BoW"])
+@pytest.mark.parametrize(
+    "kind", ["custom.Custom", "custom.Pooling", ROUTER, "sentence_transformers.models.BoW"]
+)
 def test_code_in_a_folder_is_not_run(tmp_path: Path, plain: Path, kind: str) -> None:
     checkpoint = Path(shutil.copytree(plain, tmp_path / "checkpoint"))
     ran = tmp_path / "ran"
-    (checkpoint / "custom.py").write_text(CODE.format(ran=str(ran)))
-    change(checkpoint / "router_config.json", {"types": {"a": "custom.Custom"}, "structure": {}})
+    for folder in (checkpoint, checkpoint / "1_Pooling"):
+        (folder / "custom.py").write_text(CODE.format(ran=str(ran)))
+        routes = {"types": {"a": "custom.Custom"}, "structure": {}}
+        change(folder / "router_config.json", routes)
     modules = json.loads((checkpoint / "modules.json").read_text())
     modules[1]["type"] = kind
     (checkpoint / "modules.json").write_text(json.dumps(modules))
@@ -438,6 +451,9 @@ def test_code_in_a_folder_is_not_run(tmp_path: Path, plain: Path, kind: str) -> 
         ("config.json", {"is_decoder": True}, "expected an encoder"),
         ("config.json", {"num_hidden_layers": 3}, "expected all weights"),
         ("config.json", {"pad_token_id": None}, "pad_token_id"),
+        ("config.json", {"_attn_implementation": "some/kernel@main"}, "no _attn_implementation"),
+        ("config.json", {"attn_implementation": "some/kernel"}, "no attn_implementation"),
+        ("config.json", {"chunk_size_feed_forward": 2}, "no chunk_size_feed_forward"),
         ("tokenizer_config.json", {"truncation_side": "left"}, "truncation_side right"),
         ("tokenizer_config.json", {"split_special_tokens": True}, "no split_special_tokens"),
         ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["c.C", None]}}, "no auto_map"),
@@ -459,6 +475,159 @@ def test_what_is_not_known_is_refused_before_it_does_harm(
     with pytest.raises(ArtifactError, match=words):
         exported(checkpoint)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["5", "[5]", "{}", None])
+def test_a_folder_without_a_list_of_modules_is_refused(
+    tmp_path: Path, plain: Path, text: str | None
+) -> None:
+    checkpoint = Path(shutil.copytree(plain, tmp_path / "checkpoint"))
+    (checkpoint / "modules.json").unlink()
+    if text is not None:
+        (checkpoint / "modules.json").write_text(text)
+    with pytest.raises(ArtifactError, match=r"modules\.json: expected"):
+        exported(checkpoint)
+
+
+def test_a_transformer_elsewhere_is_refused(tmp_path: Path, plain: Path) -> None:
+    checkpoint = Path(shutil.copytree(plain, tmp_path / "checkpoint"))
+    modules = json.loads((checkpoint / "modules.json").read_text())
+    modules[0]["path"] = "0_Transformer"
+    (checkpoint / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(ArtifactError, match="expected the Transformer in the folder itself"):
+        exported(checkpoint)
+
+
+def test_mpnet_with_another_padding_is_refused(tmp_path: Path) -> None:
+    checkpoint = make(tmp_path, "mpnet", mpnets())
+    change(checkpoint / "config.json", {"pad_token_id": 0})
+    with pytest.raises(ArtifactError, match="expected pad_token_id 1"):
+        exported(checkpoint)
+
+
+def test_a_tokenizer_of_more_tokens_than_rows_is_refused(tmp_path: Path, plain: Path) -> None:
+    checkpoint = Path(shutil.copytree(plain, tmp_path / "checkpoint"))
+    tokenizer = Tokenizer.from_file(str(checkpoint / "tokenizer.json"))
+    tokenizer.add_tokens(["unheardof"])
+    tokenizer.save(str(checkpoint / "tokenizer.json"))
+    with pytest.raises(ArtifactError, match=r"expected a token a row"):
+        exported(checkpoint)
+
+
+def test_padding_of_the_config_takes_no_position_whatever_the_tokenizers(tmp_path: Path) -> None:
+    """transformers counts positions by the config's padding, be it an ordinary token."""
+    checkpoint = make(tmp_path, "roberta", bytes_bpe())
+    change(checkpoint / "config.json", {"pad_token_id": 7})
+    encoder = exported(checkpoint)
+    check(encoder, checkpoint)
+    token = encoder.tokenizer.id_to_token(7)
+    text = f"a {token} b {token}{token} c"
+    model = SentenceTransformer(str(checkpoint), device="cpu")
+    np.testing.assert_allclose(encoder.encode(text), model.encode(text), atol=1e-5)
+
+
+@pytest.mark.parametrize("limit", [POSITIONS + 2, None])
+def test_a_limit_beyond_the_positions_is_that_of_the_positions(
+    tmp_path: Path, limit: int | None
+) -> None:
+    """Where sentence-transformers itself would fail."""
+    checkpoint = make(tmp_path, "roberta", bytes_bpe())
+    path = checkpoint / "sentence_bert_config.json"
+    fields = json.loads(path.read_text())
+    fields.pop("max_seq_length", None)
+    path.write_text(json.dumps(fields | ({"max_seq_length": limit} if limit else {})))
+    change(checkpoint / "tokenizer_config.json", {"model_max_length": 10**30})
+    encoder = exported(checkpoint)
+    assert encoder.max_seq_length == POSITIONS
+    assert encoder.encode(" ".join(TEXTS)).shape == (WIDTH,)
+
+
+def test_old_names_of_layer_norms_are_read(tmp_path: Path, plain: Path) -> None:
+    checkpoint = Path(shutil.copytree(plain, tmp_path / "checkpoint"))
+    path = checkpoint / "model.safetensors"
+    tensors = load_file(path)
+    save_file(
+        {
+            key.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
+                "LayerNorm.bias", "LayerNorm.beta"
+            ): value
+            for key, value in tensors.items()
+        },
+        path,
+        {"format": "pt"},
+    )
+    check(exported(checkpoint), checkpoint)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_gate_refuses_a_graph_that_is_off(
+    tmp_path: Path, plain: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """int8 too: what it is made of must agree to 1e-5, whatever int8 itself may lose."""
+
+    def off(weights: Any) -> Any:
+        norm = dataclasses.replace(weights.embedding_norm, epsilon=0.051)
+        return build_fp32(dataclasses.replace(weights, embedding_norm=norm))
+
+    monkeypatch.setattr("export.__main__.build_fp32", off)
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(TEXTS[:300]), "utf-8")
+    out = tmp_path / "out"
+    with pytest.raises(gate.ParityError, match="no component to differ by more than 1e-05"):
+        main(
+            [
+                *("--model", str(plain), "--name", "tiny", "--out", str(out)),
+                *("--precision", precision, "--calibration", str(texts)),
+            ]
+        )
+    assert not out.exists()
+
+
+def test_the_gate_refuses_another_tokenizer(
+    tmp_path: Path, plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cased(*arguments: Any) -> Any:
+        reference, recipe = read_model(*arguments)
+        recipe.tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
+        return reference, recipe
+
+    monkeypatch.setattr("export.__main__.read_model", cased)
+    with pytest.raises(gate.ParityError, match="the tokenizer differs"):
+        main(["--model", str(plain), "--name", "x", "--out", str(tmp_path), "--precision", "fp32"])
+
+
+def test_the_gate_refuses_bits_that_depend_on_the_batch(
+    tmp_path: Path, plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "other_bits", lambda *_: iter([("alone", np.array([3]))]))
+    out = tmp_path / "out"
+    with pytest.raises(gate.ParityError, match="expected the same bits alone"):
+        main(["--model", str(plain), "--name", "x", "--out", str(out), "--precision", "fp32"])
+
+
+def test_the_gate_refuses_lengths_that_are_off() -> None:
+    rows = np.ones((3, 4), dtype=np.float32)
+    gate.check_lengths(rows * np.float32(1.02), rows)
+    with pytest.raises(gate.ParityError, match=r"lengths within 3% .*, got 4\.0%"):
+        gate.check_lengths(rows * np.float32(1.04), rows)
+
+
+def test_calibration_sees_prompts_and_not_too_many_texts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompts = {"query": "指令：\u3000", "passage": ""}
+    checkpoint = make(tmp_path, "bert", wordpiece(True), prompts=prompts)
+    encoder = exported(checkpoint)
+    check(encoder, checkpoint)
+    _, recipe = read_model(find_checkpoint(str(checkpoint), "tiny"))
+    texts = [f"text {place}" for place in range(6)]
+    assert len(calibration_ids(recipe, texts)) == 6
+    wanted = encoder.tokenize_texts([prompts["query"] + text for text in texts[1::2]]).ids
+    assert [row.tolist() for row in calibration_ids(recipe, texts)[1::2]] == [
+        row.tolist() for row in wanted
+    ]
+    monkeypatch.setattr("export.__main__.MOST_TOKENS", 20)
+    assert len(calibration_ids(recipe, texts)) == 2
 
 
 def test_pickles_are_refused(tmp_path: Path, plain: Path) -> None:

@@ -50,7 +50,7 @@ def test_the_official_mpnet_gives_sentence_transformers_vectors(
     checkpoint = find_checkpoint(str(mpnet))
     assert checkpoint.model_id == "sentence-transformers/all-mpnet-base-v2"
     reference, recipe = read_model(checkpoint)
-    golden = golden_texts(reference)
+    golden = golden_texts(reference, recipe.normalize)
     folder = tmp_path / "fp32"
     write_folder(checkpoint, recipe, folder, golden, "fp32", build_fp32(recipe.weights))
     encoder = SentenceEncoder(folder)
