@@ -16,8 +16,8 @@ SLICE, SLICE_CHARACTERS = 256, 2**17
 # Characters after which a long text is cut, to be read in pieces.
 PIECE = 2**14
 # What it may be cut before, because BERT reads it as a word of its own or as a space, whatever
-# stands on its other side. Not the brackets, which belong to special tokens.
-CUT = re.compile(r"[ \n\t\r!-/:-@\u3001\u3002\uff0c]")
+# stands on its other side; unless a token that is found as it stands, as <mask>, goes on with it.
+CUT = r"[ \n\t\r!-/:-@\u3001\u3002\uff0c]"
 
 
 def whole_ids(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[IdArray]:
@@ -27,7 +27,10 @@ def whole_ids(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[IdArray]:
 
     def cut_all() -> Iterator[str]:
         for text in texts:
-            parts = cut(text) if can_cut else [text]
+            parts = [text]
+            if can_cut and len(text) > PIECE:
+                added = tokenizer.get_added_tokens_decoder().values()
+                parts = cut(text, "".join(token.content[1:] for token in added))
             pieces.append(len(parts))
             yield from parts
 
@@ -41,10 +44,16 @@ def whole_ids(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[IdArray]:
                 held = []
 
 
-def cut(text: str) -> list[str]:
-    """Cut a long text where the ids of its pieces are those of the whole."""
+def cut(text: str, never: str) -> list[str]:
+    """Cut a long text where the ids of its pieces are those of the whole.
+
+    Args:
+        text: longer than PIECE.
+        never: characters that it is not cut before.
+    """
+    before = re.compile(f"(?![{re.escape(never)}]){CUT}") if never else re.compile(CUT)
     parts, first = [], 0
-    while place := CUT.search(text, first + PIECE):
+    while place := before.search(text, first + PIECE):
         parts.append(text[first : place.start()])
         first = place.start()
     return [*parts, text[first:]]

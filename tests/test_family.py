@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import ArtifactError, InputError, SentenceEncoder, verification
+from minilm_onnx import ArtifactError, InputError, SentenceEncoder, pieces, verification
 from minilm_onnx.cli import main as minilm_onnx
 from minilm_onnx.pooling import l2_normalize
 from minilm_onnx.sample import sample_texts
@@ -242,6 +242,18 @@ def test_every_pooling(tmp_path: Path, pooling: Any, normalize: bool) -> None:
 def dense(inner: int, outer: int, activation: Any, bias: bool = True) -> Any:
     torch.manual_seed(1)
     return Dense(inner, outer, bias=bias, activation_function=activation)
+
+
+def test_a_long_text_is_not_cut_within_a_token(tmp_path: Path) -> None:
+    """It is tokenised in pieces, of which none may end in the middle of <mask>."""
+    tokenizer = mpnets()
+    tokenizer.add_tokens(["<mask>", "C++"])
+    encoder = exported(make(tmp_path, "mpnet", tokenizer))
+    for token in ("<mask>", "C++"):
+        for spare in range(len(token)):
+            text = "a" * (pieces.PIECE - spare) + f"{token} b " * 200
+            (found,) = pieces.whole_ids(encoder.tokenizer, [text])
+            assert found.tolist() == encoder.tokenizer.encode(text).ids
 
 
 @pytest.mark.parametrize("normalize", [True, False])
