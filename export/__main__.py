@@ -148,12 +148,18 @@ def read_model(checkpoint: Checkpoint) -> tuple[SentenceTransformersReference, R
 def read_split(texts: Path | None) -> tuple[list[str], list[str]]:
     """Give texts to calibrate on, and others to judge the result by.
 
+    The project's texts are always calibrated on, since others than a user's own will be embedded
+    too; without them they were up to 0.08 of a cosine off.
+
+    Args:
+        texts: a file of one's own, one a line; None for none.
+
     Raises:
         InputError: there are too few in the file, or it cannot be read.
     """
+    names = ("calibration.txt", "held_out.txt")
+    calibration, held_out = ((TEXTS / name).read_text("utf-8").splitlines() for name in names)
     if texts is None:
-        names = ("calibration.txt", "held_out.txt")
-        calibration, held_out = ((TEXTS / name).read_text("utf-8").splitlines() for name in names)
         return calibration, held_out
     try:
         lines = [line for line in texts.read_text("utf-8").splitlines() if line.strip()]
@@ -166,7 +172,8 @@ def read_split(texts: Path | None) -> tuple[list[str], list[str]]:
             f"--calibration {texts}: expected at least {FEWEST_TEXTS} texts, got {len(lines)}; "
             "add some like those that will be embedded"
         )
-    return [line for place, line in enumerate(lines) if place % HELD_OUT], lines[::HELD_OUT]
+    own = [line for place, line in enumerate(lines) if place % HELD_OUT]
+    return [*own, *calibration], lines[::HELD_OUT]
 
 
 def with_prompts(texts: list[str], prompts: Mapping[str, str]) -> list[str]:
@@ -320,8 +327,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--calibration",
         type=Path,
         metavar="FILE",
-        help="texts like those that will be embedded, one a line, of which int8 is made; an eighth "
-        "of them judges it; default: English ones of this project's",
+        help="texts like those that will be embedded, one a line, of which int8 is made, beside "
+        "English ones of this project's; an eighth of them judges it",
     )
     parser.add_argument(
         "--precision", choices=("int8", "fp32"), default="int8", help="default %(default)s"
