@@ -53,16 +53,19 @@ def check_close(
     found: npt.NDArray[np.float32],
     expected: npt.NDArray[np.float32],
     limits: tuple[float, float],
+    texts: Sequence[str],
     which: str = "held-out texts",
 ) -> tuple[float, float]:
     """Give mean and minimum cosine of unit rows; raise ParityError below the limits of each."""
     cosines = (found * expected).sum(axis=1)
     mean, least = float(cosines.mean()), float(cosines.min())
+    worst = texts[int(cosines.argmin())]
     for label, value, limit in zip(("mean", "minimum"), (mean, least), limits, strict=True):
         if not value >= limit:
             raise ParityError(
                 f"{name}: expected a {label} cosine of at least {limit}, got {value:.5f} "
-                f"over {len(found)} {which}; nothing was written: take --precision fp32"
+                f"over {len(found)} {which}, the worst {worst[:40]!r}; nothing was written: take "
+                "--precision fp32, or --calibration texts like it"
             )
     return mean, least
 
@@ -142,10 +145,11 @@ def measure(
         check_lengths(encoder.encode(hard), reference.vectors(hard))
         found = l2_normalize(encoder.encode(golden.texts))
         limits = verification.MEAN_COSINE, verification.MIN_COSINE  # since `verify` will ask
-        check_close(f"the {precision} graph", found, golden.vectors, limits, "golden texts")
+        name = f"the {precision} graph"
+        check_close(name, found, golden.vectors, limits, golden.texts, "golden texts")
     unit = l2_normalize(vectors), l2_normalize(expected)
     limits = MIN_MEAN_COSINE, MIN_COSINE
-    mean, least = check_close(f"the {precision} graph", *unit, limits)
+    mean, least = check_close(f"the {precision} graph", *unit, limits, texts)
     check_bits(f"the {precision} graph", folder, texts, vectors)
     return {
         "texts": len(texts),

@@ -246,9 +246,15 @@ def load_artifact(folder: Path) -> Artifact:
         names = {path.name for path in folder.iterdir()}
     except (OSError, ValueError) as error:  # ValueError: of a NUL in its name
         raise ArtifactError(
-            f"{folder}: expected a model folder, got {getattr(error, 'strerror', error)}; "
-            "give a folder written by `python -m export`, or leave it out for the bundled model"
+            f"{folder}: expected a model folder, got {getattr(error, 'strerror', error)}; give one "
+            f"that `python -m export` wrote, the name of one in {HOME} (`minilm-onnx models` lists "
+            "them), or nothing for the bundled model"
         ) from error
+    if CONFIG in names and not names & {MANIFEST, GRAPH}:
+        raise ArtifactError(
+            f"{folder}: expected a model folder, got a checkpoint; make one of it with "
+            "`python -m export --model FOLDER --name NAME --out DIR`"
+        )
     if MANIFEST not in names and CONFIG in names:
         _check_minilm(folder / CONFIG)
         limit = _max_seq_length(folder / LIMIT) if LIMIT in names else 256

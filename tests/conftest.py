@@ -73,7 +73,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> tuple[SentenceEncoder, FakeSession]
     session = FakeSession()
     encoder = SentenceEncoder()
     monkeypatch.setattr(encoder._embedder, "session", session)
-    monkeypatch.setattr(encoder._embedder, "dimension", 4)
+    for width in ("_pooled", "dimension"):
+        monkeypatch.setattr(encoder._embedder, width, 4)
     return encoder, session
 
 

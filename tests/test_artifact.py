@@ -157,6 +157,13 @@ def test_a_folder_of_optimum_needs_no_manifest(folder: Path) -> None:
             SentenceEncoder(folder)
 
 
+def test_a_checkpoint_is_no_model_folder(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(MINILM))
+    (tmp_path / "modules.json").write_text("[]")
+    with pytest.raises(ArtifactError, match="got a checkpoint; make one of it with `python -m ex"):
+        SentenceEncoder(tmp_path)
+
+
 @pytest.mark.parametrize("fields", [{}, [], MINILM | {"num_hidden_layers": 12}])
 def test_a_folder_of_optimum_of_another_model_is_refused(folder: Path, fields: Any) -> None:
     (folder / MANIFEST).unlink()

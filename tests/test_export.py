@@ -340,19 +340,19 @@ def test_norm_matches_its_definition() -> None:
 
 def test_the_gate_names_the_number_and_the_limit() -> None:
     good = np.eye(3, dtype=np.float32)
-    limits = gate.MIN_MEAN_COSINE, gate.MIN_COSINE
+    limits, texts = (gate.MIN_MEAN_COSINE, gate.MIN_COSINE), ["a worst text"] * 600
     assert gate.check_same("x", good, good) == 0.0
-    assert gate.check_close("x", good, good, limits) == (1.0, 1.0)
+    assert gate.check_close("x", good, good, limits, texts) == (1.0, 1.0)
     with pytest.raises(gate.ParityError, match=r"differ by more than 1e-05, got 0.5"):
         gate.check_same("x", good * np.float32(0.5), good)
     with pytest.raises(gate.ParityError, match="got nan"):
         gate.check_same("x", good * np.float32("nan"), good)
     with pytest.raises(gate.ParityError, match=r"mean cosine of at least 0.9\d+, got 0.5"):
-        gate.check_close("x", good * np.float32(0.5), good, limits)
+        gate.check_close("x", good * np.float32(0.5), good, limits, texts)
     bad = np.vstack([np.eye(3)] * 200).astype(np.float32)
     bad[0] *= np.float32(0.9)
-    with pytest.raises(gate.ParityError, match=r"minimum cosine of at least 0.99\d*, got 0.9"):
-        gate.check_close("x", bad, np.vstack([good] * 200), limits)
+    with pytest.raises(gate.ParityError, match=r"minimum .* 0.99\d*, got 0.9\d* .*'a worst text'"):
+        gate.check_close("x", bad, np.vstack([good] * 200), limits, texts)
 
 
 def test_the_gate_refuses_vectors_that_depend_on_the_batch(encoder: SentenceEncoder) -> None:

@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
             ("verified", "sha256 of graph, weights and tokenizer match the manifest"),
         ]
     else:
-        rows = [("model", "a graph without a manifest: not verified")]
+        rows = [("model", "a graph without a manifest: not verified, read as all-MiniLM-L6-v2")]
     normalized = manifest is None or manifest.normalize
     length = "unit length" if normalized else "of unit length where a command or option asks for it"
     policy = encoder.policy

@@ -10,6 +10,7 @@ from typing import Any
 from minilm_onnx.artifact import BUNDLED, HOME, MANIFEST, Manifest, load_artifact
 from minilm_onnx.cli.options import Subparsers, add_command, printable
 from minilm_onnx.errors import ArtifactError, InputError, shown
+from minilm_onnx.files import check_file
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -77,7 +78,9 @@ def _describe(name: str, folder: Path) -> dict[str, Any]:
         manifest = load_artifact(folder).manifest
         if manifest is not None:
             found["manifest"] = asdict(manifest)
+            for one in manifest.files:
+                check_file(folder / one)
             found["bytes"] = sum((folder / one).stat().st_size for one in manifest.files)
-    except (ArtifactError, OSError) as error:
+    except ArtifactError as error:
         found["error"] = str(error)
     return found

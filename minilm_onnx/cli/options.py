@@ -83,7 +83,10 @@ def printable(text: str) -> str:
 def add_encoder_options(parser: argparse.ArgumentParser) -> None:
     """Add --model and what the encoder can be told about the CPU."""
     parser.add_argument(
-        "--model", metavar="DIR", help="model folder; default: the int8 model in the package"
+        "--model",
+        metavar="NAME_OR_DIR",
+        help="model folder, or a name that `minilm-onnx models` lists; default: the int8 model in "
+        "the package",
     )
     parser.add_argument(
         "--threads", type=int, metavar="N", help="threads; default: all CPUs the process may use"
