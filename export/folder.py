@@ -115,7 +115,8 @@ def _check_modules(path: Path) -> list[Path]:
             "model with SentenceTransformer(...).save_pretrained(...)"
         )
     fields = read_json(path)
-    entries = [one if isinstance(one, dict) else {} for one in _list(fields)]
+    listed = fields if isinstance(fields, list) else []
+    entries = [one if isinstance(one, dict) else {} for one in listed]
     kinds = [str(one.get("type")) for one in entries]
     names = [kind.rpartition(".")[2] for kind in kinds]
     own = all(kind.startswith("sentence_transformers.") for kind in kinds)
@@ -136,10 +137,6 @@ def _check_modules(path: Path) -> list[Path]:
         for one, name in zip(entries, names, strict=True)
         if name == "Dense"
     ]
-
-
-def _list(fields: Any) -> list[Any]:
-    return fields if isinstance(fields, list) else []
 
 
 def _read(path: Path) -> Mapping[str, Any]:

@@ -135,7 +135,7 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
 def _dense(module: Any) -> Dense:
     """Take a module's map; what it is was checked in its file."""
     weight = module.linear.weight.detach().numpy().T
-    bias = np.zeros(weight.shape[1]) if not module.bias else module.linear.bias.detach().numpy()
+    bias = module.linear.bias.detach().numpy() if module.bias else np.zeros(weight.shape[1])
     kind = type(module.activation_function)
     return Dense(
         np.ascontiguousarray(weight, dtype=np.float32),
@@ -146,7 +146,8 @@ def _dense(module: Any) -> Dense:
 
 def _is_among(key: str, model: Any, stored: Collection[str]) -> bool:
     """Whether a file has a tensor, under its name or the one that TensorFlow gave it."""
-    old = key.replace("LayerNorm.weight", "LayerNorm.gamma").replace("Norm.bias", "Norm.beta")
+    old = key.replace("LayerNorm.weight", "LayerNorm.gamma")
+    old = old.replace("LayerNorm.bias", "LayerNorm.beta")
     prefix = model.base_model_prefix
     names = {key, f"{prefix}.{key}", old, f"{prefix}.{old}"}
     # The pooler's are not used, and some files have none.
