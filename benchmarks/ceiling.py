@@ -4,7 +4,7 @@ import json
 import sys
 from dataclasses import asdict
 
-from minilm_onnx.ceiling import measure_ceiling
+from minilm_onnx.measure.ceiling import measure_ceiling
 
 NAME = "ceiling"
 

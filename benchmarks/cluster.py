@@ -15,8 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from minilm_onnx.cpus import available_cpus
-from minilm_onnx.sample import sample_texts
+from minilm_onnx.engine.cpus import available_cpus
+from minilm_onnx.measure.sample import sample_texts
 
 
 def measure(source: Path, workers: int) -> float:
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     import ray
     from ray.cluster_utils import Cluster
 
-    from minilm_onnx import parts
+    from minilm_onnx.tables import parts
 
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__)
     parser.add_argument("--texts", type=int, default=8000, help="default: %(default)s")

@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.machine import MOST_FOREIGN_CPU, commit
 from benchmarks.workloads import Corpus
 from minilm_onnx import InputError
-from minilm_onnx.cpus import cpu_name
+from minilm_onnx.engine.cpus import cpu_name
 
 
 def key_of(contender: str, workload: str, part: object, digest: str, threads: int, at: str) -> str:

@@ -25,15 +25,15 @@ from benchmarks.publish import filled
 from benchmarks.quality import ndcg, read_scifact
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.changes import replace_source
 from minilm_onnx.cli import report_errors
-from minilm_onnx.cpus import cpu_name
-from minilm_onnx.documents import Document
-from minilm_onnx.index import TextIndex
-from minilm_onnx.passages import Passage
-from minilm_onnx.pooling import l2_normalize
-from minilm_onnx.ranking import Ranked, by_words, fused, nearest
-from minilm_onnx.store import Storage
+from minilm_onnx.engine.cpus import cpu_name
+from minilm_onnx.index.changes import replace_source
+from minilm_onnx.index.passages import Passage
+from minilm_onnx.index.ranking import Ranked, by_words, fused, nearest
+from minilm_onnx.index.store import Storage
+from minilm_onnx.index.textindex import TextIndex
+from minilm_onnx.reading.documents import Document
+from minilm_onnx.vectors.pooling import l2_normalize
 
 PUBLISHED = 64.51  # of the model in fp32 over whole documents, by MTEB
 PASSAGES = 100_000

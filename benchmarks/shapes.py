@@ -26,7 +26,8 @@ from export.graph import build_fp32, build_int8, save_graph
 from export.ranges import Fold, Range
 from export.rounding import QuantizedDense
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.artifact import (
+from minilm_onnx.engine.cpus import cpu_name
+from minilm_onnx.folder.artifact import (
     BUNDLED,
     FILES,
     GOLDEN,
@@ -36,9 +37,8 @@ from minilm_onnx.artifact import (
     WEIGHTS,
     parse_manifest,
 )
-from minilm_onnx.cpus import cpu_name
-from minilm_onnx.files import sha256_of
-from minilm_onnx.sample import sample_texts
+from minilm_onnx.folder.files import sha256_of
+from minilm_onnx.measure.sample import sample_texts
 
 QUERY = "how do I get my money back for a broken bicycle?"
 # That a measurement takes of the smallest shape; larger ones get fewer.

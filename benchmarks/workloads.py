@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.reading import TextFile, read_texts
-from minilm_onnx.sample import sample_texts
+from minilm_onnx.measure.sample import sample_texts
+from minilm_onnx.reading.textfile import TextFile, read_texts
 
 SHORT_TOKENS = 64
 LONG_TOKENS = 240

@@ -25,7 +25,9 @@ from export.reference import SentenceTransformersReference, export_standard
 from export.tokenizer import build_tokenizer
 from minilm_onnx import ArtifactError, InputError, SentenceEncoder
 from minilm_onnx.arrays import IdArray
-from minilm_onnx.artifact import (
+from minilm_onnx.cli import report_errors
+from minilm_onnx.engine.dense import save_dense
+from minilm_onnx.folder.artifact import (
     DENSE,
     FILES,
     FORMAT,
@@ -36,12 +38,10 @@ from minilm_onnx.artifact import (
     WEIGHTS,
     Manifest,
 )
-from minilm_onnx.cli import report_errors
-from minilm_onnx.dense import save_dense
-from minilm_onnx.files import sha256_of
-from minilm_onnx.golden import GoldenTexts
-from minilm_onnx.pooling import l2_normalize
-from minilm_onnx.tokens import tokenize
+from minilm_onnx.folder.files import sha256_of
+from minilm_onnx.text.tokens import tokenize
+from minilm_onnx.vectors.pooling import l2_normalize
+from minilm_onnx.verify.golden import GoldenTexts
 
 TEXTS = Path(__file__).parent / "texts"
 # Of texts of one's own: how many there must be, and one in how many is held out.

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from minilm_onnx.errors import ArtifactError, shorten
-from minilm_onnx.files import read_json
+from minilm_onnx.folder.files import read_json
 
 # torch's names of what may follow a linear map, and the runtime's.
 ACTIVATIONS = {

@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from export.reference import SentenceTransformersReference
-from minilm_onnx import MiniLMError, SentenceEncoder, verification
-from minilm_onnx.golden import GoldenTexts, read_golden
-from minilm_onnx.pooling import l2_normalize
-from minilm_onnx.verification import MAX_DIFFERENCE, other_bits
+from minilm_onnx import MiniLMError, SentenceEncoder
+from minilm_onnx.vectors.pooling import l2_normalize
+from minilm_onnx.verify import verification
+from minilm_onnx.verify.golden import GoldenTexts, read_golden
+from minilm_onnx.verify.verification import MAX_DIFFERENCE, other_bits
 
 # int8: cosine to sentence-transformers fp32 over the held-out texts.
 MIN_MEAN_COSINE = 0.9993

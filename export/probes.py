@@ -6,8 +6,8 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from export.graph import CONTRIB, wrap
-from minilm_onnx.ceiling import PRODUCTS, Product, product_graph
-from minilm_onnx.policy import SATURATION
+from minilm_onnx.engine.policy import SATURATION
+from minilm_onnx.measure.ceiling import PRODUCTS, Product, product_graph
 
 WIDTH = 64
 

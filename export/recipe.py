@@ -15,9 +15,9 @@ from tokenizers import Tokenizer
 from export.folder import ACTIVATIONS
 from export.forward import Padding, Weights, weights_from_tensors
 from export.reference import SentenceTransformersReference
-from minilm_onnx.artifact import MAX_TOKENS, MIN_TOKENS
-from minilm_onnx.dense import Dense
+from minilm_onnx.engine.dense import Dense
 from minilm_onnx.errors import ArtifactError
+from minilm_onnx.folder.artifact import MAX_TOKENS, MIN_TOKENS
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 
@@ -32,7 +32,7 @@ class Recipe:
         tokenizer: without truncation and padding.
         max_seq_length: tokens read of a text.
         positions: tokens that could be.
-        pooling: see `minilm_onnx.pooling.pool`.
+        pooling: see `minilm_onnx.vectors.pooling.pool`.
         dense: maps of what pooling gives.
         normalize: whether vectors are scaled to length 1.
         prompts: what is put before texts, by name.

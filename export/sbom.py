@@ -28,7 +28,7 @@ from packaging.requirements import Requirement
 
 from export.checkpoint import PINS
 from minilm_onnx import __version__
-from minilm_onnx.artifact import BUNDLED, FILES, load_artifact
+from minilm_onnx.folder.artifact import BUNDLED, FILES, load_artifact
 
 ROOT = Path(__file__).parents[1]
 SBOM = ROOT / "sbom.cdx.json"

@@ -2,7 +2,7 @@
 
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import ArtifactError, DatabaseError, InputError, MiniLMError, SessionError
-from minilm_onnx.search import (
+from minilm_onnx.vectors.search import (
     community_detection,
     near_duplicates,
     paraphrase_mining,
@@ -10,7 +10,7 @@ from minilm_onnx.search import (
     semantic_search,
     semantic_search_quantized,
 )
-from minilm_onnx.vectors import (
+from minilm_onnx.vectors.vectors import (
     dequantize_embeddings,
     quantize_embeddings,
     ranges_of,

@@ -22,7 +22,10 @@ from minilm_onnx.arguments import (
     put_before,
 )
 from minilm_onnx.arrays import CodeArray, FloatArray, IdArray, Matrix, Vector
-from minilm_onnx.artifact import (
+from minilm_onnx.engine.embedder import CANCELLED, Embedder
+from minilm_onnx.engine.policy import Policy, check_positive, choose_policy
+from minilm_onnx.errors import InputError
+from minilm_onnx.folder.artifact import (
     GOLDEN,
     MIN_TOKENS,
     Artifact,
@@ -30,12 +33,8 @@ from minilm_onnx.artifact import (
     find_folder,
     load_artifact,
 )
-from minilm_onnx.embedder import CANCELLED, Embedder
-from minilm_onnx.errors import InputError
-from minilm_onnx.policy import Policy, check_positive, choose_policy
-from minilm_onnx.pooling import l2_normalize
 from minilm_onnx.progress import progress_bar
-from minilm_onnx.tokens import (
+from minilm_onnx.text.tokens import (
     Overflow,
     Tally,
     TextReport,
@@ -43,7 +42,8 @@ from minilm_onnx.tokens import (
     check_overflow,
     describe,
 )
-from minilm_onnx.vectors import (
+from minilm_onnx.vectors.pooling import l2_normalize
+from minilm_onnx.vectors.vectors import (
     Measure,
     Precision,
     check_measure,
@@ -98,9 +98,9 @@ class SentenceEncoder:
 
         Args:
             model: folder that `python -m export`, or optimum, wrote, or a name; see
-                `minilm_onnx.artifact.find_folder`; None for the bundled int8 model. Replace a
-                folder in use by a rename: its weights are mapped, not copied, so what is written
-                into them changes a running encoder.
+                `minilm_onnx.folder.artifact.find_folder`; None for the bundled int8 model.
+                Replace a folder in use by a rename: its weights are mapped, not copied, so what is
+                written into them changes a running encoder.
             threads: threads that work at a time; None for all CPUs this process may use, by its
                 affinity and its cgroup's quota.
             spinning: False to have threads that share a batch sleep, not spin, while they wait

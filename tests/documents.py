@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from minilm_onnx.artifact import BUNDLED
+from minilm_onnx.folder.artifact import BUNDLED
 from tests.servers import free_port, start, stop
 
 ROOT = Path(__file__).parent.parent

@@ -16,9 +16,9 @@ sentence-transformers.
 """
 # Beside what the package exports.
 FURTHER = (
-    "index.TextIndex",
-    "ranking.Result",
-    "tokens.TextReport",
+    "index.textindex.TextIndex",
+    "index.ranking.Result",
+    "text.tokens.TextReport",
     "server.app.create_app",
     "server.settings.Settings",
     "integrations.langchain.MiniLMEmbeddings",
@@ -46,6 +46,9 @@ FURTHER = (
 )
 # Where what stands elsewhere is imported from.
 PUBLIC = {
+    "index.textindex.TextIndex": "index.TextIndex",
+    "index.ranking.Result": "index.Result",
+    "text.tokens.TextReport": "text.TextReport",
     "server.app.create_app": "server.create_app",
     "server.settings.Settings": "server.Settings",
 }

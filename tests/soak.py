@@ -28,8 +28,8 @@ import numpy as np
 
 from minilm_onnx import InputError, SentenceEncoder, semantic_search
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.golden import read_golden
-from minilm_onnx.sample import sample_texts
+from minilm_onnx.measure.sample import sample_texts
+from minilm_onnx.verify.golden import read_golden
 
 TEXTS = 300
 MOST_AT_ONCE = 40

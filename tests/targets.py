@@ -21,13 +21,14 @@ from unittest.mock import patch
 
 import numpy as np
 
-from minilm_onnx import InputError, MiniLMError, SentenceEncoder, pieces
-from minilm_onnx.artifact import BUNDLED, GOLDEN, MANIFEST, MINILM
+from minilm_onnx import InputError, MiniLMError, SentenceEncoder
 from minilm_onnx.cli import bench, embed, main, verify
-from minilm_onnx.documents import read_documents
-from minilm_onnx.index import TextIndex
-from minilm_onnx.passages import Splitter
-from minilm_onnx.ranking import Result
+from minilm_onnx.folder.artifact import BUNDLED, GOLDEN, MANIFEST, MINILM
+from minilm_onnx.index.passages import Splitter
+from minilm_onnx.index.ranking import Result
+from minilm_onnx.index.textindex import TextIndex
+from minilm_onnx.reading.documents import read_documents
+from minilm_onnx.text import pieces
 from tests.conftest import FakeSession
 
 # What may stand on stderr before an error, or without one.

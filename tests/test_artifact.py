@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minilm_onnx import ArtifactError, SentenceEncoder
-from minilm_onnx.artifact import (
+from minilm_onnx.folder.artifact import (
     BUNDLED,
     FILES,
     GRAPH,

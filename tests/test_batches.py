@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minilm_onnx.batches import equal_length_batches, plan
+from minilm_onnx.engine.batches import equal_length_batches, plan
 
 lengths_lists = st.lists(st.integers(min_value=1, max_value=300), max_size=200)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from minilm_onnx import InputError, SentenceEncoder, SessionError
 from minilm_onnx.arrays import FloatArray, Matrix
-from minilm_onnx.tokens import TokenizedTexts
+from minilm_onnx.text.tokens import TokenizedTexts
 
 pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
 

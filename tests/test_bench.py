@@ -3,9 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from minilm_onnx import SentenceEncoder, ceiling
+from minilm_onnx import SentenceEncoder
 from minilm_onnx.cli import bench, main
-from minilm_onnx.sample import QUANTILES, sample_texts
+from minilm_onnx.measure import ceiling
+from minilm_onnx.measure.sample import QUANTILES, sample_texts
 
 
 def test_the_sample_is_as_long_as_real_texts(encoder: SentenceEncoder) -> None:

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minilm_onnx import InputError, SentenceEncoder, near_duplicates
-from minilm_onnx.artifact import BUNDLED
 from minilm_onnx.cli import main
-from minilm_onnx.pooling import l2_normalize
+from minilm_onnx.folder.artifact import BUNDLED
+from minilm_onnx.vectors.pooling import l2_normalize
 from tests.commands import DOCUMENT, commands, render
 
 LINES = (

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from minilm_onnx.cpus import available_cpus, cgroup_quota, cpu_name
+from minilm_onnx.engine.cpus import available_cpus, cgroup_quota, cpu_name
 
 
 def write(root: Path, files: dict[str, str]) -> Path:

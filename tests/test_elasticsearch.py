@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from minilm_onnx import InputError, MiniLMError, SentenceEncoder
-from minilm_onnx.index import TextIndex
+from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.integrations import elasticsearch as bridge
 from tests.conftest import documented
 

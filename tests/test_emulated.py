@@ -40,7 +40,7 @@ LEAST_OWN_TESTS = 150
 CODE = """
 import json, platform, sys, numpy
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.policy import products_saturate
+from minilm_onnx.engine.policy import products_saturate
 encoder = SentenceEncoder(sys.argv[3] or None, threads=1)
 texts = json.load(open(sys.argv[1]))
 vectors = encoder.encode(texts)

@@ -23,8 +23,8 @@ from minilm_onnx import (
     quantize_embeddings,
     similarity_pairwise,
 )
-from minilm_onnx.artifact import BUNDLED
-from minilm_onnx.vectors import Precision
+from minilm_onnx.folder.artifact import BUNDLED
+from minilm_onnx.vectors.vectors import Precision
 from tests.conftest import FakeSession, by_hand
 
 WORDS = ["cat", "a dog", "the red door", "rain", "one two three four five", ""]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from minilm_onnx import ArtifactError, InputError, SentenceEncoder
-from minilm_onnx.artifact import BUNDLED, FILES, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
-from minilm_onnx.policy import choose_policy
-from minilm_onnx.session import Session
+from minilm_onnx.engine.policy import choose_policy
+from minilm_onnx.engine.session import Session
+from minilm_onnx.folder.artifact import BUNDLED, FILES, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
 from tests.conftest import Golden, cosines
 
 for name in ("onnx", "scipy", "safetensors", "tqdm"):

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import ArtifactError, InputError, SentenceEncoder, pieces, verification
+from minilm_onnx import ArtifactError, InputError, SentenceEncoder
 from minilm_onnx.cli import main as minilm_onnx
-from minilm_onnx.pooling import l2_normalize
-from minilm_onnx.sample import sample_texts
+from minilm_onnx.measure.sample import sample_texts
+from minilm_onnx.text import pieces
+from minilm_onnx.vectors.pooling import l2_normalize
+from minilm_onnx.verify import verification
 
 for name in ("onnx", "scipy", "sentence_transformers", "transformers"):
     pytest.importorskip(name, reason=f"{name} of export/requirements.txt is not installed")

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import DatabaseError, InputError, MiniLMError, SentenceEncoder, changes
-from minilm_onnx.index import TextIndex
-from minilm_onnx.passages import Passage
-from minilm_onnx.ranking import fused, stored, unstored
-from minilm_onnx.store import Storage
+from minilm_onnx import DatabaseError, InputError, MiniLMError, SentenceEncoder
+from minilm_onnx.index import changes
+from minilm_onnx.index.passages import Passage
+from minilm_onnx.index.ranking import fused, stored, unstored
+from minilm_onnx.index.store import Storage
+from minilm_onnx.index.textindex import TextIndex
 from tests.conftest import documented
 
 apsw = pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
@@ -313,7 +314,7 @@ def test_a_locked_index_can_be_read_and_says_so_to_writers(
     db: Path, index: TextIndex, monkeypatch: pytest.MonkeyPatch, encoder: SentenceEncoder
 ) -> None:
     fill(index)
-    monkeypatch.setattr("minilm_onnx.store.PATIENCE_MS", 50)
+    monkeypatch.setattr("minilm_onnx.index.store.PATIENCE_MS", 50)
     holder = apsw.Connection(str(db))
     holder.execute("BEGIN IMMEDIATE")
     with TextIndex(db, encoder) as second:
@@ -350,7 +351,7 @@ def test_an_index_is_searched_where_nothing_can_be_written(
     with TextIndex(db, encoder) as index:
         fill(index)
     assert list(db.parent.iterdir()) == [db]
-    monkeypatch.setattr("minilm_onnx.store.can_write", lambda path: False)  # root may always
+    monkeypatch.setattr("minilm_onnx.index.store.can_write", lambda path: False)  # root may always
     with TextIndex(db, encoder) as index:
         assert index.search("cats", top_k=1)[0].source.startswith("shop/cats/")
         assert index.search("cats", top_k=1, hybrid=True)
@@ -363,7 +364,7 @@ def test_who_may_only_read_sees_what_another_writes(
     db: Path, index: TextIndex, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(index)
-    monkeypatch.setattr("minilm_onnx.store.can_write", lambda path: False)
+    monkeypatch.setattr("minilm_onnx.index.store.can_write", lambda path: False)
     with TextIndex(db, encoder) as reader:
         assert len(reader) == len(TEXTS)
         index.add("new", "some words")
@@ -411,7 +412,7 @@ def test_a_forked_process_has_a_connection_of_its_own(db: Path, index: TextIndex
 WRITER = """
 import sys
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.index import TextIndex
+from minilm_onnx.index.textindex import TextIndex
 encoder = SentenceEncoder(threads=1)
 with TextIndex(sys.argv[1], encoder) as index:
     for number in range(12):

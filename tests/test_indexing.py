@@ -12,8 +12,8 @@ import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.cli import main
-from minilm_onnx.index import TextIndex
-from minilm_onnx.indexing import Outcome, index_paths, source_of
+from minilm_onnx.index.indexing import Outcome, index_paths, source_of
+from minilm_onnx.index.textindex import TextIndex
 
 pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
 pytest.importorskip("sqlite_vec", reason="minilm-onnx[search] is not installed")
@@ -160,8 +160,8 @@ def test_what_a_run_left_of_a_file_that_went_is_removed(
     folder: Path, db: Path, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (folder / "long.txt").write_text("Some words of it. " * 900)
-    monkeypatch.setattr("minilm_onnx.changes._publish", lambda *_: 1 / 0)
-    monkeypatch.setattr("minilm_onnx.changes.CHUNK", 3)
+    monkeypatch.setattr("minilm_onnx.index.changes._publish", lambda *_: 1 / 0)
+    monkeypatch.setattr("minilm_onnx.index.changes.CHUNK", 3)
     with TextIndex(db, encoder) as index:
         with pytest.raises(ZeroDivisionError):
             index_paths(index, [folder / "long.txt"])

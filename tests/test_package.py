@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 import minilm_onnx
-from minilm_onnx.artifact import BUNDLED, FILES
-from minilm_onnx.files import sha256_of
-from minilm_onnx.silent import advice
+from minilm_onnx.engine.silent import advice
+from minilm_onnx.folder.artifact import BUNDLED, FILES
+from minilm_onnx.folder.files import sha256_of
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("torch", "transformers", "huggingface_hub", "optimum", "sentence_transformers", "onnx")

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minilm_onnx import InputError, SentenceEncoder
-from minilm_onnx.documents import Document, find_files, read_documents
-from minilm_onnx.passages import Passage, Splitter
+from minilm_onnx.index.passages import Passage, Splitter
+from minilm_onnx.reading.documents import Document, find_files, read_documents
 
 pytest.importorskip("semantic_text_splitter", reason="minilm-onnx[search] is not installed")
 pytest.importorskip("markdown_it", reason="minilm-onnx[search] is not installed")

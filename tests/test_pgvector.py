@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
-from minilm_onnx.index import TextIndex
+from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.integrations import pgvector
 from tests.conftest import documented
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from minilm_onnx.pooling import l2_normalize, mean_pool
+from minilm_onnx.vectors.pooling import l2_normalize, mean_pool
 
 
 def test_mean_pool_averages_over_tokens() -> None:

@@ -7,12 +7,13 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from minilm_onnx import ArtifactError, InputError, SessionError, policy
+from minilm_onnx import ArtifactError, InputError, SessionError
 from minilm_onnx.arrays import FloatArray, IdArray
-from minilm_onnx.artifact import BUNDLED, GRAPH
-from minilm_onnx.cpus import affinity, available_cpus, staying_on
-from minilm_onnx.policy import choose_policy
-from minilm_onnx.session import EXTENDED, Session
+from minilm_onnx.engine import policy
+from minilm_onnx.engine.cpus import affinity, available_cpus, staying_on
+from minilm_onnx.engine.policy import choose_policy
+from minilm_onnx.engine.session import EXTENDED, Session
+from minilm_onnx.folder.artifact import BUNDLED, GRAPH
 
 
 def bundled(threads: int) -> Session:
@@ -144,7 +145,7 @@ def test_pinning_lasts_as_long_as_a_run(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_calls_that_meet_share_no_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minilm_onnx.session.SESSIONS_PAY", 0.0)
+    monkeypatch.setattr("minilm_onnx.engine.session.SESSIONS_PAY", 0.0)
     session = Session(BUNDLED / GRAPH, choose_policy(threads=2))
     shared, used, found = session._shared, [], []
     run = Session._run

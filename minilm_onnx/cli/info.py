@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
-from minilm_onnx.cpus import available_cpus, cgroup_quota
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.policy import products_saturate
+from minilm_onnx.engine.cpus import available_cpus, cgroup_quota
+from minilm_onnx.engine.policy import products_saturate
 
 DISTRIBUTIONS = ("minilm-onnx", "onnxruntime", "tokenizers", "numpy")
 

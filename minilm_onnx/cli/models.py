@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from minilm_onnx.artifact import BUNDLED, HOME, MANIFEST, Manifest, load_artifact
 from minilm_onnx.cli.options import Subparsers, add_command, printable
 from minilm_onnx.errors import ArtifactError, InputError, shown
-from minilm_onnx.files import check_file
+from minilm_onnx.folder.artifact import BUNDLED, HOME, MANIFEST, Manifest, load_artifact
+from minilm_onnx.folder.files import check_file
 
 
 def add_parser(subparsers: Subparsers) -> None:

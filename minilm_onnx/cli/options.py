@@ -10,11 +10,11 @@ from importlib.util import find_spec
 from typing import NoReturn, TypeAlias
 
 from minilm_onnx.arrays import Matrix
-from minilm_onnx.batches import TOKEN_BUDGET
-from minilm_onnx.documents import TABLES, suffix_of
 from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.engine.batches import TOKEN_BUDGET
 from minilm_onnx.errors import InputError
-from minilm_onnx.reading import TextFile, read_lines
+from minilm_onnx.reading.documents import TABLES, suffix_of
+from minilm_onnx.reading.textfile import TextFile, read_lines
 
 # Of a description in --help, as argparse has it on a terminal of 80.
 WIDTH = 78

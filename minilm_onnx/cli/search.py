@@ -24,7 +24,7 @@ from minilm_onnx.cli.options import (
 from minilm_onnx.errors import InputError, shorten
 
 if TYPE_CHECKING:
-    from minilm_onnx.ranking import Result
+    from minilm_onnx.index.ranking import Result
 
 
 INDENT = " " * 8
@@ -104,7 +104,7 @@ def _in_database(options: argparse.Namespace) -> "list[Result]":
         raise InputError("--field: expected a file to search, got --db; leave it out")
     _refuse_files(options.words)
     # Not needed by the other commands.
-    from minilm_onnx.index import TextIndex
+    from minilm_onnx.index.textindex import TextIndex
 
     with TextIndex(options.db, load_encoder(options), create_file=False) as index:
         return index.search(
@@ -130,7 +130,7 @@ def _in_file(options: argparse.Namespace) -> "list[Result]":
             f"search: expected a question after the file {shorten(file)!r}, got none; ask something"
         )
     _refuse_files(words)
-    from minilm_onnx.filesearch import search_file
+    from minilm_onnx.index.filesearch import search_file
 
     encoder = load_encoder(options)
     results, cut = search_file(

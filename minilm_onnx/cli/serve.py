@@ -17,8 +17,8 @@ from minilm_onnx.cli.options import (
     at_least_one,
     load_encoder,
 )
-from minilm_onnx.cpus import available_cpus
 from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.engine.cpus import available_cpus
 from minilm_onnx.errors import InputError, MiniLMError
 
 if TYPE_CHECKING:

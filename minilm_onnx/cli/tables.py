@@ -10,7 +10,7 @@ from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
-from minilm_onnx.tables import (
+from minilm_onnx.tables.tables import (
     Table,
     Vectors,
     embed_column,
@@ -19,7 +19,7 @@ from minilm_onnx.tables import (
     parquet_options,
     without_dictionaries,
 )
-from minilm_onnx.tokens import Tally, TextReport
+from minilm_onnx.text.tokens import Tally, TextReport
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -7,8 +7,8 @@ from dataclasses import asdict
 
 from minilm_onnx.cli.info import surroundings, where
 from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
-from minilm_onnx.cpus import cgroup_quota, cpu_name
-from minilm_onnx.verification import advise, measure_speed, run_checks
+from minilm_onnx.engine.cpus import cgroup_quota, cpu_name
+from minilm_onnx.verify.verification import advise, measure_speed, run_checks
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -6,10 +6,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from minilm_onnx.artifact import find_folder
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
-from minilm_onnx.tokens import describe
+from minilm_onnx.folder.artifact import find_folder
+from minilm_onnx.text.tokens import describe
 
 T = TypeVar("T")  # a str, or None where there may be none
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from minilm_onnx.errors import InputError
 from minilm_onnx.integrations import needing, shared_encoder
-from minilm_onnx.tokens import describe
+from minilm_onnx.text.tokens import describe
 
 with needing("haystack"):
     from haystack import Document, component, default_from_dict, default_to_dict

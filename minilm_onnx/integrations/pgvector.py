@@ -8,10 +8,10 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.engine.policy import check_positive
 from minilm_onnx.errors import InputError, shown
-from minilm_onnx.index import TextIndex
-from minilm_onnx.policy import check_positive
-from minilm_onnx.ranking import Result
+from minilm_onnx.index.ranking import Result
+from minilm_onnx.index.textindex import TextIndex
 
 if TYPE_CHECKING:
     import psycopg

@@ -12,7 +12,7 @@ from minilm_onnx.arguments import as_texts
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import ArtifactError, InputError
 from minilm_onnx.integrations import needing
-from minilm_onnx.tokens import check_texts, describe
+from minilm_onnx.text.tokens import check_texts, describe
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient

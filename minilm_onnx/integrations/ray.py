@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.errors import InputError, MiniLMError, shorten
 from minilm_onnx.integrations import absolute, needing, shared_encoder
-from minilm_onnx.parts import (
+from minilm_onnx.tables.parts import (
     LINES,
     Part,
     absolute_name,
@@ -32,7 +32,7 @@ from minilm_onnx.parts import (
     table_of,
     whole_on,
 )
-from minilm_onnx.tables import (
+from minilm_onnx.tables.tables import (
     Precision,
     Vectors,
     check_field,
@@ -41,7 +41,7 @@ from minilm_onnx.tables import (
     only_text_column,
     parquet_options,
 )
-from minilm_onnx.tokens import Tally
+from minilm_onnx.text.tokens import Tally
 
 with needing("ray"):
     import ray

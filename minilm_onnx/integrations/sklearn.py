@@ -10,7 +10,7 @@ from typing import Any
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.errors import InputError
 from minilm_onnx.integrations import as_list, needing, shared_encoder
-from minilm_onnx.tokens import check_texts
+from minilm_onnx.text.tokens import check_texts
 
 with needing("sklearn"):
     from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin

@@ -15,8 +15,8 @@ from minilm_onnx.errors import MiniLMError, shorten
 from minilm_onnx.server.batching import Batcher, Embedded, OverloadedError
 from minilm_onnx.server.metrics import Metrics
 from minilm_onnx.server.settings import Settings
-from minilm_onnx.tokens import describe
-from minilm_onnx.vectors import truncate_embeddings
+from minilm_onnx.text.tokens import describe
+from minilm_onnx.vectors.vectors import truncate_embeddings
 
 Given = TypeVar("Given")
 

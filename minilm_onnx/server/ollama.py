@@ -18,7 +18,7 @@ from minilm_onnx.server.exchange import (
     shortened,
     texts_of,
 )
-from minilm_onnx.tokens import TokenizedTexts
+from minilm_onnx.text.tokens import TokenizedTexts
 
 # Of the model's files; they have no date of their own.
 MODIFIED = "2024-01-01T00:00:00Z"

@@ -21,7 +21,7 @@ from minilm_onnx.server.exchange import (
     shortened,
     texts_of,
 )
-from minilm_onnx.tokens import TokenizedTexts
+from minilm_onnx.text.tokens import TokenizedTexts
 
 KINDS = {
     "overloaded": "Overloaded",

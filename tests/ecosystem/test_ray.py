@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import InputError, SentenceEncoder, parts
+from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.cli import main
-from minilm_onnx.sample import sample_texts
+from minilm_onnx.measure.sample import sample_texts
+from minilm_onnx.tables import parts
 
 ray = pytest.importorskip("ray", reason="ray is not installed")
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -25,8 +26,8 @@ import pyarrow.parquet as pq
 from ray.cluster_utils import Cluster
 
 from minilm_onnx.integrations.ray import Embed, Job, Summary, Worker, embed_files
-from minilm_onnx.parts import filesystem, whole_on
-from minilm_onnx.tables import FINGERPRINT
+from minilm_onnx.tables.parts import filesystem, whole_on
+from minilm_onnx.tables.tables import FINGERPRINT
 
 pytestmark = [
     pytest.mark.slow,
@@ -146,7 +147,7 @@ def test_a_killed_node_loses_nothing(
 DYING = """
 import os, signal, sys
 import ray
-from minilm_onnx import parts
+from minilm_onnx.tables import parts
 from minilm_onnx.integrations.ray import embed_files
 
 def die(done, count):

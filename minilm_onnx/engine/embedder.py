@@ -9,15 +9,14 @@ from contextvars import ContextVar
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IdArray, IndexArray, Matrix
-from minilm_onnx.artifact import DENSE, GRAPH, TOKENIZER, Artifact
-from minilm_onnx.batches import equal_length_batches
-from minilm_onnx.cache import VectorCache
-from minilm_onnx.dense import read_dense
+from minilm_onnx.engine.batches import equal_length_batches
+from minilm_onnx.engine.cache import VectorCache
+from minilm_onnx.engine.dense import read_dense
+from minilm_onnx.engine.policy import Policy, check_positive
+from minilm_onnx.engine.session import Session, start_thread
 from minilm_onnx.errors import ArtifactError, MiniLMError
-from minilm_onnx.policy import Policy, check_positive
-from minilm_onnx.pooling import l2_normalize, pool
-from minilm_onnx.session import Session, start_thread
-from minilm_onnx.tokens import (
+from minilm_onnx.folder.artifact import DENSE, GRAPH, TOKENIZER, Artifact
+from minilm_onnx.text.tokens import (
     Overflow,
     TextReport,
     TokenizedTexts,
@@ -27,6 +26,7 @@ from minilm_onnx.tokens import (
     to_ids,
     tokenize,
 )
+from minilm_onnx.vectors.pooling import l2_normalize, pool
 
 Done = Callable[[int], object]
 # Set while aencode computes, so that the batches of its call learn when it is cancelled.
@@ -119,7 +119,7 @@ class Embedder:
 
         Args:
             texts: what to embed.
-            max_seq_length: see `minilm_onnx.tokens.tokenize`.
+            max_seq_length: see `minilm_onnx.text.tokens.tokenize`.
             overflow: likewise.
             batch_size: texts a run may hold; None for as many as the policy says.
             done: called with the number of texts done since.

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from minilm_onnx.arguments import put_before
 from minilm_onnx.arrays import FloatArray, Vector
-from minilm_onnx.changes import (
+from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.engine.policy import check_choice, check_positive
+from minilm_onnx.errors import InputError, shown
+from minilm_onnx.index.changes import (
     Done,
     check_facts,
     compact,
@@ -21,12 +24,8 @@ from minilm_onnx.changes import (
     remove_sources,
     replace_source,
 )
-from minilm_onnx.documents import Document
-from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import InputError, shown
-from minilm_onnx.passages import Splitter
-from minilm_onnx.policy import check_choice, check_positive
-from minilm_onnx.ranking import (
+from minilm_onnx.index.passages import Splitter
+from minilm_onnx.index.ranking import (
     FUSED,
     MOST_FOUND,
     Result,
@@ -37,8 +36,9 @@ from minilm_onnx.ranking import (
     results,
     unstored,
 )
-from minilm_onnx.store import Facts, Storage, Store, read_facts
-from minilm_onnx.tokens import Tally, check_texts, describe
+from minilm_onnx.index.store import Facts, Storage, Store, read_facts
+from minilm_onnx.reading.documents import Document
+from minilm_onnx.text.tokens import Tally, check_texts, describe
 
 if TYPE_CHECKING:
     import apsw

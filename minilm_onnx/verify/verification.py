@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IndexArray
-from minilm_onnx.artifact import MANIFEST, load_artifact
-from minilm_onnx.cpus import affinity, available_cpus, cgroup_quota, governors, machine_cpus
 from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.engine.cpus import affinity, available_cpus, cgroup_quota, governors, machine_cpus
 from minilm_onnx.errors import ArtifactError, MiniLMError
-from minilm_onnx.golden import GoldenTexts, read_golden
-from minilm_onnx.pooling import l2_normalize
-from minilm_onnx.sample import sample_texts
+from minilm_onnx.folder.artifact import MANIFEST, load_artifact
+from minilm_onnx.measure.sample import sample_texts
+from minilm_onnx.vectors.pooling import l2_normalize
+from minilm_onnx.verify.golden import GoldenTexts, read_golden
 
 # int8: cosine to sentence-transformers in fp32, which tests/test_parity.py holds on many more
 # texts; products that saturate give a mean of 0.997.

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import BinaryIO, cast
 
 from minilm_onnx.errors import InputError, shorten
-from minilm_onnx.files import BYTE_ORDER_MARK
-from minilm_onnx.tokens import describe
+from minilm_onnx.folder.files import BYTE_ORDER_MARK
+from minilm_onnx.text.tokens import describe
 
 GZIP_MAGIC = b"\x1f\x8b"
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.errors import DatabaseError, InputError, shorten, shown
-from minilm_onnx.passages import Passage
-from minilm_onnx.ranking import stored
-from minilm_onnx.store import (
+from minilm_onnx.index.passages import Passage
+from minilm_onnx.index.ranking import stored
+from minilm_onnx.index.store import (
     Facts,
     Store,
     is_empty,

@@ -11,10 +11,10 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from minilm_onnx.arrays import IdArray
+from minilm_onnx.engine.policy import check_choice
 from minilm_onnx.errors import ArtifactError, InputError, shown
-from minilm_onnx.files import MOST_TOKENIZER, check_file
-from minilm_onnx.pieces import whole_ids
-from minilm_onnx.policy import check_choice
+from minilm_onnx.folder.files import MOST_TOKENIZER, check_file
+from minilm_onnx.text.pieces import whole_ids
 
 Overflow: TypeAlias = Literal["truncate", "warn", "error", "window", "head_tail"]
 UNKNOWN = "[UNK]"

@@ -7,7 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minilm_onnx.documents import (
+from minilm_onnx.errors import ArtifactError, InputError
+from minilm_onnx.folder.files import sha256_of
+from minilm_onnx.index.store import is_there
+from minilm_onnx.index.textindex import Change, TextIndex
+from minilm_onnx.progress import progress_bar
+from minilm_onnx.reading.documents import (
     FIELD,
     JSON_LINES,
     TABLES,
@@ -16,11 +21,6 @@ from minilm_onnx.documents import (
     read_documents,
     suffix_of,
 )
-from minilm_onnx.errors import ArtifactError, InputError
-from minilm_onnx.files import sha256_of
-from minilm_onnx.index import Change, TextIndex
-from minilm_onnx.progress import progress_bar
-from minilm_onnx.store import is_there
 
 # Passages that are removed in one transaction, which other writers wait for: a second's work.
 REMOVED = 3000

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minilm_onnx.errors import InputError, shorten
-from minilm_onnx.reading import TextFile, field_of, read_texts
+from minilm_onnx.reading.textfile import TextFile, field_of, read_texts
 
 FIELD = "text"
 # By the suffix of a name, after .gz is taken off.

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IdArray
-from minilm_onnx.batches import cost, plan
-from minilm_onnx.cpus import staying_on
+from minilm_onnx.engine.batches import cost, plan
+from minilm_onnx.engine.cpus import staying_on
+from minilm_onnx.engine.policy import Policy
+from minilm_onnx.engine.silent import onnxruntime, open_session, remedy
 from minilm_onnx.errors import ArtifactError, SessionError
-from minilm_onnx.policy import Policy
-from minilm_onnx.silent import onnxruntime, open_session, remedy
 
 # What a graph may ask for beside the ids, and what a batch without padding answers.
 KNOWN_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from minilm_onnx.batches import TOKEN_BUDGET
-from minilm_onnx.cpus import affinity, available_cpus
+from minilm_onnx.engine.batches import TOKEN_BUDGET
+from minilm_onnx.engine.cpus import affinity, available_cpus
+from minilm_onnx.engine.silent import onnxruntime, open_session
 from minilm_onnx.errors import InputError, shown
-from minilm_onnx.silent import onnxruntime, open_session
 
-SATURATION = Path(__file__).parent / "probes" / "saturation.onnx"
+SATURATION = Path(__file__).parents[1] / "probes" / "saturation.onnx"
 # More than any machine has; beyond it onnxruntime's own limits fail in less clear ways.
 MAX_THREADS = 4096
 

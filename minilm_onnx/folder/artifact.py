@@ -13,11 +13,11 @@ from reprlib import repr as short  # of what may be long
 from typing import Any, get_args
 
 from minilm_onnx.errors import ArtifactError
-from minilm_onnx.files import check_file, external_files, read_json, sha256_of
-from minilm_onnx.pooling import POOLINGS
-from minilm_onnx.vectors import Measure
+from minilm_onnx.folder.files import check_file, external_files, read_json, sha256_of
+from minilm_onnx.vectors.pooling import POOLINGS
+from minilm_onnx.vectors.vectors import Measure
 
-BUNDLED = Path(__file__).parent / "model"
+BUNDLED = Path(__file__).parents[1] / "model"
 BUNDLED_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")
 # Of the environment: a folder of model folders.
 HOME = "MINILM_ONNX_HOME"
@@ -64,7 +64,7 @@ class Manifest:
         dimension: components of a vector.
         max_seq_length: tokens the model reads of a text, special tokens included.
         positions: tokens it could read.
-        pooling: how token vectors become one; see `minilm_onnx.pooling.pool`.
+        pooling: how token vectors become one; see `minilm_onnx.vectors.pooling.pool`.
         normalize: whether vectors are scaled to length 1.
         prompts: what is put before texts, by name.
         default_prompt_name: the prompt of texts that are given none; "" for none.

@@ -8,9 +8,9 @@ from itertools import pairwise
 
 from tokenizers import Tokenizer
 
-from minilm_onnx.documents import Document
 from minilm_onnx.errors import InputError
-from minilm_onnx.store import NEEDED
+from minilm_onnx.index.store import NEEDED
+from minilm_onnx.reading.documents import Document
 
 # Of the tokens that the model reads: four fifths for a passage, the rest for its headings.
 SHARE = 0.8

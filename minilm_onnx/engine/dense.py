@@ -11,7 +11,7 @@ import numpy as np
 
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.errors import ArtifactError
-from minilm_onnx.files import check_file
+from minilm_onnx.folder.files import check_file
 
 ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "identity": lambda vector: vector,

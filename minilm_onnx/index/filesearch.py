@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from minilm_onnx.documents import Document, read_documents
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.passages import Passage, Splitter
-from minilm_onnx.policy import check_positive
-from minilm_onnx.ranking import Result, check_query
-from minilm_onnx.search import semantic_search
+from minilm_onnx.engine.policy import check_positive
+from minilm_onnx.index.passages import Passage, Splitter
+from minilm_onnx.index.ranking import Result, check_query
+from minilm_onnx.reading.documents import Document, read_documents
+from minilm_onnx.vectors.search import semantic_search
 
 
 def search_file(

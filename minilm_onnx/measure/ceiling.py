@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from minilm_onnx.silent import onnxruntime, open_session
+from minilm_onnx.engine.silent import onnxruntime, open_session
 
-PROBES = Path(__file__).parent / "probes"
+PROBES = Path(__file__).parents[1] / "probes"
 LAYERS = 6
 ROWS = (128, 256, 512)
 SECONDS = 0.4

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.artifact import GOLDEN
 from minilm_onnx.errors import ArtifactError
-from minilm_onnx.files import read_json
-from minilm_onnx.tokens import check_texts
+from minilm_onnx.folder.artifact import GOLDEN
+from minilm_onnx.folder.files import read_json
+from minilm_onnx.text.tokens import check_texts
 
 
 @dataclass(frozen=True)

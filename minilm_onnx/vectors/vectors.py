@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from minilm_onnx.arrays import CodeArray, FloatArray
+from minilm_onnx.engine.policy import check_choice, check_positive
 from minilm_onnx.errors import InputError, shorten
-from minilm_onnx.policy import check_choice, check_positive
-from minilm_onnx.pooling import l2_normalize
+from minilm_onnx.vectors.pooling import l2_normalize
 
 Vectors: TypeAlias = FloatArray | Sequence[FloatArray] | Sequence[Sequence[float]] | Sequence[float]
 Measure: TypeAlias = Literal["cosine", "dot", "euclidean", "manhattan"]

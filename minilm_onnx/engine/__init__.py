@@ -1,0 +1,1 @@
+"""Ids in, rows out: the graph run on this CPU."""

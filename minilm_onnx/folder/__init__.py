@@ -1,0 +1,1 @@
+"""A model folder: what it holds, and whether that can be trusted."""

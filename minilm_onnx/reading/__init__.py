@@ -1,0 +1,1 @@
+"""Files to texts: one way to read each kind of file."""

@@ -1,0 +1,5 @@
+"""Texts to ids."""
+
+from minilm_onnx.text.tokens import TextReport
+
+__all__ = ["TextReport"]

@@ -1,0 +1,1 @@
+"""Numpy on vectors: pooling, comparing, searching, shortening."""
