@@ -10,7 +10,7 @@ import pytest
 
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.arrays import FloatArray, IdArray
-from tests.documents import ROOT, blocks
+from tests.support.documents import ROOT, blocks
 
 GOLDEN = Path(__file__).parent / "golden"
 

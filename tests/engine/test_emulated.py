@@ -1,0 +1,197 @@
+"""The package on CPUs that this machine is not: QEMU user emulation. Never a timing here.
+
+Raspberry Pi's cores run the real aarch64 wheels, if `python -m tests.support.emulation` has brought
+them.
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minilm_onnx import SentenceEncoder
+from minilm_onnx.arrays import FloatArray
+from tests.conftest import Golden, cosines
+from tests.encoder.test_parity import MEAN_COSINE, MIN_COSINE, ORDINARY
+from tests.support.emulation import CORES, DEFAULT, ROOT, guest, guest_environment
+
+pytestmark = pytest.mark.slow
+
+# int8 on one CPU family against another: an activation may round the other way.
+MEAN_ACROSS, MIN_ACROSS = 0.9999, 0.995
+
+# Those that need no second process, which would be this machine's Python and not the guest's, and
+# do not embed long texts, which takes minutes under emulation.
+OWN_TESTS = [
+    *("tests/folder/test_artifact.py", "tests/engine/test_batches.py", "tests/engine/test_cpus.py"),
+    *("tests/vectors", "tests/text"),
+]
+OWN_TESTS += ["--deselect=tests/folder/test_artifact.py::test_no_code_of_a_model_folder_is_run"]
+LEAST_OWN_TESTS = 150
+
+CODE = """
+import json, platform, sys, numpy
+from minilm_onnx import SentenceEncoder
+from minilm_onnx.engine.policy import products_saturate
+encoder = SentenceEncoder(sys.argv[3] or None, threads=1)
+texts = json.load(open(sys.argv[1]))
+vectors = encoder.encode(texts)
+assert numpy.array_equal(numpy.stack([encoder.encode(text) for text in texts[:20]]), vectors[:20])
+numpy.save(sys.argv[2] + ".npy", vectors)
+json.dump({
+    "machine": platform.machine(),
+    "saturates": products_saturate(),
+    "exact": encoder.policy.exact_products,
+    "ids": [ids.tolist() for ids in encoder.tokenize_texts(texts).ids],
+}, open(sys.argv[2] + ".json", "w"))
+"""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an emulated CPU says.
+
+    Attributes:
+        facts: about it.
+        vectors: of the chosen texts.
+    """
+
+    facts: dict[str, object]
+    vectors: FloatArray
+
+
+@pytest.fixture(scope="module")
+def chosen(golden: Golden) -> list[int]:
+    """Every third of the golden texts of at most 100 tokens that are language."""
+    rows = enumerate(zip(golden.kinds, golden.ids, strict=True))
+    return [i for i, (kind, ids) in rows if kind in ORDINARY and len(ids) <= 100][::3]
+
+
+def ask(
+    command: Sequence[str | Path],
+    environment: Mapping[str, str],
+    folder: Path,
+    texts: Sequence[str],
+    model: str = "",
+) -> Answer:
+    """Let an emulated Python embed texts."""
+    (folder / "texts.json").write_text(json.dumps(texts), "utf-8")
+    arguments: list[str | Path] = ["-c", CODE, folder / "texts.json", folder / "out", model]
+    result = subprocess.run(
+        [*command, *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    return Answer(json.loads((folder / "out.json").read_text()), np.load(folder / "out.npy"))
+
+
+def check_limits(answer: Answer, golden: Golden, chosen: list[int]) -> None:
+    """Token ids exactly, and int8 as near to fp32 as anywhere."""
+    assert answer.facts["ids"] == [golden.ids[i] for i in chosen]
+    found = cosines(answer.vectors, golden.vectors[chosen])
+    assert found.mean() >= MEAN_COSINE
+    assert found.min() >= MIN_COSINE
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="emulates x86-64 on x86-64")
+def test_a_cpu_whose_products_saturate_keeps_the_limits(
+    tmp_path: Path, golden: Golden, chosen: list[int]
+) -> None:
+    """Haswell has AVX2 and no VNNI; without the guard the mean cosine falls to 0.997."""
+    qemu = shutil.which("qemu-x86_64")
+    if qemu is None:
+        pytest.skip("qemu-x86_64 (Debian's qemu-user) is not installed")
+    answer = ask(
+        [qemu, "-cpu", "Haswell", Path(sys.executable).resolve()],
+        {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)},
+        tmp_path,
+        [golden.texts[i] for i in chosen],
+    )
+    assert answer.facts["saturates"]
+    assert answer.facts["exact"]
+    check_limits(answer, golden, chosen)
+
+
+@pytest.fixture(scope="module")
+def aarch64() -> Path:
+    """The folder of an aarch64 Python."""
+    if not (DEFAULT / "ready").exists():
+        pytest.skip(
+            "no aarch64 Python: python -m tests.support.emulation (needs Debian's qemu-user)"
+        )
+    return DEFAULT
+
+
+@pytest.fixture(scope="module")
+def answers(
+    aarch64: Path, golden: Golden, chosen: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Answer]:
+    """What each core says."""
+    texts = [golden.texts[i] for i in chosen]
+    return {
+        core: ask(
+            guest(aarch64, core), guest_environment(aarch64), tmp_path_factory.mktemp(core), texts
+        )
+        for core in CORES
+    }
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_a_raspberry_pi_keeps_the_limits(
+    answers: dict[str, Answer],
+    core: str,
+    golden: Golden,
+    chosen: list[int],
+    encoder: SentenceEncoder,
+) -> None:
+    answer = answers[core]
+    assert answer.facts["machine"] == "aarch64"
+    assert not answer.facts["saturates"]
+    check_limits(answer, golden, chosen)
+    here = encoder.encode([golden.texts[i] for i in chosen])
+    across = cosines(answer.vectors, here)
+    assert across.mean() >= MEAN_ACROSS
+    assert across.min() >= MIN_ACROSS
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_fp32_on_a_raspberry_pi_is_sentence_transformers(
+    aarch64: Path, core: str, golden: Golden, fp32_folder: Path, tmp_path: Path
+) -> None:
+    short = [i for i, ids in enumerate(golden.ids) if len(ids) <= 12][:8]
+    texts = [golden.texts[i] for i in short]
+    answer = ask(
+        guest(aarch64, core), guest_environment(aarch64), tmp_path, texts, str(fp32_folder)
+    )
+    assert answer.facts["ids"] == [golden.ids[i] for i in short]
+    np.testing.assert_allclose(answer.vectors, golden.vectors[short], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("core", ["cortex-a72", "cortex-a76"])
+def test_the_packages_own_tests_pass_on_a_raspberry_pi(aarch64: Path, core: str) -> None:
+    result = subprocess.run(
+        guest(aarch64, core, "-m", "pytest", "-q", "-p", "no:cacheprovider", *OWN_TESTS),
+        cwd=ROOT,
+        env=guest_environment(aarch64),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    found = re.search(r"(\d+) passed", result.stdout)
+    assert found
+    assert int(found[1]) >= LEAST_OWN_TESTS
+
+
+def test_all_raspberry_pis_give_the_same_bits(answers: dict[str, Answer]) -> None:
+    first, *others = answers.values()
+    for other in others:
+        assert np.array_equal(first.vectors, other.vectors)
