@@ -5,9 +5,9 @@ from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 import numpy as np
 
-from minilm_onnx.engine.policy import check_positive
-from minilm_onnx.errors import InputError, shown
-from minilm_onnx.text.tokens import Overflow, check_overflow, describe
+from minilm_onnx.checks import check_positive
+from minilm_onnx.errors import InputError, describe, shown
+from minilm_onnx.text.tokens import Overflow, check_overflow
 from minilm_onnx.vectors.vectors import Precision, check_precision
 
 Output: TypeAlias = Literal["sentence_embedding", "token_embeddings"]

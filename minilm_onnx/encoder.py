@@ -22,9 +22,10 @@ from minilm_onnx.arguments import (
     put_before,
 )
 from minilm_onnx.arrays import CodeArray, FloatArray, IdArray, Matrix, Vector
+from minilm_onnx.checks import check_positive
 from minilm_onnx.engine.embedder import CANCELLED, Embedder
-from minilm_onnx.engine.policy import Policy, check_positive, choose_policy
-from minilm_onnx.errors import InputError
+from minilm_onnx.engine.policy import Policy, choose_policy
+from minilm_onnx.errors import InputError, describe
 from minilm_onnx.folder.artifact import (
     GOLDEN,
     MIN_TOKENS,
@@ -34,14 +35,7 @@ from minilm_onnx.folder.artifact import (
     load_artifact,
 )
 from minilm_onnx.progress import progress_bar
-from minilm_onnx.text.tokens import (
-    Overflow,
-    Tally,
-    TextReport,
-    TokenizedTexts,
-    check_overflow,
-    describe,
-)
+from minilm_onnx.text.tokens import Overflow, Tally, TextReport, TokenizedTexts, check_overflow
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.vectors.vectors import (
     Measure,

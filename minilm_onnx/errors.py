@@ -40,6 +40,16 @@ def shown(value: object) -> str:
         return type(value).__name__
 
 
+def describe(value: object) -> str:
+    """Name a wrong value's type, and the value where that is short."""
+    name = type(value).__name__
+    if value is None:
+        return "None"
+    if isinstance(value, bool | int | float):
+        return f"{name} {shown(value)}"
+    return name
+
+
 def shorten(text: str) -> str:
     """Put a text on one line that is not endless."""
     line = " ".join(text[: 2 * MOST_SHOWN].split())

@@ -9,10 +9,11 @@ from contextvars import ContextVar
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IdArray, IndexArray, Matrix
+from minilm_onnx.checks import check_positive
 from minilm_onnx.engine.batches import equal_length_batches
 from minilm_onnx.engine.cache import VectorCache
 from minilm_onnx.engine.dense import read_dense
-from minilm_onnx.engine.policy import Policy, check_positive
+from minilm_onnx.engine.policy import Policy
 from minilm_onnx.engine.session import Session, start_thread
 from minilm_onnx.errors import ArtifactError, MiniLMError
 from minilm_onnx.folder.artifact import DENSE, GRAPH, TOKENIZER, Artifact

@@ -1,12 +1,12 @@
 """How this CPU is used: threads, waiting, kernels, tokens a run."""
 
 import functools
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from minilm_onnx.checks import check_positive
 from minilm_onnx.engine.batches import TOKEN_BUDGET
 from minilm_onnx.engine.cpus import affinity, available_cpus
 from minilm_onnx.engine.silent import onnxruntime, open_session
@@ -80,23 +80,6 @@ def choose_policy(
         exact_products=products_saturate() if exact_products is None else exact_products,
         token_budget=token_budget,
     )
-
-
-def check_positive(name: str, value: int, most: int | None = None) -> int:
-    """Give value as an int; raise InputError unless it is one from 1 to `most`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise InputError(
-            f"{name}: expected a positive int or None, got {shown(value)}; leave it out"
-        )
-    if most is not None and value > most:
-        raise InputError(f"{name}: expected at most {most}, got {shown(value)}; leave it out")
-    return int(value)
-
-
-def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    """Raise InputError unless value is one of some words."""
-    if not isinstance(value, str) or value not in choices:
-        raise InputError(f"{name}: expected {', '.join(choices)}, got {shown(value)}; choose one")
 
 
 @functools.cache

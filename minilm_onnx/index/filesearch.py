@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from minilm_onnx.checks import check_positive
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.engine.policy import check_positive
 from minilm_onnx.index.passages import Passage, Splitter
 from minilm_onnx.index.ranking import Result, check_query
 from minilm_onnx.reading.documents import Document, read_documents

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from minilm_onnx.arguments import put_before
 from minilm_onnx.arrays import FloatArray, Vector
+from minilm_onnx.checks import check_choice, check_positive
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.engine.policy import check_choice, check_positive
-from minilm_onnx.errors import InputError, shown
+from minilm_onnx.errors import InputError, describe, shown
 from minilm_onnx.index.changes import (
     Done,
     check_facts,
@@ -38,7 +38,7 @@ from minilm_onnx.index.ranking import (
 )
 from minilm_onnx.index.store import Facts, Storage, Store, read_facts
 from minilm_onnx.reading.documents import Document
-from minilm_onnx.text.tokens import Tally, check_texts, describe
+from minilm_onnx.text.tokens import Tally, check_texts
 
 if TYPE_CHECKING:
     import apsw

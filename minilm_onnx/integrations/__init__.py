@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, describe
 from minilm_onnx.folder.artifact import find_folder
-from minilm_onnx.text.tokens import describe
 
 T = TypeVar("T")  # a str, or None where there may be none
 

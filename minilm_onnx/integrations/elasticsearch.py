@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from minilm_onnx.checks import check_positive
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.engine.policy import check_positive
 from minilm_onnx.errors import InputError, MiniLMError
 from minilm_onnx.index.ranking import Result
 from minilm_onnx.index.textindex import TextIndex

@@ -7,9 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, describe
 from minilm_onnx.integrations import needing, shared_encoder
-from minilm_onnx.text.tokens import describe
 
 with needing("haystack"):
     from haystack import Document, component, default_from_dict, default_to_dict

@@ -7,8 +7,8 @@ https://github.com/pgvector/pgvector.
 import re
 from typing import TYPE_CHECKING, Any
 
+from minilm_onnx.checks import check_positive
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.engine.policy import check_positive
 from minilm_onnx.errors import InputError, shown
 from minilm_onnx.index.ranking import Result
 from minilm_onnx.index.textindex import TextIndex

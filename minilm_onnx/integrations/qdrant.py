@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.arguments import as_texts
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import ArtifactError, InputError
+from minilm_onnx.errors import ArtifactError, InputError, describe
 from minilm_onnx.integrations import needing
-from minilm_onnx.text.tokens import check_texts, describe
+from minilm_onnx.text.tokens import check_texts
 
 if TYPE_CHECKING:
     from qdrant_client import QdrantClient

@@ -10,9 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, cast
 
-from minilm_onnx.errors import InputError, shorten
+from minilm_onnx.errors import InputError, describe, shorten
 from minilm_onnx.folder.files import BYTE_ORDER_MARK
-from minilm_onnx.text.tokens import describe
 
 GZIP_MAGIC = b"\x1f\x8b"
 

@@ -11,11 +11,10 @@ from starlette.responses import Response
 
 from minilm_onnx.arrays import FloatArray, Matrix
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import MiniLMError, shorten
+from minilm_onnx.errors import MiniLMError, describe, shorten
 from minilm_onnx.server.batching import Batcher, Embedded, OverloadedError
 from minilm_onnx.server.metrics import Metrics
 from minilm_onnx.server.settings import Settings
-from minilm_onnx.text.tokens import describe
 from minilm_onnx.vectors.vectors import truncate_embeddings
 
 Given = TypeVar("Given")

@@ -11,8 +11,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from minilm_onnx.arrays import IdArray
-from minilm_onnx.engine.policy import check_choice
-from minilm_onnx.errors import ArtifactError, InputError, shown
+from minilm_onnx.checks import check_choice
+from minilm_onnx.errors import ArtifactError, InputError, describe
 from minilm_onnx.folder.files import MOST_TOKENIZER, check_file
 from minilm_onnx.text.pieces import whole_ids
 
@@ -276,13 +276,3 @@ def check_texts(texts: Sequence[str], first: int = 0) -> None:
                 f"U+{ord(text[error.start]):04X} at character {error.start}; "
                 "decode the original bytes with errors='replace'"
             ) from None
-
-
-def describe(value: object) -> str:
-    """Name a wrong value's type, and the value where that is short."""
-    name = type(value).__name__
-    if value is None:
-        return "None"
-    if isinstance(value, bool | int | float):
-        return f"{name} {shown(value)}"
-    return name

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minilm_onnx.arrays import CodeArray, FloatArray, IndexArray
-from minilm_onnx.engine.policy import check_positive
+from minilm_onnx.checks import check_positive
 from minilm_onnx.errors import InputError, shown
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.vectors.vectors import (

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minilm_onnx.arrays import CodeArray, FloatArray
-from minilm_onnx.engine.policy import check_choice, check_positive
+from minilm_onnx.checks import check_choice, check_positive
 from minilm_onnx.errors import InputError, shorten
 from minilm_onnx.vectors.pooling import l2_normalize
 

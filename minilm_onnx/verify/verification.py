@@ -17,8 +17,8 @@ from minilm_onnx.measure.sample import sample_texts
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.verify.golden import GoldenTexts, read_golden
 
-# int8: cosine to sentence-transformers in fp32, which tests/test_parity.py holds on many more
-# texts; products that saturate give a mean of 0.997.
+# int8: cosine to sentence-transformers in fp32, which tests/encoder/test_parity.py holds on many
+# more texts; products that saturate give a mean of 0.997.
 MEAN_COSINE, MIN_COSINE = 0.999, 0.99
 # fp32: largest difference of any component.
 MAX_DIFFERENCE = 1e-5
