@@ -9,7 +9,7 @@ from pathlib import Path
 
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.measure.sample import sample_texts
-from minilm_onnx.reading.textfile import TextFile, read_texts
+from minilm_onnx.reading.rows import open_rows
 
 SHORT_TOKENS = 64
 LONG_TOKENS = 240
@@ -109,8 +109,8 @@ def read_corpus(path: Path | None, limit: int | None) -> Corpus:
         checks = HELD_OUT.read_text("utf-8").splitlines()
         name = "sample"
     else:
-        with TextFile(str(path)) as source:
-            texts = list(read_texts(source, "text"))[:limit]
+        with open_rows(str(path), "text") as source:
+            texts = [row.text for row in source.rows][:limit]
         checks = [texts[i] for i in spread(len(texts), CHECK_TEXTS)]
         name = path.name
     digest = hashlib.sha256(json.dumps(texts).encode()).hexdigest()

@@ -12,7 +12,7 @@ import numpy as np
 
 from minilm_onnx import __version__
 from minilm_onnx.cli.info import surroundings
-from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
+from minilm_onnx.cli.options import Subparsers, add_command, load_encoder
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import cpu_name
 from minilm_onnx.errors import InputError
@@ -32,6 +32,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = add_command(
         subparsers,
+        run,
         "bench",
         summary="how fast this machine is",
         description="Measure texts and tokens a second, latency by length, memory and the "
@@ -50,8 +51,6 @@ def add_parser(subparsers: Subparsers) -> None:
         help="time for the bulk measurement; default: %(default)s",
     )
     parser.add_argument("--json", action="store_true", help="print JSON, to post or to keep")
-    add_encoder_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = add_command(
         subparsers,
+        run,
         "completion",
         summary="a script that lets a shell complete commands and options",
         description="Print a script that lets a shell complete commands and options. It needs "
@@ -22,9 +23,9 @@ def add_parser(subparsers: Subparsers) -> None:
             'eval "$(minilm-onnx completion bash)"',
             "minilm-onnx completion zsh > ~/.zfunc/_minilm-onnx",
         ),
+        model=False,
     )
     parser.add_argument("shell", choices=SHELLS, help="for which shell")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -3,20 +3,24 @@
 import argparse
 import json
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
+from minilm_onnx.cli.inputs import Embedded, add_file, read_and_embed
 from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
-    add_encoder_options,
     cosine,
     counted,
     load_encoder,
     printable,
-    read_and_embed,
 )
+from minilm_onnx.cli.tables import write_kept
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.errors import InputError
+from minilm_onnx.reading.kinds import is_packed, is_table, suffix_of
+from minilm_onnx.reading.rows import Row
+from minilm_onnx.tables.tables import Table
 from minilm_onnx.vectors.search import near_duplicates
 
 
@@ -24,6 +28,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = add_command(
         subparsers,
+        run,
         "dedupe",
         summary="lines that say what an earlier one says",
         description="Print each line that is nearly the same as an earlier one, below that one; or "
@@ -34,10 +39,7 @@ def add_parser(subparsers: Subparsers) -> None:
             "minilm-onnx dedupe rows.jsonl --field body --threshold 0.95 --out fewer.jsonl",
         ),
     )
-    parser.add_argument("file", metavar="FILE", help="one text a line; .gz is unpacked; - is stdin")
-    parser.add_argument(
-        "--field", metavar="NAME", help="the lines are JSON objects: compare this field of each"
-    )
+    add_file(parser)
     parser.add_argument(
         "--threshold", type=cosine, default=0.9, metavar="COSINE", help="least cosine; default: 0.9"
     )
@@ -48,20 +50,23 @@ def add_parser(subparsers: Subparsers) -> None:
         help="write the lines that are kept, blank ones among them, whole or not at all",
     )
     parser.add_argument("--json", action="store_true", help="print the duplicates as JSON")
-    add_encoder_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the duplicates below their originals, or as JSON, and write the rest."""
-    if options.out is not None and options.out.suffix == ".gz":
-        raise InputError(f"--out {options.out}: expected a name without .gz; gzip it afterwards")
+    if options.out is not None:
+        _check_out(options.out, options.file)
     read = read_and_embed(options, load_encoder(options))
-    numbers, texts = read.numbers, read.texts
+    texts = read.texts
     found = near_duplicates(read.vectors, options.threshold, read.batch_size)
     if options.json:
         named = [
-            {"line": numbers[row], "of": numbers[original], "score": score, "text": texts[row]}
+            {
+                "line": texts[row].first_line,
+                "of": texts[original].first_line,
+                "score": score,
+                "text": texts[row].text,
+            }
             for row, original, score in found
         ]
         print(json.dumps(named, indent=2))
@@ -70,18 +75,42 @@ def run(options: argparse.Namespace) -> int:
         for row, original, score in found:
             below.setdefault(original, []).append((row, score))
         for original, duplicates in sorted(below.items()):
-            print(f"line {numbers[original]}: {printable(texts[original])}")
+            print(_line(texts[original]))
             for row, score in duplicates:
-                print(f"  {score:.4f}  line {numbers[row]}: {printable(texts[row])}")
+                print(f"  {score:.4f}  {_line(texts[row])}")
     if options.out is not None:
-        dropped = {numbers[row] for row, _, _ in found}
-        with whole_file(options.out) as file:
-            for number, line in enumerate(read.lines, 1):
-                if number not in dropped:
-                    file.write(line.encode() + b"\n")
+        dropped = {texts[row].first_line for row, _, _ in found}
+        if is_table(options.file):
+            with Table(options.file, options.field) as table:
+                write_kept(options.out, table, dropped)
+        else:
+            _write_lines(options.out, read, dropped)
     print(
         f"{counted(len(found), 'near-duplicate')} in {counted(len(texts), 'line')}"
         f" (cosine {options.threshold:g} or more)",
         file=sys.stderr,
     )
     return 0
+
+
+def _check_out(out: Path, name: str) -> None:
+    """Raise InputError if the rows that are kept cannot go there."""
+    if is_packed(out.name):
+        raise InputError(f"--out {out}: expected a name without .gz; gzip it afterwards")
+    if (is_table(name) or is_table(out.name)) and suffix_of(out.name) != suffix_of(name):
+        raise InputError(
+            f"--out {out}: expected the suffix {suffix_of(name) or '.txt'} of {name}, whose rows "
+            f"are kept as they are, got {out.suffix!r}; rename it"
+        )
+
+
+def _write_lines(out: Path, read: Embedded, dropped: Collection[int]) -> None:
+    """Write a file's own lines but for the rows that begin at some."""
+    kept = [row.raw for row in read.rows if row.first_line not in dropped]
+    with whole_file(out) as file:
+        for raw in kept if read.head is None else [read.head, *kept]:
+            file.write(raw.encode() + b"\n")
+
+
+def _line(row: Row) -> str:
+    return f"line {row.first_line}: {printable(row.text)}"

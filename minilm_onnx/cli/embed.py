@@ -7,31 +7,29 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minilm_onnx.arrays import Matrix
-from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
+from minilm_onnx.cli.inputs import FILE, open_input
+from minilm_onnx.cli.options import Subparsers, add_command, add_field, load_encoder
 from minilm_onnx.cli.resuming import open_resumable
 from minilm_onnx.cli.spread import run_on_cluster, unseen
 from minilm_onnx.cli.tables import FORMATS as TABLES
-from minilm_onnx.cli.tables import is_table, write_rows, write_texts
+from minilm_onnx.cli.tables import write_rows, write_texts
 from minilm_onnx.cli.writing import FORMATS, open_output
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
-from minilm_onnx.reading.documents import suffix_of
-from minilm_onnx.reading.textfile import TextFile, read_texts
+from minilm_onnx.reading.kinds import is_table
 from minilm_onnx.tables.tables import CHUNK, CHUNK_CHARACTERS, Table
 from minilm_onnx.text.pieces import chunks
 from minilm_onnx.text.tokens import Tally, TextReport
-
-# Names of files whose lines are objects.
-LINES = (".jsonl", ".ndjson")
 
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = add_command(
         subparsers,
+        run,
         "embed",
         summary="texts to vectors",
-        description="Embed one text a line, in order. A line that is empty is an empty text.",
+        description="Embed one text a row, in order. An empty line of plain text is an empty text.",
         examples=(
             "minilm-onnx embed texts.txt --out vectors.npy",
             "minilm-onnx embed rows.jsonl.gz --field body --out vectors.npy --resume",
@@ -45,15 +43,10 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs="?",
         default="-",
         metavar="FILE",
-        help="UTF-8 text, one a line, or JSON lines with --field; .gz is unpacked; - is stdin; "
-        ".parquet or .arrow for a table",
+        help=FILE,
     )
     parser.add_argument("output", nargs="?", metavar="OUTPUT", help="the same as --out OUTPUT")
-    parser.add_argument(
-        "--field",
-        metavar="NAME",
-        help="the lines are JSON objects: embed this field of each; or the column of a table",
-    )
+    add_field(parser)
     parser.add_argument(
         "--out",
         metavar="FILE",
@@ -91,8 +84,6 @@ def add_parser(subparsers: Subparsers) -> None:
         action="store_true",
         help="keep what is done in FILE.partial when interrupted, and go on with what is there",
     )
-    add_encoder_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -120,32 +111,23 @@ def run(options: argparse.Namespace) -> int:
     encoder = load_encoder(options)
     _refuse_input(options.out, options.file)
     write = _resume if options.resume else _write
-    if is_table(options.file):
-        with Table(options.file, options.field) as table, _progress(table.rows, "") as show:
-            if kind in TABLES:
-                tally = write_rows(options, kind, encoder, table, show)
-            else:
-                tally = write(options.out, kind, encoder, table.texts(), lambda n: show(n, n))
+    missing = 0
+    if is_table(options.file) and kind in TABLES:
+        with Table(options.file, options.field) as table, _progress(table.rows, "row") as show:
+            tally = write_rows(options, kind, encoder, table, show)
+            missing = table.rows - tally.texts
     else:
-        with TextFile(options.file) as source, _progress(source.size) as show:
-            texts = read_texts(source, options.field)
+        with open_input(options) as source, _progress(source.total, source.unit) as show:
+            texts = (row.text for row in source.rows)
 
-            def show_bytes(count: int) -> None:
+            def show_read(count: int) -> None:
                 show(source.position(), count)
 
             if kind in TABLES:
-                tally = write_texts(options, kind, encoder, _embedded(encoder, texts), show_bytes)
+                tally = write_texts(options, kind, encoder, _embedded(encoder, texts), show_read)
             else:
-                tally = write(options.out, kind, encoder, texts, show_bytes)
+                tally = write(options.out, kind, encoder, texts, show_read)
     where = options.out or "stdout"
-    missing = 0
-    if is_table(options.file):
-        missing = table.rows - tally.texts
-    elif options.field is None and suffix_of(options.file) in LINES:
-        print(
-            f"{options.file}: its lines were embedded as they are; --field NAME takes a field",
-            file=sys.stderr,
-        )
     shape = f"{tally.texts} x {encoder.dimension} {options.precision}"
     summary = f"{tally.texts} texts to {where}: {shape}"
     limit = f"{encoder.max_seq_length} tokens"
@@ -244,8 +226,8 @@ def _format(given: str | None, out: Path | None) -> str:
 
 
 @contextmanager
-def _progress(size: int | None, unit: str = "B") -> Iterator[Callable[[int, int], None]]:
-    """Show a bar over the input's bytes, or a table's rows, on a terminal only.
+def _progress(size: int | None, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar over the input's bytes, "B", or a table's rows, on a terminal only.
 
     Yields:
         A function to call with how many of these are read, and the texts done so far.

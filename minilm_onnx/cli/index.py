@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
-    add_encoder_options,
+    add_field,
     counted,
     load_encoder,
     printable,
@@ -16,7 +16,7 @@ from minilm_onnx.cli.options import (
 )
 from minilm_onnx.errors import InputError, MiniLMError
 from minilm_onnx.index.store import Storage, is_there
-from minilm_onnx.reading.documents import SUFFIXES
+from minilm_onnx.reading.kinds import SUFFIXES
 
 if TYPE_CHECKING:
     from minilm_onnx.index.indexing import Outcome
@@ -26,6 +26,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = add_command(
         subparsers,
+        run,
         "index",
         summary="files and folders into a database to search",
         description="Split text, Markdown, JSON lines and tables into passages, embed them, and "
@@ -45,9 +46,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "or a folder of those",
     )
     parser.add_argument("--db", type=Path, required=True, metavar="FILE", help="the database")
-    parser.add_argument(
-        "--field", metavar="NAME", help='of rows, the field or column to index; default: "text"'
-    )
+    add_field(parser)
     parser.add_argument(
         "--lines",
         action=argparse.BooleanOptionalAction,
@@ -64,8 +63,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help="embed all passages again, where another model made the database or it is to be of "
         "another --storage",
     )
-    add_encoder_options(parser)
-    parser.set_defaults(run=run, rest="paths")
+    parser.set_defaults(rest="paths")
 
 
 def _say(outcome: "Outcome", db: Path) -> None:

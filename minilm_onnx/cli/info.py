@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
+from minilm_onnx.cli.options import Subparsers, add_command, load_encoder
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import available_cpus, cgroup_quota
 from minilm_onnx.engine.policy import products_saturate
@@ -17,6 +17,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = add_command(
         subparsers,
+        run,
         "info",
         summary="which model, which versions, which CPU",
         description="Verify the model folder's sha256 sums and say what runs here.",
@@ -26,8 +27,6 @@ def add_parser(subparsers: Subparsers) -> None:
         ),
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_encoder_options(parser)
-    parser.set_defaults(run=run)
 
 
 def surroundings(encoder: SentenceEncoder) -> dict[str, Any]:

@@ -17,14 +17,15 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = add_command(
         subparsers,
+        run,
         "models",
         summary="which models are here",
         description=f"List the model in the package, and those in the folder that the environment "
         f"variable {HOME} names; --model takes their names. python -m export makes more.",
         examples=("minilm-onnx models", "minilm-onnx models --json"),
+        model=False,
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

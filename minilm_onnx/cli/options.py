@@ -4,44 +4,51 @@ import argparse
 import math
 import sys
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import NoReturn, TypeAlias
 
-from minilm_onnx.arrays import Matrix
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.batches import TOKEN_BUDGET
 from minilm_onnx.errors import InputError
-from minilm_onnx.reading.documents import TABLES, suffix_of
-from minilm_onnx.reading.textfile import TextFile, read_lines
 
 # Of a description in --help, as argparse has it on a terminal of 80.
 WIDTH = 78
-# Cosines to hold at a time.
-MOST_COSINES = 2**24
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_command(
-    subparsers: Subparsers, name: str, *, summary: str, description: str, examples: Sequence[str]
+    subparsers: Subparsers,
+    run: Callable[[argparse.Namespace], int],
+    name: str,
+    *,
+    summary: str,
+    description: str,
+    examples: Sequence[str],
+    model: bool = True,
 ) -> argparse.ArgumentParser:
     """Add a subcommand.
 
     Args:
         subparsers: where to.
+        run: what it does with its options; gives the exit code.
         name: of it.
         summary: what it gives, in some words.
         description: what it does.
         examples: command lines.
+        model: whether it loads one, and takes the options for that.
     """
-    return subparsers.add_parser(
+    parser = subparsers.add_parser(
         name,
         help=summary,
         description=textwrap.fill(description, WIDTH),
         epilog="\n  ".join(["examples:", *examples]),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.set_defaults(run=run)
+    if model:
+        _add_encoder_options(parser.add_argument_group("the model and the CPU"))
+    return parser
 
 
 class Parser(argparse.ArgumentParser):
@@ -50,6 +57,16 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise InputError."""
         raise InputError(f"arguments: {message}; see {self.prog} --help")
+
+
+def add_field(parser: argparse.ArgumentParser) -> None:
+    """Add --field, which says the same wherever files are read."""
+    parser.add_argument(
+        "--field",
+        metavar="NAME",
+        help='of JSON lines and tables, the field with the text; default: "text", or the only '
+        "column of texts of .parquet and .arrow; other lines are read as JSON then",
+    )
 
 
 def at_least_one(word: str) -> int:
@@ -80,7 +97,7 @@ def printable(text: str) -> str:
     return " ".join(word if word.isprintable() else ascii(word)[1:-1] for word in text.split())
 
 
-def add_encoder_options(parser: argparse.ArgumentParser) -> None:
+def _add_encoder_options(parser: argparse._ArgumentGroup) -> None:
     """Add --model and what the encoder can be told about the CPU."""
     parser.add_argument(
         "--model",
@@ -130,51 +147,3 @@ def load_encoder(options: argparse.Namespace) -> SentenceEncoder:
 def show_bar() -> bool:
     """Whether a progress bar can be shown, and somebody would see it."""
     return sys.stderr.isatty() and find_spec("tqdm") is not None
-
-
-@dataclass(frozen=True)
-class Lines:
-    """The lines of a file, and the vectors of those that are not blank.
-
-    Attributes:
-        lines: all of them.
-        numbers: of the N that are not blank, counted from 1.
-        texts: N.
-        vectors: (N, H) float32 unit rows.
-    """
-
-    lines: list[str]
-    numbers: list[int]
-    texts: list[str]
-    vectors: Matrix
-
-    @property
-    def batch_size(self) -> int:
-        """How many to compare with all at a time, so that their cosines take little memory."""
-        return min(1024, max(1, MOST_COSINES // len(self.texts)))
-
-
-def read_and_embed(
-    options: argparse.Namespace, encoder: SentenceEncoder, most: int | None = None
-) -> Lines:
-    """Read the file and the --field that the options name, and embed its texts.
-
-    Raises:
-        InputError: a line is none, or there are none, or more than `most`.
-    """
-    if options.field is not None and suffix_of(options.file) in TABLES:
-        raise InputError(
-            f"{options.file}: expected JSON lines for --field, got a table by its name; index and "
-            "search read tables, this does not"
-        )
-    with TextFile(options.file) as source:
-        read = list(read_lines(source, options.field))
-        rows = [(number, text) for number, (_, text) in enumerate(read, 1) if text.strip()]
-        if not rows or (most is not None and len(rows) > most):
-            limit = "" if most is None else f", at most {most}"
-            raise InputError(
-                f"{source.name}: expected lines of text{limit}, got {len(rows)}; check the file"
-            )
-    texts = [text for _, text in rows]
-    vectors = encoder.encode(texts, show_progress_bar=show_bar())
-    return Lines([line for line, _ in read], [number for number, _ in rows], texts, vectors)

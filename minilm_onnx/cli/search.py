@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
-    add_encoder_options,
+    add_field,
     at_least_one,
     counted,
     load_encoder,
@@ -36,6 +36,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = add_command(
         subparsers,
+        run,
         "search",
         summary="which passages of a database, or of a file, answer a question",
         description="Print the passages that are nearest to a question in meaning, the best first: "
@@ -73,15 +74,9 @@ def add_parser(subparsers: Subparsers) -> None:
         help="only of sources, or in folders, that fit, such as 'notes/*.md', in quotes; * is any "
         "text; may be given more than once",
     )
-    parser.add_argument(
-        "--field",
-        metavar="NAME",
-        help='of a file\'s rows, the field to search; default: "text"; lines of text are read as '
-        "JSON then",
-    )
+    add_field(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON array")
-    add_encoder_options(parser)
-    parser.set_defaults(run=run, rest="words")
+    parser.set_defaults(rest="words")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
-    add_encoder_options,
     at_least_one,
     load_encoder,
 )
@@ -31,6 +30,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = add_command(
         subparsers,
+        run,
         "serve",
         summary="a server that clients of OpenAI, Ollama and TEI can use",
         description="Answer embedding requests of OpenAI's, Ollama's and Text Embeddings "
@@ -94,8 +94,6 @@ def add_parser(subparsers: Subparsers) -> None:
         action="store_true",
         help="a line of JSON on stderr for every request, without its texts",
     )
-    add_encoder_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 from minilm_onnx.cli.heatmap import MOST_TEXTS, check_suffix, draw
+from minilm_onnx.cli.inputs import FILE, read_and_embed
 from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
-    add_encoder_options,
+    add_field,
     counted,
     load_encoder,
-    read_and_embed,
 )
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.errors import InputError
@@ -21,6 +21,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = add_command(
         subparsers,
+        run,
         "similarity",
         summary="how alike texts are",
         description="Print the cosine similarity of A with each B, a line each, in their order; or "
@@ -30,9 +31,7 @@ def add_parser(subparsers: Subparsers) -> None:
             "minilm-onnx similarity texts.txt --heatmap out.png",
         ),
     )
-    parser.add_argument(
-        "file", metavar="A", help="a text; with --heatmap a file, one text a line, - is stdin"
-    )
+    parser.add_argument("file", metavar="A", help=f"a text; with --heatmap a file: {FILE}")
     parser.add_argument("b", metavar="B", nargs="*", help="texts to compare it with")
     parser.add_argument(
         "--heatmap",
@@ -40,11 +39,8 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="OUT",
         help=f"draw the lines of a file, at most {MOST_TEXTS}, as .png, .svg or .html",
     )
-    parser.add_argument(
-        "--field", metavar="NAME", help="with --heatmap: the lines are JSON objects"
-    )
-    add_encoder_options(parser)
-    parser.set_defaults(run=run, rest="b")
+    add_field(parser)
+    parser.set_defaults(rest="b")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,6 +71,6 @@ def _draw(options: argparse.Namespace) -> int:
     read = read_and_embed(options, encoder, most=MOST_TEXTS)
     cosines = encoder.similarity(read.vectors, read.vectors)
     with whole_file(options.heatmap, "--heatmap") as file:
-        draw(file, options.heatmap.suffix.lower(), read.texts, cosines)
+        draw(file, options.heatmap.suffix.lower(), [row.text for row in read.texts], cosines)
     print(f"{counted(len(read.texts), 'text')} to {options.heatmap}", file=sys.stderr)
     return 0

@@ -1,7 +1,7 @@
 """Tables in `minilm-onnx embed`: Arrow and Parquet files, whole or not at all."""
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -10,6 +10,7 @@ from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
+from minilm_onnx.reading.kinds import suffix_of
 from minilm_onnx.tables.tables import (
     Table,
     Vectors,
@@ -28,11 +29,6 @@ FORMATS = ("parquet", "arrow")
 # Rows written together, or fewer once they hold so many bytes: small groups read slowly.
 GROUP = 2**14
 GROUP_BYTES = 2**25
-
-
-def is_table(name: str) -> bool:
-    """Whether a file's name says that it is Arrow's or Parquet's."""
-    return Path(name).suffix.removeprefix(".").lower() in FORMATS
 
 
 def write_texts(
@@ -76,6 +72,26 @@ def write_rows(
             rows += len(vectors)
             show(rows, tally.texts)
     return tally
+
+
+def write_kept(out: Path, table: Table, dropped: Collection[int]) -> None:
+    """Write a table's rows but for some.
+
+    Args:
+        out: the file, of the table's own kind.
+        table: the rows.
+        dropped: which are left out, counted from 1.
+    """
+    import pyarrow as pa
+
+    kept, number = [], 0
+    for batch, texts in table.batches():
+        places = range(number + 1, number + 1 + len(texts))
+        kept.append(batch.filter(pa.array([place not in dropped for place in places], pa.bool_())))
+        number += len(texts)
+    kind = suffix_of(out.name).removeprefix(".")
+    with whole_file(out) as file, _writer(file, kind, table.schema) as writer:
+        writer.write_table(pa.Table.from_batches(kept, table.schema))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import sys
 from dataclasses import asdict
 
 from minilm_onnx.cli.info import surroundings, where
-from minilm_onnx.cli.options import Subparsers, add_command, add_encoder_options, load_encoder
+from minilm_onnx.cli.options import Subparsers, add_command, load_encoder
 from minilm_onnx.engine.cpus import cgroup_quota, cpu_name
 from minilm_onnx.verify.verification import advise, measure_speed, run_checks
 
@@ -15,6 +15,7 @@ def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
     parser = add_command(
         subparsers,
+        run,
         "verify",
         summary="whether the model works as it should on this machine",
         description="Check the files, the tokenizer, the vectors and their bits against what "
@@ -26,8 +27,6 @@ def add_parser(subparsers: Subparsers) -> None:
         ),
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    add_encoder_options(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

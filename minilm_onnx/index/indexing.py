@@ -12,15 +12,10 @@ from minilm_onnx.folder.files import sha256_of
 from minilm_onnx.index.store import is_there
 from minilm_onnx.index.textindex import Change, TextIndex
 from minilm_onnx.progress import progress_bar
-from minilm_onnx.reading.documents import (
-    FIELD,
-    JSON_LINES,
-    TABLES,
-    find_files,
-    has_own_form,
-    read_documents,
-    suffix_of,
-)
+from minilm_onnx.reading.documents import read_documents
+from minilm_onnx.reading.folders import find_files
+from minilm_onnx.reading.kinds import MARKDOWN, ROWS, suffix_of
+from minilm_onnx.reading.rows import FIELD
 
 # Passages that are removed in one transaction, which other writers wait for: a second's work.
 REMOVED = 3000
@@ -160,10 +155,9 @@ def _how(suffix: str, before: str, text_field: str | None, lines: bool | None) -
     """
     field_before, lines_before = json.loads(before) if before else (None, False)
     in_lines = lines_before if lines is None else lines
-    if has_own_form(suffix):
+    if suffix in ROWS or suffix in MARKDOWN:
         in_lines = False
-    has_fields = suffix in JSON_LINES or suffix in TABLES
-    field = (text_field or field_before) if has_fields else None
+    field = (text_field or field_before) if suffix in ROWS else None
     return json.dumps([None if field == FIELD else field, in_lines])
 
 

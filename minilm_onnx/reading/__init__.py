@@ -1,1 +1,1 @@
-"""Files to texts: one way to read each kind of file."""
+"""Files to texts: every command reads a file in this one way."""

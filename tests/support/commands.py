@@ -14,6 +14,29 @@ HEAD = """# Commands and options
 exits with 0; with 2 for wrong arguments, texts or files, and with 1 for a failure on the way, a
 wrong model folder, or nothing found, and then says so on one line of stderr. `minilm-onnx
 --version` prints the version, `minilm-onnx COMMAND --help` what stands here.
+
+## The files that commands read
+
+Every command reads a file in the same way, by what its name ends with, in capitals or not:
+
+| name ends in | a row is | its text is |
+| --- | --- | --- |
+| `.jsonl`, `.ndjson` | a line that is not blank | the field `--field` of the object, or `text` |
+| `.csv` | a row below the first | the column `--field`, or `text` |
+| `.tsv` | a line below the first | the column `--field`, or `text` |
+| `.parquet`, `.arrow` | a row | the column `--field`, or the only one of texts |
+| anything else; `-` for stdin | a line | the line |
+| the same, with `--field` | a line that is not blank | that field of the object |
+
+`.gz` behind all but `.parquet` and `.arrow` is unpacked. Text is UTF-8, with a byte order mark or
+without, with line ends of either kind. Fields of `.csv` are separated by the comma, the semicolon
+or the tab by which the first row has the field, or as a first line `sep=;` says; a field in quotes
+may hold line ends. In `.tsv` a quote is a character like any other, unless quotes stand around a
+whole field. A blank line of plain text is an empty text to `embed`, so that vectors and lines have
+the same numbers; commands that compare texts leave it out.
+
+`index` and `search` split Markdown (`.md`, `.markdown`) at its headings, and `index` takes plain
+text as one document, unless `--lines` says otherwise.
 """
 
 
@@ -65,7 +88,7 @@ def render() -> str:
         ]
     parser = every["embed"]
     rows = [row(parser, action) for action in parser._actions if action.dest in shared()]
-    parts.append("## The model and the CPU\n\nEvery command but `completion` has these.\n")
+    parts.append("## The model and the CPU\n\nEvery command that loads a model has these.\n")
     parts.append("\n".join(["| | |", "| --- | --- |", *rows]) + "\n")
     return "\n".join(parts)
 

@@ -132,8 +132,10 @@ def read_plainly(source: Path, field: str | None) -> list[str] | None:
         lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
         lines = lines if lines[-1] else lines[:-1]
         texts: list[Any] = [line.removesuffix(b"\r").decode() for line in lines]
+        if any("\0" in text for text in texts):
+            return None
         if field is not None:
-            texts = [json.loads(text)[field] for text in texts]
+            texts = [json.loads(text)[field] for text in texts if text.strip()]
         return texts if all(map(is_unicode, texts)) else None
     except Exception:  # of many kinds
         return None

@@ -1,5 +1,6 @@
 """Arrow and Parquet: vectors beside the columns they belong to, readable by other tools."""
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -277,3 +278,20 @@ def test_what_the_files_cannot_hold_is_said(
     if sys.platform == "linux":
         assert main(["embed", str(tmp_path / "\udcff.parquet"), "--out", str(out)]) == 2
         assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["in.parquet", "in.arrow"])
+def test_commands_that_compare_read_a_column(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["I want my money back", "the train is late", "I want my money back!"]
+    given = write(tmp_path / name, pa.table({"id": [1, 2, 3], "body": texts}))
+    kept = given.with_stem("kept")
+    assert main(["dedupe", str(given), "--out", str(kept)]) == 0
+    assert "the field 'body' of each row" in capsys.readouterr().err
+    assert read(kept).to_pylist() == [{"id": n, "body": texts[n - 1]} for n in (1, 2)]
+    assert main(["cluster", str(given), "--field", "body", "--json"]) == 0
+    (group,) = json.loads(capsys.readouterr().out)
+    assert [row["line"] for row in group] == [1, 3]
+    assert main(["search", str(given), "refund", "--top", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["first_line"] in (1, 3)

@@ -1,0 +1,126 @@
+"""The lines of a text file: opened, unpacked, decoded, every fault named by its line."""
+
+import codecs
+import gzip
+import io
+import os
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from minilm_onnx.closing import Closing
+from minilm_onnx.errors import InputError
+from minilm_onnx.folder.files import BYTE_ORDER_MARK
+from minilm_onnx.reading.kinds import is_packed
+
+GZIP_MAGIC = b"\x1f\x8b"
+# What a database of SQLite begins with.
+DATABASE = b"SQLite format 3\0"
+
+
+class TextFile(Closing):
+    """A file of lines, unpacked if its name ends in .gz; "-" is standard input.
+
+    Attributes:
+        name: for messages.
+        size: bytes on disk, None where that is unknown.
+    """
+
+    def __init__(self, name: str) -> None:
+        """Open the file.
+
+        Raises:
+            InputError: it cannot be read, or begins as no text does.
+        """
+        self.name = "stdin" if name == "-" else name
+        self.size: int | None = None
+        if name == "-":
+            if sys.stdin is None:
+                raise InputError("stdin: expected texts, got a closed one; name a file")
+            self._raw: BinaryIO = sys.stdin.buffer
+        else:
+            _refuse_binary(name)
+            try:
+                self._raw = Path(name).open("rb")  # noqa: SIM115  close() does
+                self.size = os.fstat(self._raw.fileno()).st_size or None
+            except (OSError, ValueError) as error:  # ValueError: a name with a NUL
+                got = getattr(error, "strerror", error)
+                raise InputError(
+                    f"{name}: expected a readable file, got {got}; check the path"
+                ) from error
+        self._bytes: BinaryIO = self._raw
+        if is_packed(name):
+            self._bytes = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw))
+
+    def close(self) -> None:
+        """Close the file; standard input stays open."""
+        if self.name != "stdin":
+            self._raw.close()
+
+    def position(self) -> int:
+        """Bytes read from disk so far; 0 on a pipe."""
+        return self._raw.tell() if self.size is not None else 0
+
+    def lines(self) -> Iterator[str]:
+        """Give the lines, without their line ends.
+
+        Raises:
+            InputError: reading or unpacking failed, or a line is not UTF-8 or has a NUL byte.
+        """
+        for number, line in enumerate(self._split(), 1):
+            try:
+                text = line.decode()
+            except UnicodeDecodeError as error:
+                if number == 1 and line.startswith(GZIP_MAGIC):
+                    raise InputError(
+                        f"{self.name} line 1: expected UTF-8, got gzip data; name the file with "
+                        ".gz, or zcat it first"
+                    ) from None
+                raise InputError(
+                    f"{self.name} line {number}: expected UTF-8, got byte 0x{line[error.start]:02X}"
+                    f" at column {error.start + 1}; convert the file first, for example with iconv"
+                ) from None
+            if "\0" in text:
+                raise InputError(
+                    f"{self.name} line {number}: expected text, got a NUL byte, as binary files "
+                    "have; leave the file out, or convert it first"
+                )
+            yield text
+
+    def _split(self) -> Iterator[bytes]:
+        number = 0
+        try:
+            for number, line in enumerate(self._bytes, 1):
+                if number == 1:
+                    line = line.removeprefix(BYTE_ORDER_MARK)
+                    if not line:  # a file of that mark alone has no line
+                        return
+                yield line.removesuffix(b"\n").removesuffix(b"\r")
+        except (OSError, EOFError, zlib.error) as error:
+            raise InputError(
+                f"{self.name}: expected to read on after line {number}, got {error}; check the file"
+            ) from error
+
+
+def _refuse_binary(name: str) -> None:
+    """Raise InputError if a file begins as no text does, which says more than its first wrong byte.
+
+    One that cannot be read is left to who opens it; a pipe could not be read twice.
+    """
+    path = Path(name)
+    try:
+        with path.open("rb") if path.is_file() else nullcontext(io.BytesIO()) as file:
+            start = file.read(8192)
+    except (OSError, ValueError):
+        return
+    if start.startswith(DATABASE):
+        raise InputError(f"{name}: expected text, got a database; search it with --db {name}")
+    utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if start.startswith(b"%PDF-") or (b"\0" in start and not utf16 and not is_packed(name)):
+        raise InputError(
+            f"{name}: expected text, got a binary file; leave it out, or make text of it, for "
+            "example with pdftotext or pandoc"
+        )
