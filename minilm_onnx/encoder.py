@@ -37,15 +37,8 @@ from minilm_onnx.folder.artifact import (
 from minilm_onnx.progress import progress_bar
 from minilm_onnx.text.tokens import Overflow, Tally, TextReport, TokenizedTexts, check_overflow
 from minilm_onnx.vectors.pooling import l2_normalize
-from minilm_onnx.vectors.vectors import (
-    Measure,
-    Precision,
-    check_measure,
-    quantize_embeddings,
-    similarity,
-    similarity_pairwise,
-    truncate_embeddings,
-)
+from minilm_onnx.vectors.quantization import Precision, quantize_embeddings, truncate_embeddings
+from minilm_onnx.vectors.similarity import Measure, check_measure, similarity, similarity_pairwise
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

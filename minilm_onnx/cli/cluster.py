@@ -15,7 +15,7 @@ from minilm_onnx.cli.options import (
     printable,
     read_and_embed,
 )
-from minilm_onnx.vectors.search import community_detection
+from minilm_onnx.vectors.grouping import community_detection
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -17,7 +17,7 @@ from minilm_onnx.cli.options import (
 )
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.errors import InputError
-from minilm_onnx.vectors.search import near_duplicates
+from minilm_onnx.vectors.grouping import near_duplicates
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -15,7 +15,7 @@ from typing import Any, get_args
 from minilm_onnx.errors import ArtifactError
 from minilm_onnx.folder.files import check_file, external_files, read_json, sha256_of
 from minilm_onnx.vectors.pooling import POOLINGS
-from minilm_onnx.vectors.vectors import Measure
+from minilm_onnx.vectors.similarity import Measure
 
 BUNDLED = Path(__file__).parents[1] / "model"
 BUNDLED_NAMES = ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2")

@@ -24,7 +24,7 @@ from minilm_onnx import (
     similarity_pairwise,
 )
 from minilm_onnx.folder.artifact import BUNDLED
-from minilm_onnx.vectors.vectors import Precision
+from minilm_onnx.vectors.quantization import Precision
 from tests.conftest import FakeSession, by_hand
 
 WORDS = ["cat", "a dog", "the red door", "rain", "one two three four five", ""]
