@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 import numpy as np
@@ -23,6 +22,7 @@ from minilm_onnx.arguments import (
 )
 from minilm_onnx.arrays import CodeArray, FloatArray, IdArray, Matrix, Vector
 from minilm_onnx.checks import check_positive
+from minilm_onnx.closing import Closing
 from minilm_onnx.engine.embedder import CANCELLED, Embedder
 from minilm_onnx.engine.policy import Policy, choose_policy
 from minilm_onnx.errors import InputError, describe
@@ -49,7 +49,7 @@ STREAM_CHUNK = 2048
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
-class SentenceEncoder:
+class SentenceEncoder(Closing):
     """Sentence embeddings of all-MiniLM-L6-v2, without torch and without a network.
 
     A text's vector does not depend on the texts beside it: nothing is padded, and every
@@ -617,19 +617,6 @@ class SentenceEncoder:
         executor, self._executor = self._executor, None
         if executor is not None and executor[0] == os.getpid():
             executor[1].shutdown(cancel_futures=True)
-
-    def __enter__(self) -> "SentenceEncoder":
-        """Close at the end of the block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep what the encoder was made with, not the model."""
