@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Unpack, overload
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -26,14 +26,10 @@ from minilm_onnx.closing import Closing
 from minilm_onnx.engine.embedder import CANCELLED, Embedder
 from minilm_onnx.engine.policy import Policy, choose_policy
 from minilm_onnx.errors import InputError, describe
-from minilm_onnx.folder.artifact import (
-    GOLDEN,
-    MIN_TOKENS,
-    Artifact,
-    Manifest,
-    find_folder,
-    load_artifact,
-)
+from minilm_onnx.folder.artifact import Artifact, load_artifact
+from minilm_onnx.folder.finding import find_folder
+from minilm_onnx.folder.layout import GOLDEN
+from minilm_onnx.folder.manifest import MIN_TOKENS, Manifest
 from minilm_onnx.progress import progress_bar
 from minilm_onnx.text.tokens import Overflow, Tally, TextReport, TokenizedTexts, check_overflow
 from minilm_onnx.vectors.pooling import l2_normalize
@@ -85,7 +81,7 @@ class SentenceEncoder(Closing):
 
         Args:
             model: folder that `python -m export`, or optimum, wrote, or a name; see
-                `minilm_onnx.folder.artifact.find_folder`; None for the bundled int8 model.
+                `minilm_onnx.folder.finding.find_folder`; None for the bundled int8 model.
                 Replace a folder in use by a rename: its weights are mapped, not copied, so what is
                 written into them changes a running encoder.
             threads: threads that work at a time; None for all CPUs this process may use, by its
@@ -122,13 +118,9 @@ class SentenceEncoder(Closing):
         )
         if type(cache_size) is not int or cache_size != 0:
             cache_size = check_positive("cache_size", cache_size)
-        manifest = self.manifest
-        self.prompts: dict[str, str] = {"query": "", "document": ""}
-        self.prompts |= manifest.prompts if manifest else {}
-        self.default_prompt_name: str | None = (manifest and manifest.default_prompt_name) or None
-        self._similarity_fn_name: Measure = "cosine"
-        if manifest:  # whose values were checked when it was read
-            self._similarity_fn_name = cast(Measure, manifest.similarity_fn_name)
+        self.prompts: dict[str, str] = {"query": "", "document": "", **artifact.prompts}
+        self.default_prompt_name: str | None = artifact.default_prompt_name or None
+        self._similarity_fn_name: Measure = artifact.similarity_fn_name
         self._embedder = Embedder(artifact, policy, cache_size)
         self.dimension: int = self._embedder.dimension
         self._executor: tuple[int, ThreadPoolExecutor] | None = None

@@ -16,7 +16,8 @@ from minilm_onnx.engine.dense import read_dense
 from minilm_onnx.engine.policy import Policy
 from minilm_onnx.engine.session import Session, start_thread
 from minilm_onnx.errors import ArtifactError, MiniLMError
-from minilm_onnx.folder.artifact import DENSE, GRAPH, TOKENIZER, Artifact
+from minilm_onnx.folder.artifact import Artifact
+from minilm_onnx.folder.layout import DENSE, GRAPH, TOKENIZER
 from minilm_onnx.text.tokens import (
     Overflow,
     TextReport,

@@ -23,7 +23,7 @@ from minilm_onnx import (
     quantize_embeddings,
     similarity_pairwise,
 )
-from minilm_onnx.folder.artifact import BUNDLED
+from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.vectors.quantization import Precision
 from tests.conftest import FakeSession, by_hand
 

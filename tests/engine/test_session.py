@@ -13,7 +13,8 @@ from minilm_onnx.engine import policy
 from minilm_onnx.engine.cpus import affinity, available_cpus, staying_on
 from minilm_onnx.engine.policy import choose_policy
 from minilm_onnx.engine.session import EXTENDED, Session
-from minilm_onnx.folder.artifact import BUNDLED, GRAPH
+from minilm_onnx.folder.finding import BUNDLED
+from minilm_onnx.folder.layout import GRAPH
 
 
 def bundled(threads: int) -> Session:
