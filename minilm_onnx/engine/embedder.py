@@ -1,15 +1,14 @@
 """One loaded model: texts to unit rows."""
 
 import os
-import threading
 import weakref
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IdArray, IndexArray, Matrix
 from minilm_onnx.checks import check_positive
+from minilm_onnx.engine.asynchronous import CANCELLED, CancelledCallError
 from minilm_onnx.engine.batches import equal_length_batches
 from minilm_onnx.engine.cache import VectorCache
 from minilm_onnx.engine.dense import read_dense
@@ -31,15 +30,8 @@ from minilm_onnx.text.tokens import (
 from minilm_onnx.vectors.pooling import l2_normalize, pool
 
 Done = Callable[[int], object]
-# Set while aencode computes, so that the batches of its call learn when it is cancelled.
-CANCELLED: ContextVar[threading.Event | None] = ContextVar("cancelled", default=None)
-
 
 _ALIVE: "weakref.WeakSet[Embedder]" = weakref.WeakSet()
-
-
-class CancelledCallError(MiniLMError):
-    """A call was cancelled; aencode alone sees it."""
 
 
 class Embedder:
