@@ -73,7 +73,7 @@ class Embedder:
             verifier.join()
             if altered:
                 raise altered[0]  # says more than an error in loading: why it did not load
-        self._pooled = self.session.dimension * len(artifact.pooling.split("+"))
+        self._pooled = self.session.interface.dimension * len(artifact.pooling.split("+"))
         self._dense = []
         if DENSE in artifact.sha256:
             artifact.verify(DENSE)
