@@ -7,7 +7,7 @@ import numpy as np
 
 from minilm_onnx.checks import check_positive
 from minilm_onnx.errors import InputError, describe, shown
-from minilm_onnx.text.tokens import Overflow, check_overflow
+from minilm_onnx.text.overflow import Overflow, check_overflow
 from minilm_onnx.vectors.quantization import Precision, check_precision
 
 Output: TypeAlias = Literal["sentence_embedding", "token_embeddings"]

@@ -34,8 +34,10 @@ from minilm_onnx.folder.fingerprint import fingerprint_of
 from minilm_onnx.folder.manifest import MIN_TOKENS, Manifest
 from minilm_onnx.progress import progress_bar
 from minilm_onnx.stream import stream
+from minilm_onnx.text.overflow import Overflow, check_overflow
 from minilm_onnx.text.padding import pad
-from minilm_onnx.text.tokens import Overflow, Tally, TextReport, TokenizedTexts, check_overflow
+from minilm_onnx.text.reports import Tally, TextReport
+from minilm_onnx.text.tokens import TokenizedTexts
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.vectors.quantization import Precision, quantize_embeddings, truncate_embeddings
 from minilm_onnx.vectors.similarity import Measure, check_measure, similarity, similarity_pairwise

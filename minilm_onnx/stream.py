@@ -6,7 +6,8 @@ from itertools import islice
 from minilm_onnx.arguments import put_before
 from minilm_onnx.arrays import Vector
 from minilm_onnx.engine.embedder import Embedder
-from minilm_onnx.text.tokens import Overflow, Tally
+from minilm_onnx.text.overflow import Overflow
+from minilm_onnx.text.reports import Tally
 
 # Texts that are read ahead, sorted by length and run together.
 STREAM_CHUNK = 2048

@@ -19,7 +19,7 @@ from minilm_onnx.reading.documents import suffix_of
 from minilm_onnx.reading.textfile import TextFile, read_texts
 from minilm_onnx.tables.tables import CHUNK, CHUNK_CHARACTERS, Table
 from minilm_onnx.text.pieces import chunks
-from minilm_onnx.text.tokens import Tally, TextReport
+from minilm_onnx.text.reports import Tally, TextReport
 
 # Names of files whose lines are objects.
 LINES = (".jsonl", ".ndjson")

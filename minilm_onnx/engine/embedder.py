@@ -17,16 +17,9 @@ from minilm_onnx.engine.session import Session, start_thread
 from minilm_onnx.errors import ArtifactError, MiniLMError
 from minilm_onnx.folder.artifact import Artifact
 from minilm_onnx.folder.layout import DENSE, GRAPH, TOKENIZER
-from minilm_onnx.text.tokens import (
-    Overflow,
-    TextReport,
-    TokenizedTexts,
-    check_texts,
-    load_tokenizer,
-    refuse_long,
-    to_ids,
-    tokenize,
-)
+from minilm_onnx.text.overflow import Overflow
+from minilm_onnx.text.reports import TextReport, refuse_long
+from minilm_onnx.text.tokens import TokenizedTexts, check_texts, load_tokenizer, to_ids, tokenize
 from minilm_onnx.vectors.pooling import l2_normalize, pool
 
 Done = Callable[[int], object]

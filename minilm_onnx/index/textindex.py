@@ -38,7 +38,8 @@ from minilm_onnx.index.ranking import (
 )
 from minilm_onnx.index.store import Facts, Storage, Store, read_facts
 from minilm_onnx.reading.documents import Document
-from minilm_onnx.text.tokens import Tally, check_texts
+from minilm_onnx.text.reports import Tally
+from minilm_onnx.text.tokens import check_texts
 
 if TYPE_CHECKING:
     import apsw
