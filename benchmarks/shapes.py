@@ -27,17 +27,10 @@ from export.ranges import Fold, Range
 from export.rounding import QuantizedDense
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.engine.cpus import cpu_name
-from minilm_onnx.folder.artifact import (
-    BUNDLED,
-    FILES,
-    GOLDEN,
-    GRAPH,
-    MANIFEST,
-    TOKENIZER,
-    WEIGHTS,
-    parse_manifest,
-)
 from minilm_onnx.folder.files import sha256_of
+from minilm_onnx.folder.finding import BUNDLED
+from minilm_onnx.folder.layout import FILES, GOLDEN, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
+from minilm_onnx.folder.manifest import parse_manifest
 from minilm_onnx.measure.sample import sample_texts
 
 QUERY = "how do I get my money back for a broken bicycle?"

@@ -27,18 +27,9 @@ from minilm_onnx import ArtifactError, InputError, SentenceEncoder
 from minilm_onnx.arrays import IdArray
 from minilm_onnx.cli import report_errors
 from minilm_onnx.engine.dense import save_dense
-from minilm_onnx.folder.artifact import (
-    DENSE,
-    FILES,
-    FORMAT,
-    GOLDEN,
-    GRAPH,
-    MANIFEST,
-    TOKENIZER,
-    WEIGHTS,
-    Manifest,
-)
 from minilm_onnx.folder.files import sha256_of
+from minilm_onnx.folder.layout import DENSE, FILES, GOLDEN, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
+from minilm_onnx.folder.manifest import FORMAT, Manifest
 from minilm_onnx.text.tokens import tokenize
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.verify.golden import GoldenTexts

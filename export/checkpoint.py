@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from minilm_onnx.errors import ArtifactError, InputError, shown
-from minilm_onnx.folder.artifact import BUNDLED_NAMES
 from minilm_onnx.folder.files import MOST, sha256_of
+from minilm_onnx.folder.finding import BUNDLED_NAMES
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # The file a tokenizer is of, the first that is there.

@@ -17,7 +17,7 @@ from export.forward import Padding, Weights, weights_from_tensors
 from export.reference import SentenceTransformersReference
 from minilm_onnx.engine.dense import Dense
 from minilm_onnx.errors import ArtifactError
-from minilm_onnx.folder.artifact import MAX_TOKENS, MIN_TOKENS
+from minilm_onnx.folder.manifest import MAX_TOKENS, MIN_TOKENS
 
 Tensors = Mapping[str, npt.NDArray[Any]]
 

@@ -28,7 +28,9 @@ from packaging.requirements import Requirement
 
 from export.checkpoint import PINS
 from minilm_onnx import __version__
-from minilm_onnx.folder.artifact import BUNDLED, FILES, load_artifact
+from minilm_onnx.folder.artifact import load_artifact
+from minilm_onnx.folder.finding import BUNDLED
+from minilm_onnx.folder.layout import FILES
 
 ROOT = Path(__file__).parents[1]
 SBOM = ROOT / "sbom.cdx.json"

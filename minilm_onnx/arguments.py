@@ -1,14 +1,14 @@
 """What `encode` can be asked for, beyond texts to vectors."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypedDict, get_args
 
 import numpy as np
 
 from minilm_onnx.checks import check_positive
 from minilm_onnx.errors import InputError, describe, shown
-from minilm_onnx.text.tokens import Overflow, check_overflow
-from minilm_onnx.vectors.vectors import Precision, check_precision
+from minilm_onnx.text.overflow import Overflow, check_overflow
+from minilm_onnx.vectors.quantization import Precision, check_precision
 
 Output: TypeAlias = Literal["sentence_embedding", "token_embeddings"]
 
@@ -52,6 +52,22 @@ def as_texts(texts: Sequence[str] | None) -> Sequence[str]:
         )
     # A deque is a sequence that cannot be sliced.
     return texts if isinstance(texts, list | tuple) else list(texts)
+
+
+def as_iterator(texts: Iterable[str]) -> Iterator[str]:
+    """Take an iterable of texts.
+
+    Raises:
+        InputError: it is none, or one text.
+    """
+    try:
+        if isinstance(texts, str | bytes | bytearray):
+            raise TypeError
+        return iter(texts)  # an array without axes claims to be iterable
+    except TypeError:
+        raise InputError(
+            f"inputs: expected an iterable of str, got {describe(texts)}; use encode for one"
+        ) from None
 
 
 def choose_prompt(

@@ -1,25 +1,19 @@
-"""What can be closed, also by the end of a with block."""
+"""What is closed at the end of a `with` block."""
 
-from types import TracebackType
 from typing import Self
 
 
 class Closing:
-    """Base of what has a `close()`, called at the end of a with block."""
+    """Has a `close`, which the end of a `with` block calls."""
 
     def close(self) -> None:
-        """Give back what is held."""
+        """Let go of what is held."""
         raise NotImplementedError
 
     def __enter__(self) -> Self:
-        """Give the object itself."""
+        """Close at the end of the block."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Close."""
         self.close()

@@ -1,21 +1,21 @@
-"""The product: texts in, unit vectors out."""
+"""The product: texts in, unit vectors out.
 
-import hashlib
-import os
-import threading
+`SentenceEncoder.encode` is the data flow. `arguments` refuses what cannot be done and puts a prompt
+before each text. `text` makes ids of the texts. `engine` runs the graph on texts of equal length
+together, pools, and gives unit rows in the order of the texts. `vectors` makes them smaller.
+"""
+
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Unpack, cast, overload
+from typing import Any, Unpack, overload
 
-import numpy as np
 from tokenizers import Tokenizer
 
 from minilm_onnx.arguments import (
     AllOptions,
     Options,
     Output,
+    as_iterator,
     as_texts,
     check_arguments,
     choose_prompt,
@@ -23,40 +23,31 @@ from minilm_onnx.arguments import (
 )
 from minilm_onnx.arrays import CodeArray, FloatArray, IdArray, Matrix, Vector
 from minilm_onnx.checks import check_positive
-from minilm_onnx.engine.embedder import CANCELLED, Embedder
+from minilm_onnx.closing import Closing
+from minilm_onnx.engine.asynchronous import OwnThread
+from minilm_onnx.engine.embedder import Embedder
 from minilm_onnx.engine.policy import Policy, choose_policy
 from minilm_onnx.errors import InputError, describe
-from minilm_onnx.folder.artifact import (
-    GOLDEN,
-    MIN_TOKENS,
-    Artifact,
-    Manifest,
-    find_folder,
-    load_artifact,
-)
+from minilm_onnx.folder.artifact import Artifact, load_artifact
+from minilm_onnx.folder.finding import find_folder
+from minilm_onnx.folder.fingerprint import fingerprint_of
+from minilm_onnx.folder.manifest import MIN_TOKENS, Manifest
 from minilm_onnx.progress import progress_bar
-from minilm_onnx.text.tokens import Overflow, Tally, TextReport, TokenizedTexts, check_overflow
+from minilm_onnx.stream import stream
+from minilm_onnx.text.overflow import Overflow, check_overflow
+from minilm_onnx.text.padding import pad
+from minilm_onnx.text.reports import Tally, TextReport
+from minilm_onnx.text.tokens import TokenizedTexts
 from minilm_onnx.vectors.pooling import l2_normalize
-from minilm_onnx.vectors.vectors import (
-    Measure,
-    Precision,
-    check_measure,
-    quantize_embeddings,
-    similarity,
-    similarity_pairwise,
-    truncate_embeddings,
-)
+from minilm_onnx.vectors.quantization import Precision, quantize_embeddings, truncate_embeddings
+from minilm_onnx.vectors.similarity import Measure, check_measure, similarity, similarity_pairwise
 
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
-
-# Texts of a stream that are sorted by length and run together.
-STREAM_CHUNK = 2048
 # Names that sentence-transformers looks for, in its order.
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 
 
-class SentenceEncoder:
+# Over 300 lines and yet one thing: the public methods, most of them docstrings and overloads.
+class SentenceEncoder(Closing):
     """Sentence embeddings of all-MiniLM-L6-v2, without torch and without a network.
 
     A text's vector does not depend on the texts beside it: nothing is padded, and every
@@ -92,7 +83,7 @@ class SentenceEncoder:
 
         Args:
             model: folder that `python -m export`, or optimum, wrote, or a name; see
-                `minilm_onnx.folder.artifact.find_folder`; None for the bundled int8 model.
+                `minilm_onnx.folder.finding.find_folder`; None for the bundled int8 model.
                 Replace a folder in use by a rename: its weights are mapped, not copied, so what is
                 written into them changes a running encoder.
             threads: threads that work at a time; None for all CPUs this process may use, by its
@@ -129,16 +120,12 @@ class SentenceEncoder:
         )
         if type(cache_size) is not int or cache_size != 0:
             cache_size = check_positive("cache_size", cache_size)
-        manifest = self.manifest
-        self.prompts: dict[str, str] = {"query": "", "document": ""}
-        self.prompts |= manifest.prompts if manifest else {}
-        self.default_prompt_name: str | None = (manifest and manifest.default_prompt_name) or None
-        self._similarity_fn_name: Measure = "cosine"
-        if manifest:  # whose values were checked when it was read
-            self._similarity_fn_name = cast(Measure, manifest.similarity_fn_name)
+        self.prompts: dict[str, str] = {"query": "", "document": "", **artifact.prompts}
+        self.default_prompt_name: str | None = artifact.default_prompt_name or None
+        self._similarity_fn_name: Measure = artifact.similarity_fn_name
         self._embedder = Embedder(artifact, policy, cache_size)
         self.dimension: int = self._embedder.dimension
-        self._executor: tuple[int, ThreadPoolExecutor] | None = None
+        self._thread = OwnThread()
         self._made_with: dict[str, Any] = {
             "model": None if model is None else str(self.folder),
             "threads": threads,
@@ -245,8 +232,7 @@ class SentenceEncoder:
             raise InputError("inputs: expected texts as inputs or as sentences, got both")
         given = sentences if inputs is None else inputs
         texts = [given] if isinstance(given, str) else as_texts(given)
-        before = choose_prompt(self.prompts, prompt_name, prompt, self.default_prompt_name)
-        texts = put_before(before, texts)
+        texts = put_before(self._prompt(prompt_name, prompt), texts)
         tally = Tally()
         with progress_bar(len(texts), show=bool(show_progress_bar)) as done:
             if output_value == "token_embeddings":
@@ -329,37 +315,12 @@ class SentenceEncoder:
         Warns:
             UserWarning: as in `encode`, once, when the stream ends or is closed.
         """
-        try:
-            if isinstance(inputs, str | bytes | bytearray):
-                raise TypeError
-            texts = iter(inputs)  # an array without axes claims to be iterable
-        except TypeError:
-            raise InputError(
-                f"inputs: expected an iterable of str, got {describe(inputs)}; use encode for one"
-            ) from None
-
+        texts = as_iterator(inputs)
         if batch_size is not None:
             check_positive("batch_size", batch_size)
         check_overflow(overflow)
-        before = choose_prompt(self.prompts, prompt_name, prompt, self.default_prompt_name)
-
-        def vectors() -> Iterator[Vector]:
-            tally = Tally()
-            try:
-                while chunk := list(islice(texts, STREAM_CHUNK)):
-                    rows, reports = self._embedder.embed(
-                        put_before(before, chunk),
-                        self.max_seq_length,
-                        overflow,
-                        batch_size,
-                        first=tally.texts,
-                    )
-                    tally.add(reports)
-                    yield from rows
-            finally:
-                tally.warn(self.max_seq_length, overflow)
-
-        return vectors()
+        before = self._prompt(prompt_name, prompt)
+        return stream(self._embedder, texts, before, self.max_seq_length, overflow, batch_size)
 
     @overload
     async def aencode(  # type: ignore[overload-overlap]  # as above
@@ -388,30 +349,8 @@ class SentenceEncoder:
         Raises:
             InputError, SessionError: as in `encode`.
         """
-        # Not needed for a first vector, and 40 ms to load.
-        import asyncio
-        from concurrent.futures import ThreadPoolExecutor
-
-        cancelled = threading.Event()
         self._embedder.session.check_open()
-        executor = self._executor
-        if executor is None or executor[0] != os.getpid():
-            executor = os.getpid(), ThreadPoolExecutor(1, thread_name_prefix="minilm-onnx")
-            self._executor = executor
-
-        def work() -> Any:
-            token = CANCELLED.set(cancelled)
-            try:
-                return self.encode(inputs, **options)
-            finally:
-                CANCELLED.reset(token)
-
-        future = asyncio.get_running_loop().run_in_executor(executor[1], work)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            cancelled.set()
-            raise
+        return await self._thread.run(lambda: self.encode(inputs, **options))
 
     async def aencode_query(
         self, inputs: str | Sequence[str], **options: Unpack[AllOptions]
@@ -442,20 +381,7 @@ class SentenceEncoder:
         Raises:
             InputError: as in `encode`.
         """
-        rows = self.tokenize_texts(texts).ids
-        width = max(map(len, rows), default=0)
-        known = map(self.tokenizer.token_to_id, ("[PAD]", "<pad>"))
-        padding = next((token for token in known if token is not None), 0)
-        ids = np.full((len(rows), width), padding, dtype=np.int64)
-        for line, row in zip(ids, rows, strict=True):
-            line[: len(row)] = row
-        lengths = np.array([len(row) for row in rows], dtype=np.int64)
-        mask = (np.arange(width) < lengths[:, None]).astype(np.int64)
-        return {
-            "input_ids": ids,
-            "attention_mask": mask,
-            "token_type_ids": np.zeros_like(ids),
-        }
+        return pad(self.tokenizer, self.tokenize_texts(texts).ids)
 
     def embed_texts(self, texts: Sequence[str]) -> tuple[Matrix, list[TextReport]]:
         """Embed texts, equal ones once, and say what the model saw of each.
@@ -474,8 +400,7 @@ class SentenceEncoder:
 
     def with_default_prompt(self, texts: Sequence[str]) -> Sequence[str]:
         """Put the prompt of texts that are given none before each; the bundled model has none."""
-        before = choose_prompt(self.prompts, None, None, self.default_prompt_name)
-        return put_before(before, texts)
+        return put_before(self._prompt(None, None), texts)
 
     def tokenize_texts(
         self, texts: Sequence[str], *, overflow: Overflow = "truncate"
@@ -579,24 +504,8 @@ class SentenceEncoder:
         Vectors of encoders with different fingerprints are not to be compared. Keep it beside
         vectors, and `check_fingerprint` before they are used.
         """
-        parts = [
-            f"{name}={digest}"
-            for name, digest in sorted(self._embedder.artifact.sha256.items())
-            if name != GOLDEN
-        ]
         artifact = self._embedder.artifact
-        parts += [
-            f"max_seq_length={self.max_seq_length}",
-            f"pooling={artifact.pooling}",
-            f"normalize={str(artifact.normalize).lower()}",
-        ]
-        parts += [f"prompt:{name}={text}" for name, text in sorted(self.prompts.items()) if text]
-        if self.default_prompt_name:
-            parts.append(f"default_prompt={self.default_prompt_name}")
-        digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-        name = self.manifest.model_id.rpartition("/")[2] if self.manifest else "unknown"
-        precision = self.manifest.precision if self.manifest else "unknown"
-        return f"{name}:{precision}:{self.max_seq_length}:{digest}"
+        return fingerprint_of(artifact, self.max_seq_length, self.prompts, self.default_prompt_name)
 
     def check_fingerprint(self, fingerprint: str) -> None:
         """Refuse vectors that another model, precision or limit made.
@@ -621,22 +530,7 @@ class SentenceEncoder:
     def close(self) -> None:
         """End the threads; the encoder cannot be used any more. Garbage collection does as much."""
         self._embedder.session.close()
-        executor, self._executor = self._executor, None
-        if executor is not None and executor[0] == os.getpid():
-            executor[1].shutdown(cancel_futures=True)
-
-    def __enter__(self) -> "SentenceEncoder":
-        """Close at the end of the block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
+        self._thread.close()
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep what the encoder was made with, not the model."""
@@ -648,6 +542,10 @@ class SentenceEncoder:
         SentenceEncoder.__init__(self, **state["made_with"])
         for key, value in state["set"].items():
             setattr(self, key, value)
+
+    def _prompt(self, prompt_name: str | None, prompt: str | None) -> str:
+        """Choose what is put before texts."""
+        return choose_prompt(self.prompts, prompt_name, prompt, self.default_prompt_name)
 
     def _with_prompt(self, options: AllOptions, *names: str) -> AllOptions:
         """Add the first prompt there is, unless the caller chose one."""

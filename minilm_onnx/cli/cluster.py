@@ -14,7 +14,7 @@ from minilm_onnx.cli.options import (
     load_encoder,
     printable,
 )
-from minilm_onnx.vectors.search import community_detection
+from minilm_onnx.vectors.grouping import community_detection
 
 
 def add_parser(subparsers: Subparsers) -> None:

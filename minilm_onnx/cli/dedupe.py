@@ -21,7 +21,7 @@ from minilm_onnx.errors import InputError
 from minilm_onnx.reading.kinds import is_packed, is_table, suffix_of
 from minilm_onnx.reading.rows import Row
 from minilm_onnx.tables.tables import Table
-from minilm_onnx.vectors.search import near_duplicates
+from minilm_onnx.vectors.grouping import near_duplicates
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -19,7 +19,7 @@ from minilm_onnx.errors import InputError
 from minilm_onnx.reading.kinds import is_table
 from minilm_onnx.tables.tables import CHUNK, CHUNK_CHARACTERS, Table
 from minilm_onnx.text.pieces import chunks
-from minilm_onnx.text.tokens import Tally, TextReport
+from minilm_onnx.text.reports import Tally, TextReport
 
 
 def add_parser(subparsers: Subparsers) -> None:

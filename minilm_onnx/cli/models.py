@@ -9,8 +9,11 @@ from typing import Any
 
 from minilm_onnx.cli.options import Subparsers, add_command, printable
 from minilm_onnx.errors import ArtifactError, InputError, shown
-from minilm_onnx.folder.artifact import BUNDLED, HOME, MANIFEST, Manifest, load_artifact
+from minilm_onnx.folder.artifact import load_artifact
 from minilm_onnx.folder.files import check_file
+from minilm_onnx.folder.finding import BUNDLED, HOME
+from minilm_onnx.folder.layout import MANIFEST
+from minilm_onnx.folder.manifest import Manifest
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.cli.writing import Output, give_name, writable
 from minilm_onnx.errors import InputError
-from minilm_onnx.text.tokens import Tally, TextReport
+from minilm_onnx.text.reports import Tally, TextReport
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from minilm_onnx.tables.tables import (
     parquet_options,
     without_dictionaries,
 )
-from minilm_onnx.text.tokens import Tally, TextReport
+from minilm_onnx.text.reports import Tally, TextReport
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Hashable, Iterable
 
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.text.tokens import TextReport
+from minilm_onnx.text.reports import TextReport
 
 Entry = tuple[FloatArray, TextReport]
 

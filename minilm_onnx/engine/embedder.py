@@ -1,44 +1,30 @@
 """One loaded model: texts to unit rows."""
 
 import os
-import threading
 import weakref
 from collections.abc import Callable, Sequence
-from contextvars import ContextVar
 
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IdArray, IndexArray, Matrix
 from minilm_onnx.checks import check_positive
+from minilm_onnx.engine.asynchronous import CANCELLED, CancelledCallError
 from minilm_onnx.engine.batches import equal_length_batches
 from minilm_onnx.engine.cache import VectorCache
 from minilm_onnx.engine.dense import read_dense
 from minilm_onnx.engine.policy import Policy
 from minilm_onnx.engine.session import Session, start_thread
 from minilm_onnx.errors import ArtifactError, MiniLMError
-from minilm_onnx.folder.artifact import DENSE, GRAPH, TOKENIZER, Artifact
-from minilm_onnx.text.tokens import (
-    Overflow,
-    TextReport,
-    TokenizedTexts,
-    check_texts,
-    load_tokenizer,
-    refuse_long,
-    to_ids,
-    tokenize,
-)
+from minilm_onnx.folder.artifact import Artifact
+from minilm_onnx.folder.layout import DENSE, GRAPH, TOKENIZER
+from minilm_onnx.text.overflow import Overflow
+from minilm_onnx.text.reports import TextReport, refuse_long
+from minilm_onnx.text.tokens import TokenizedTexts, check_texts, load_tokenizer, to_ids, tokenize
 from minilm_onnx.vectors.pooling import l2_normalize, pool
 
 Done = Callable[[int], object]
-# Set while aencode computes, so that the batches of its call learn when it is cancelled.
-CANCELLED: ContextVar[threading.Event | None] = ContextVar("cancelled", default=None)
-
 
 _ALIVE: "weakref.WeakSet[Embedder]" = weakref.WeakSet()
-
-
-class CancelledCallError(MiniLMError):
-    """A call was cancelled; aencode alone sees it."""
 
 
 class Embedder:
@@ -80,7 +66,7 @@ class Embedder:
             verifier.join()
             if altered:
                 raise altered[0]  # says more than an error in loading: why it did not load
-        self._pooled = self.session.dimension * len(artifact.pooling.split("+"))
+        self._pooled = self.session.interface.dimension * len(artifact.pooling.split("+"))
         self._dense = []
         if DENSE in artifact.sha256:
             artifact.verify(DENSE)

@@ -12,16 +12,10 @@ import numpy as np
 from minilm_onnx.arrays import FloatArray, IdArray
 from minilm_onnx.engine.batches import cost, plan
 from minilm_onnx.engine.cpus import staying_on
+from minilm_onnx.engine.graph import load_graph, read_interface
 from minilm_onnx.engine.policy import Policy
-from minilm_onnx.engine.silent import onnxruntime, open_session, remedy
-from minilm_onnx.errors import ArtifactError, SessionError
-
-# What a graph may ask for beside the ids, and what a batch without padding answers.
-KNOWN_INPUTS = {"input_ids", "attention_mask", "token_type_ids"}
-# What optimum and sentence-transformers call the (B, T, H) output.
-HIDDEN_OUTPUTS = ("last_hidden_state", "token_embeddings")
-BASIC = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-EXTENDED = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+from minilm_onnx.engine.silent import onnxruntime
+from minilm_onnx.errors import SessionError
 
 # Work, in batches.cost's tokens, after which sessions of one thread are made: 0.3 s of it.
 SESSIONS_PAY = 4000.0
@@ -48,8 +42,7 @@ class Session:
 
     Attributes:
         policy: how the CPU is used.
-        inputs: names of the graph's inputs.
-        dimension: width H of the hidden state.
+        interface: what the graph asks for and gives.
     """
 
     def __init__(
@@ -65,7 +58,8 @@ class Session:
 
         Raises:
             SessionError: onnxruntime cannot load the graph.
-            ArtifactError: the graph asks for an input that is unknown here.
+            ArtifactError: the graph asks for an input that is unknown here, or gives no hidden
+                state.
         """
         self.policy = policy
         self._graph, self._verify = graph, verify
@@ -77,27 +71,7 @@ class Session:
         self._lock = threading.Lock()
         self._growing = threading.Lock()
         self._closed = False
-        self.inputs: Sequence[str] = [node.name for node in session.get_inputs()]
-        unknown = sorted(set(self.inputs) - KNOWN_INPUTS)
-        if unknown or "input_ids" not in self.inputs:
-            raise ArtifactError(
-                f"graph inputs: expected input_ids and at most attention_mask and "
-                f"token_type_ids, got {', '.join(self.inputs)}; export the model folder again"
-            )
-        outputs = [node.name for node in session.get_outputs()]
-        self._output = next((name for name in HIDDEN_OUTPUTS if name in outputs), None)
-        if self._output is None:
-            raise ArtifactError(
-                f"graph outputs: expected {' or '.join(HIDDEN_OUTPUTS)}, "
-                f"got {', '.join(outputs)}; export with task feature-extraction"
-            )
-        width = session.get_outputs()[outputs.index(self._output)].shape[-1]
-        if not isinstance(width, int):
-            raise ArtifactError(
-                f"graph output {self._output}: expected a fixed last axis, got {width!r}; "
-                "export with task feature-extraction"
-            )
-        self.dimension: int = width
+        self.interface = read_interface(session)
 
     def run(self, ids: IdArray) -> FloatArray:
         """Compute the last hidden state of texts of equal length, with all threads.
@@ -118,7 +92,7 @@ class Session:
                 self._shared = OneAtATime(load_graph(self._graph, self.policy))
             shared = self._shared
         with shared.turn, staying_on(self.policy.pinned, 0):
-            return self._run(shared.session, ids)
+            return self.interface.run(shared.session, ids)
 
     def check_open(self) -> None:
         """Raise SessionError if this was closed."""
@@ -194,7 +168,7 @@ class Session:
                         return
                     one = free_one(sessions, first + number)
                     with one.turn, staying_on(self.policy.pinned, one.number):
-                        hidden = self._run(one.session, np.stack(batches[place]))
+                        hidden = self.interface.run(one.session, np.stack(batches[place]))
                     take(place, hidden)
             except BaseException as error:  # an interrupt too must stop the others
                 errors.append(error)
@@ -246,20 +220,6 @@ class Session:
                 apart.append(OneAtATime(load_graph(self._graph, alone), number=len(apart)))
             return apart[:count]
 
-    def _run(self, session: onnxruntime.InferenceSession, ids: IdArray) -> FloatArray:
-        feed = {"input_ids": ids}
-        if "attention_mask" in self.inputs:
-            feed["attention_mask"] = np.ones_like(ids)
-        if "token_type_ids" in self.inputs:
-            feed["token_type_ids"] = np.zeros_like(ids)
-        try:
-            hidden: FloatArray = session.run([self._output], feed)[0]
-        except Exception as error:  # onnxruntime's exceptions share no public base
-            what = f"onnxruntime {onnxruntime.__version__} failed on ids of shape {ids.shape}"
-            report = "report it with this message if the ids are those of tokenize_texts"
-            raise SessionError(f"{what}: {error}; {remedy(error, report)}") from error
-        return hidden
-
 
 def start_thread(target: Callable[..., object], *arguments: object) -> threading.Thread:
     """Start a thread.
@@ -283,32 +243,3 @@ def free_one(sessions: Sequence[OneAtATime], first: int) -> OneAtATime:
     count = len(sessions)
     order = [sessions[(first + step) % count] for step in range(count)]
     return next((one for one in order if not one.turn.locked()), order[0])
-
-
-def load_graph(graph: Path, policy: Policy) -> onnxruntime.InferenceSession:
-    """Make an onnxruntime session of an ONNX file.
-
-    Raises:
-        SessionError: onnxruntime cannot load the graph.
-    """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = policy.threads
-    options.inter_op_num_threads = 1
-    # A plan of the memory of every shape that comes would be 5 MiB, and gains nothing.
-    options.enable_mem_pattern = False
-    # The run over, threads sleep, or they would take a core from the caller.
-    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(policy.spinning)))
-    options.add_session_config_entry("session.force_spinning_stop", "1")
-    if policy.pinned:
-        # The caller's thread is the first; onnxruntime counts CPUs from 1.
-        own = ";".join(str(cpu + 1) for cpu in policy.pinned[1:])
-        options.add_session_config_entry("session.intra_op_thread_affinities", own)
-    if policy.exact_products:
-        # Have onnxruntime turn the weights to uint8, whose kernels sum exactly. The conversion
-        # belongs to this level of optimisation; nothing else there touches the int8 graph.
-        options.add_session_config_entry("session.x64quantprecision", "1")
-        options.graph_optimization_level = EXTENDED
-    else:
-        # Above this level onnxruntime fuses kernels back in that are slower on a CPU.
-        options.graph_optimization_level = BASIC
-    return open_session(graph, options)

@@ -12,7 +12,7 @@ import numpy as np
 from minilm_onnx.arrays import FloatArray, Vector
 from minilm_onnx.errors import InputError
 from minilm_onnx.index.store import Facts, Storage, damaged, typed
-from minilm_onnx.vectors.vectors import int8_codes
+from minilm_onnx.vectors.quantization import int8_codes
 
 if TYPE_CHECKING:
     import apsw

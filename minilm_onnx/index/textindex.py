@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, get_args
 
 from minilm_onnx.arguments import put_before
 from minilm_onnx.arrays import FloatArray, Vector
 from minilm_onnx.checks import check_choice, check_positive
+from minilm_onnx.closing import Closing
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, describe, shown
 from minilm_onnx.index.changes import (
@@ -38,7 +38,8 @@ from minilm_onnx.index.ranking import (
 )
 from minilm_onnx.index.store import Facts, Storage, Store, read_facts
 from minilm_onnx.reading.documents import Document
-from minilm_onnx.text.tokens import Tally, check_texts
+from minilm_onnx.text.reports import Tally
+from minilm_onnx.text.tokens import check_texts
 
 if TYPE_CHECKING:
     import apsw
@@ -83,7 +84,7 @@ class Change:
     unreadable: int
 
 
-class TextIndex:
+class TextIndex(Closing):
     """Texts by meaning, in a file: sources, their passages, their vectors.
 
     May be shared between threads, and the file between processes: readers see it as it was or as it
@@ -346,19 +347,6 @@ class TextIndex:
     def close(self) -> None:
         """Close the file; the index cannot be used any more."""
         self._store.close()
-
-    def __enter__(self) -> "TextIndex":
-        """Close at the end of the block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close."""
-        self.close()
 
     @contextmanager
     def _reading(self) -> Iterator["apsw.Connection"]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, describe
-from minilm_onnx.folder.artifact import find_folder
+from minilm_onnx.folder.finding import find_folder
 
 T = TypeVar("T")  # a str, or None where there may be none
 

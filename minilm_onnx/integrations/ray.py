@@ -41,7 +41,7 @@ from minilm_onnx.tables.tables import (
     only_text_column,
     parquet_options,
 )
-from minilm_onnx.text.tokens import Tally
+from minilm_onnx.text.reports import Tally
 
 with needing("ray"):
     import ray

@@ -19,7 +19,8 @@ import numpy as np
 from minilm_onnx.arrays import FloatArray, Matrix
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import MiniLMError
-from minilm_onnx.text.tokens import TextReport, TokenizedTexts, check_texts
+from minilm_onnx.text.reports import TextReport
+from minilm_onnx.text.tokens import TokenizedTexts, check_texts
 
 Given = TypeVar("Given")
 

@@ -15,7 +15,7 @@ from minilm_onnx.errors import MiniLMError, describe, shorten
 from minilm_onnx.server.batching import Batcher, Embedded, OverloadedError
 from minilm_onnx.server.metrics import Metrics
 from minilm_onnx.server.settings import Settings
-from minilm_onnx.vectors.vectors import truncate_embeddings
+from minilm_onnx.vectors.quantization import truncate_embeddings
 
 Given = TypeVar("Given")
 

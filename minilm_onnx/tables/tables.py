@@ -8,8 +8,8 @@ import numpy as np
 from minilm_onnx.arrays import BoolArray, CodeArray, FloatArray, Matrix
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
-from minilm_onnx.text.tokens import TextReport
-from minilm_onnx.vectors.vectors import int8_codes
+from minilm_onnx.text.reports import TextReport
+from minilm_onnx.vectors.quantization import int8_codes
 
 if TYPE_CHECKING:
     import pyarrow as pa

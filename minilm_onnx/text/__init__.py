@@ -1,5 +1,5 @@
 """Texts to ids."""
 
-from minilm_onnx.text.tokens import TextReport
+from minilm_onnx.text.reports import TextReport
 
 __all__ = ["TextReport"]

@@ -1,53 +1,21 @@
-"""From texts to token ids, and what of a text the model does not see."""
+"""From texts to token ids."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from minilm_onnx.arrays import IdArray
-from minilm_onnx.checks import check_choice
 from minilm_onnx.errors import ArtifactError, InputError, describe
 from minilm_onnx.folder.files import MOST_TOKENIZER, check_file
+from minilm_onnx.text.overflow import Overflow, check_overflow, shorten
 from minilm_onnx.text.pieces import whole_ids
+from minilm_onnx.text.reports import TextReport, refuse_long
 
-Overflow: TypeAlias = Literal["truncate", "warn", "error", "window", "head_tail"]
 UNKNOWN = "[UNK]"
-# A text of which more than this share is unknown says little to the model.
-MOST_UNKNOWN = 0.5
-# Of a window, that the next one reads again.
-OVERLAP = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class TextReport:
-    """What the model sees of a text.
-
-    Attributes:
-        tokens: its length, special tokens included.
-        kept: tokens that the model reads of it.
-        unknown: share of its own tokens, special ones left out, that the vocabulary has no word
-            for; they all look the same to the model.
-    """
-
-    tokens: int
-    kept: int
-    unknown: float
-
-    @property
-    def cut(self) -> bool:
-        """Whether something of it is not read."""
-        return self.kept < self.tokens
-
-    @property
-    def unreadable(self) -> bool:
-        """Whether most of it is unknown."""
-        return self.unknown > MOST_UNKNOWN
 
 
 @dataclass(frozen=True)
@@ -172,85 +140,6 @@ def to_ids(
         windows.append(len(rows))
         reports.append(TextReport(len(full), kept, share))
     return TokenizedTexts(ids, windows, reports)
-
-
-def check_overflow(overflow: str) -> None:
-    """Raise InputError if long texts are not dealt with that way."""
-    check_choice("overflow", overflow, get_args(Overflow))
-
-
-def refuse_long(reports: Sequence[TextReport], max_seq_length: int, first: int = 0) -> None:
-    """Raise InputError at the first text that the model does not read whole.
-
-    Args:
-        reports: of each text.
-        max_seq_length: see `tokenize`.
-        first: position of the first of them, for the error.
-    """
-    for position, report in enumerate(reports, first):
-        if report.cut:
-            raise InputError(
-                f"texts[{position}]: expected at most {max_seq_length} tokens, "
-                f"got {report.tokens}; shorten it, or choose another overflow"
-            )
-
-
-@dataclass
-class Tally:
-    """What the model did not see of many texts.
-
-    Attributes:
-        texts: how many there were.
-        cut: those that it did not read whole.
-        unreadable: those that are mostly unknown to it.
-    """
-
-    texts: int = 0
-    cut: int = 0
-    unreadable: int = 0
-
-    def add(self, reports: Sequence[TextReport]) -> None:
-        """Count more texts."""
-        self.texts += len(reports)
-        self.cut += sum(report.cut for report in reports)
-        self.unreadable += sum(report.unreadable for report in reports)
-
-    def warn(self, max_seq_length: int, overflow: Overflow) -> None:
-        """Say it to the caller's caller."""
-        if overflow == "warn" and self.cut:
-            warnings.warn(
-                f"{self.cut} of {self.texts} texts are longer than {max_seq_length} tokens and "
-                'were cut; see inspect, or overflow="window"',
-                stacklevel=3,
-            )
-        if self.unreadable:
-            warnings.warn(
-                f"{self.unreadable} of {self.texts} texts are mostly unknown to the model: "
-                "their vectors mean little; see inspect",
-                stacklevel=3,
-            )
-
-
-def shorten(full: IdArray, limit: int, overflow: Overflow) -> list[IdArray]:
-    """Make rows of at most `limit` ids of a longer text, [CLS] and [SEP] around each.
-
-    Args:
-        full: (T,) int64, T more than the limit.
-        limit: ids a row.
-        overflow: see `tokenize`.
-    """
-    if overflow == "head_tail":
-        head = limit // 2
-        return [np.concatenate([full[:head], full[head - limit :]])]
-    if overflow != "window":
-        return [np.concatenate([full[: limit - 1], full[-1:]])]
-    words = full[1:-1]
-    width = limit - 2
-    step = max(1, width - int(width * OVERLAP))
-    return [
-        np.concatenate([full[:1], words[first : first + width], full[-1:]])
-        for first in range(0, max(1, len(words) - width + step), step)
-    ]
 
 
 def check_texts(texts: Sequence[str], first: int = 0) -> None:

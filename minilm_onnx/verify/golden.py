@@ -9,8 +9,8 @@ import numpy as np
 
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.errors import ArtifactError
-from minilm_onnx.folder.artifact import GOLDEN
 from minilm_onnx.folder.files import read_json
+from minilm_onnx.folder.layout import GOLDEN
 from minilm_onnx.text.tokens import check_texts
 
 

@@ -12,7 +12,8 @@ from minilm_onnx.arrays import FloatArray, IndexArray
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import affinity, available_cpus, cgroup_quota, governors, machine_cpus
 from minilm_onnx.errors import ArtifactError, MiniLMError
-from minilm_onnx.folder.artifact import MANIFEST, load_artifact
+from minilm_onnx.folder.artifact import load_artifact
+from minilm_onnx.folder.layout import MANIFEST
 from minilm_onnx.measure.sample import sample_texts
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.verify.golden import GoldenTexts, read_golden

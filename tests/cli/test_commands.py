@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from minilm_onnx import InputError, SentenceEncoder, near_duplicates
 from minilm_onnx.cli import main
-from minilm_onnx.folder.artifact import BUNDLED
+from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.vectors.pooling import l2_normalize
 from tests.support.commands import DOCUMENT, commands, render
 

@@ -23,8 +23,8 @@ from minilm_onnx import (
     quantize_embeddings,
     similarity_pairwise,
 )
-from minilm_onnx.folder.artifact import BUNDLED
-from minilm_onnx.vectors.vectors import Precision
+from minilm_onnx.folder.finding import BUNDLED
+from minilm_onnx.vectors.quantization import Precision
 from tests.conftest import FakeSession, by_hand
 
 WORDS = ["cat", "a dog", "the red door", "rain", "one two three four five", ""]
@@ -367,7 +367,7 @@ def test_a_stream_gives_vectors_as_they_are_asked_for(encoder: SentenceEncoder) 
 def test_a_stream_counts_from_its_first_text(
     encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minilm_onnx.encoder.STREAM_CHUNK", 2)
+    monkeypatch.setattr("minilm_onnx.stream.STREAM_CHUNK", 2)
     with pytest.raises(InputError, match=r"texts\[3\]: expected a str, got None"):
         list(encoder.encode_stream(["a", "b", "c", None]))  # type: ignore[list-item]
     with pytest.raises(InputError, match=r"texts\[4\]: expected at most 256 tokens"):
@@ -380,12 +380,21 @@ UNREADABLE = "\u732b\u5728\u6905\u5b50\u4e0a"
 def test_a_stream_warns_once_of_all(
     encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minilm_onnx.encoder.STREAM_CHUNK", 2)
+    monkeypatch.setattr("minilm_onnx.stream.STREAM_CHUNK", 2)
     with pytest.warns(UserWarning, match="2 of 5 texts are mostly unknown") as caught:
         list(encoder.encode_stream([UNREADABLE, "b", "c", "d", UNREADABLE]))
     assert len(caught) == 1
     with pytest.warns(UserWarning, match="1 of 2 texts are mostly unknown"):
         next(encoder.encode_stream([UNREADABLE, "b", "c", "d"]))
+
+
+def test_a_stream_reads_by_the_limit_it_was_begun_with() -> None:
+    encoder = SentenceEncoder(threads=1)
+    text = "word " * 100
+    expected = encoder.encode(text)
+    stream = encoder.encode_stream([text])
+    encoder.max_seq_length = 8
+    assert np.array_equal(next(stream), expected)
 
 
 def test_a_stream_puts_prompts_before_texts() -> None:

@@ -11,9 +11,11 @@ from minilm_onnx import ArtifactError, InputError, SessionError
 from minilm_onnx.arrays import FloatArray, IdArray
 from minilm_onnx.engine import policy
 from minilm_onnx.engine.cpus import affinity, available_cpus, staying_on
+from minilm_onnx.engine.graph import EXTENDED, Interface
 from minilm_onnx.engine.policy import choose_policy
-from minilm_onnx.engine.session import EXTENDED, Session
-from minilm_onnx.folder.artifact import BUNDLED, GRAPH
+from minilm_onnx.engine.session import Session
+from minilm_onnx.folder.finding import BUNDLED
+from minilm_onnx.folder.layout import GRAPH
 
 
 def bundled(threads: int) -> Session:
@@ -32,7 +34,7 @@ def test_session_runs_a_batch_from_a_file(session: Session) -> None:
 
 
 def test_session_asks_for_ids_alone_with_the_lean_graph(session: Session) -> None:
-    assert list(session.inputs) == ["input_ids"]
+    assert list(session.interface.inputs) == ["input_ids"]
 
 
 def test_session_names_the_version_when_a_graph_does_not_load(tmp_path: Path) -> None:
@@ -124,13 +126,13 @@ def test_pinning_lasts_as_long_as_a_run(monkeypatch: pytest.MonkeyPatch) -> None
     pinned = Session(BUNDLED / GRAPH, choose_policy(threads=2, pinning=True))
     free = Session(BUNDLED / GRAPH, choose_policy(threads=2, pinning=False))
     seen: list[list[int]] = []
-    run = Session._run
+    run = Interface.run
 
-    def spy(session: Session, *arguments: Any) -> FloatArray:
+    def spy(interface: Interface, *arguments: Any) -> FloatArray:
         seen.append(affinity())
-        return run(session, *arguments)
+        return run(interface, *arguments)
 
-    monkeypatch.setattr(Session, "_run", spy)
+    monkeypatch.setattr(Interface, "run", spy)
 
     ids = np.full((8, 64), 2000, dtype=np.int64)
     batches = [list(ids)] * 12
@@ -148,13 +150,13 @@ def test_calls_that_meet_share_no_batch(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("minilm_onnx.engine.session.SESSIONS_PAY", 0.0)
     session = Session(BUNDLED / GRAPH, choose_policy(threads=2))
     shared, used, found = session._shared, [], []
-    run = Session._run
+    run = Interface.run
 
-    def spy(self: Session, one: Any, ids: IdArray) -> FloatArray:
+    def spy(self: Interface, one: Any, ids: IdArray) -> FloatArray:
         used.append(one)
         return run(self, one, ids)
 
-    monkeypatch.setattr(Session, "_run", spy)
+    monkeypatch.setattr(Interface, "run", spy)
     batch = [np.full(9, 2000, dtype=np.int64)]
 
     def take(place: int, hidden: FloatArray) -> None:

@@ -12,7 +12,8 @@ import pytest
 from minilm_onnx import ArtifactError, InputError, SentenceEncoder
 from minilm_onnx.engine.policy import choose_policy
 from minilm_onnx.engine.session import Session
-from minilm_onnx.folder.artifact import BUNDLED, FILES, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
+from minilm_onnx.folder.finding import BUNDLED
+from minilm_onnx.folder.layout import FILES, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
 from tests.conftest import Golden, cosines
 
 for name in ("onnx", "scipy", "safetensors", "tqdm"):

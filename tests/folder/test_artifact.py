@@ -15,19 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minilm_onnx import ArtifactError, SentenceEncoder
-from minilm_onnx.folder.artifact import (
-    BUNDLED,
-    FILES,
-    GRAPH,
-    LOADED,
-    MANIFEST,
-    MINILM,
-    TOKENIZER,
-    WEIGHTS,
-    Manifest,
-    load_artifact,
-    parse_manifest,
-)
+from minilm_onnx.folder.artifact import MINILM, load_artifact
+from minilm_onnx.folder.finding import BUNDLED
+from minilm_onnx.folder.layout import FILES, GRAPH, LOADED, MANIFEST, TOKENIZER, WEIGHTS
+from minilm_onnx.folder.manifest import Manifest, parse_manifest
 
 
 @pytest.fixture

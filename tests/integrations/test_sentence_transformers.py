@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
-from minilm_onnx.folder.artifact import BUNDLED
+from minilm_onnx.folder.finding import BUNDLED
 from tests.conftest import documented
 from tests.support.frameworks import find_keywords, find_scores, find_topics
 

@@ -14,8 +14,9 @@ import pytest
 
 import minilm_onnx
 from minilm_onnx.engine.silent import advice
-from minilm_onnx.folder.artifact import BUNDLED, FILES
 from minilm_onnx.folder.files import sha256_of
+from minilm_onnx.folder.finding import BUNDLED
+from minilm_onnx.folder.layout import FILES
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "huggingface_hub", "optimum", "sentence_transformers", "onnx")

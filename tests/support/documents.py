@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from minilm_onnx.folder.artifact import BUNDLED
+from minilm_onnx.folder.finding import BUNDLED
 from tests.support.servers import free_port, start, stop
 
 ROOT = Path(__file__).parents[2]

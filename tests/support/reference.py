@@ -18,7 +18,7 @@ sentence-transformers.
 FURTHER = (
     "index.textindex.TextIndex",
     "index.ranking.Result",
-    "text.tokens.TextReport",
+    "text.reports.TextReport",
     "server.app.create_app",
     "server.settings.Settings",
     "integrations.langchain.MiniLMEmbeddings",
@@ -48,7 +48,7 @@ FURTHER = (
 PUBLIC = {
     "index.textindex.TextIndex": "index.TextIndex",
     "index.ranking.Result": "index.Result",
-    "text.tokens.TextReport": "text.TextReport",
+    "text.reports.TextReport": "text.TextReport",
     "server.app.create_app": "server.create_app",
     "server.settings.Settings": "server.Settings",
 }

@@ -13,7 +13,7 @@ from minilm_onnx.cli import main
 from minilm_onnx.engine.embedder import Embedder
 from minilm_onnx.tables.tables import Table
 from minilm_onnx.text.tokens import TokenizedTexts
-from minilm_onnx.vectors.vectors import int8_codes
+from minilm_onnx.vectors.quantization import int8_codes
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 pq = pytest.importorskip("pyarrow.parquet", reason="pyarrow is not installed")

@@ -20,8 +20,9 @@ from minilm_onnx import (
     similarity,
 )
 from minilm_onnx.arrays import FloatArray
+from minilm_onnx.vectors.quantization import Precision, ranges_of
 from minilm_onnx.vectors.search import _alike_bits
-from minilm_onnx.vectors.vectors import Measure, Precision, ranges_of
+from minilm_onnx.vectors.similarity import Measure
 
 
 def draw(rows: int, seed: int = 0, width: int = 384) -> FloatArray:

@@ -13,7 +13,8 @@ from minilm_onnx import (
     truncate_embeddings,
 )
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.vectors.vectors import Measure, Precision
+from minilm_onnx.vectors.quantization import Precision
+from minilm_onnx.vectors.similarity import Measure
 
 MEASURES = ("cosine", "dot", "euclidean", "manhattan")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
-from minilm_onnx.folder.artifact import BUNDLED
+from minilm_onnx.folder.finding import BUNDLED
 
 pytest.importorskip("haystack", reason="haystack-ai is not installed")
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import ArtifactError, InputError, SentenceEncoder
-from minilm_onnx.folder.artifact import BUNDLED
+from minilm_onnx.folder.finding import BUNDLED
 
 lancedb = pytest.importorskip("lancedb", reason="lancedb is not installed")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.folder.artifact import BUNDLED
+from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.integrations import shared_encoder
 
 pytest.importorskip("llama_index.core", reason="llama-index-core is not installed")

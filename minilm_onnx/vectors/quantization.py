@@ -1,7 +1,6 @@
-"""What is done with vectors once they are made: compare, shorten, quantise."""
+"""Vectors made smaller: fewer components, or a byte or a bit for each."""
 
 import warnings
-from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -9,63 +8,15 @@ import numpy.typing as npt
 
 from minilm_onnx.arrays import CodeArray, FloatArray
 from minilm_onnx.checks import check_choice, check_positive
-from minilm_onnx.errors import InputError, shorten
+from minilm_onnx.errors import InputError
+from minilm_onnx.vectors.inputs import Vectors, as_floats, as_numbers, refuse_nan
 from minilm_onnx.vectors.pooling import l2_normalize
 
-Vectors: TypeAlias = FloatArray | Sequence[FloatArray] | Sequence[Sequence[float]] | Sequence[float]
-Measure: TypeAlias = Literal["cosine", "dot", "euclidean", "manhattan"]
 Precision: TypeAlias = Literal["float32", "int8", "uint8", "binary", "ubinary"]
 
 TYPES = {"int8": np.int8, "uint8": np.uint8, "binary": np.int8, "ubinary": np.uint8}
 # Ranges of fewer vectors than these hardly cover what comes later.
 ENOUGH_FOR_RANGES = 100
-
-
-def similarity(a: Vectors, b: Vectors, measure: Measure = "cosine") -> FloatArray:
-    """Compare every row of `a` with every row of `b`; a higher figure is more alike.
-
-    The same values as sentence-transformers' `similarity`, whose distances are negative too.
-
-    Args:
-        a: (N, H) float, or one vector (H,).
-        b: (M, H) float, or one vector (H,).
-        measure: "cosine"; "dot"; "euclidean" or "manhattan", the negative distance.
-
-    Returns:
-        (N, M) float32.
-
-    Raises:
-        InputError: the two are not one- or two-dimensional with the same H, or the measure is
-            not one of these.
-    """
-    check_measure(measure)
-    compared: FloatArray = _MEASURES[measure](*_rows(a, b))
-    return compared
-
-
-def similarity_pairwise(a: Vectors, b: Vectors, measure: Measure = "cosine") -> FloatArray:
-    """Compare each row of `a` with the row of `b` beside it.
-
-    Args:
-        a: (N, H) float, or one vector (H,).
-        b: (N, H) float, or one vector (H,).
-        measure: as in `similarity`.
-
-    Returns:
-        (N,) float32.
-
-    Raises:
-        InputError: the two are not of the same shape, or the measure is unknown.
-    """
-    check_measure(measure)
-    left, right = _rows(a, b)
-    if left.shape != right.shape:
-        raise InputError(
-            f"similarity_pairwise: expected two arrays of one shape, got {np.shape(a)} and "
-            f"{np.shape(b)}; use similarity to compare all with all"
-        )
-    compared: FloatArray = _PAIRWISE[measure](left, right)
-    return compared
 
 
 def truncate_embeddings(
@@ -246,46 +197,6 @@ def check_codes(codes: npt.ArrayLike, precision: Precision) -> CodeArray:
     return array
 
 
-def check_measure(measure: str) -> None:
-    """Raise InputError if vectors are not compared that way."""
-    check_choice("measure", measure, get_args(Measure))
-
-
-def as_numbers(expected: str, value: npt.ArrayLike) -> npt.NDArray[Any]:
-    """Give an array of numbers of any type; what is none yet is made one, as numpy does.
-
-    Args:
-        expected: what and which, for the error.
-        value: what was given.
-
-    Raises:
-        InputError: it cannot be.
-    """
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind == "O":
-            array = array.astype(np.float32)
-    except Exception as error:  # whatever the conversion of somebody's object raises
-        raise InputError(
-            f"{expected}, got {shorten(str(error))}; give what encode gives"
-        ) from error
-    if array.dtype.kind not in "biuf":
-        raise InputError(f"{expected}, got {array.dtype}; give what encode gives")
-    return array
-
-
-def as_floats(expected: str, value: npt.ArrayLike) -> FloatArray:
-    """Give an array of float32; see `as_numbers`."""
-    floats: FloatArray = as_numbers(expected, value).astype(np.float32, copy=False)
-    return floats
-
-
-def refuse_nan(name: str, array: npt.NDArray[Any]) -> None:
-    """Raise InputError if a NaN is there, which has no place in an order and no code."""
-    if array.size and np.isnan(array.max()):
-        raise InputError(f"{name}: expected numbers, got NaN; drop rows that hold NaN or infinity")
-
-
 def check_ranges(ranges: npt.ArrayLike | None, precision: Precision, width: int) -> FloatArray:
     """Give ranges as (2, H) float32.
 
@@ -301,46 +212,3 @@ def check_ranges(ranges: npt.ArrayLike | None, precision: Precision, width: int)
             f"{None if ranges is None else bounds.shape}; keep them beside the codes"
         )
     return bounds
-
-
-def _rows(a: Vectors, b: Vectors) -> tuple[FloatArray, FloatArray]:
-    """Make two arrays of rows, (N, H) and (M, H) float32."""
-    left, right = (
-        np.atleast_2d(as_floats("similarity: expected vectors of numbers", vectors))
-        for vectors in (a, b)
-    )
-    if left.ndim != 2 or right.ndim != 2 or left.shape[1] != right.shape[1]:
-        raise InputError(
-            f"similarity: expected (N, H) and (M, H), got {np.shape(a)} and {np.shape(b)}; "
-            "give vectors of one model"
-        )
-    return left, right
-
-
-def _euclidean(a: FloatArray, b: FloatArray) -> FloatArray:
-    # In float64, since the squares of near vectors cancel.
-    left, right = a.astype(np.float64), b.astype(np.float64)
-    squares = (left**2).sum(axis=1)[:, None] + (right**2).sum(axis=1) - 2 * left @ right.T
-    distances: FloatArray = np.sqrt(np.maximum(squares, 0)).astype(np.float32)
-    return -distances
-
-
-def _manhattan(a: FloatArray, b: FloatArray) -> FloatArray:
-    distances: FloatArray = np.empty((len(a), len(b)), dtype=np.float32)
-    for line, row in zip(distances, a, strict=True):
-        line[:] = np.abs(b - row).sum(axis=1)
-    return -distances
-
-
-_MEASURES: dict[str, Callable[[FloatArray, FloatArray], Any]] = {
-    "cosine": lambda a, b: l2_normalize(a) @ l2_normalize(b).T,
-    "dot": lambda a, b: a @ b.T,
-    "euclidean": _euclidean,
-    "manhattan": _manhattan,
-}
-_PAIRWISE: dict[str, Callable[[FloatArray, FloatArray], Any]] = {
-    "cosine": lambda a, b: (l2_normalize(a) * l2_normalize(b)).sum(axis=1),
-    "dot": lambda a, b: (a * b).sum(axis=1),
-    "euclidean": lambda a, b: -np.sqrt(((a - b) ** 2).sum(axis=1)),
-    "manhattan": lambda a, b: -np.abs(a - b).sum(axis=1),
-}

@@ -1,0 +1,114 @@
+"""Which vectors belong together: all within a threshold of one."""
+
+import numpy as np
+
+from minilm_onnx.arrays import FloatArray, IndexArray
+from minilm_onnx.checks import check_positive
+from minilm_onnx.errors import InputError, shown
+from minilm_onnx.vectors.inputs import Vectors, as_floats, refuse_nan
+from minilm_onnx.vectors.nearest import in_chunks
+from minilm_onnx.vectors.pooling import l2_normalize
+
+
+def community_detection(
+    embeddings: Vectors,
+    threshold: float = 0.75,
+    min_community_size: int = 10,
+    batch_size: int = 1024,
+) -> list[list[int]]:
+    """Find groups of vectors that are all near one of them.
+
+    As sentence-transformers' function of this name: every vector with enough others within the
+    threshold is the centre of a group; from the largest group on, each takes what no larger one
+    took, and what is then too small is dropped.
+
+    Args:
+        embeddings: (N, H) float.
+        threshold: least cosine to the centre.
+        min_community_size: least number of vectors in a group, its centre included.
+        batch_size: rows to compare with all at a time.
+
+    Returns:
+        Positions of each group, its centre first; the largest group first.
+
+    Raises:
+        InputError: the vectors are not (N, H) or hold NaN, the threshold is no number, or another
+            number is not a positive integer.
+    """
+    check_threshold(threshold)
+    min_community_size = check_positive("min_community_size", min_community_size)
+    batch_size = check_positive("batch_size", batch_size)
+    unit = _unit_rows(embeddings)
+    least = min(min_community_size, len(unit))
+    groups: list[IndexArray] = []
+    for _, chunk in in_chunks(unit, batch_size):
+        for cosines in chunk @ unit.T:
+            near = np.flatnonzero(cosines >= threshold)
+            if len(near) >= least:
+                groups.append(near[np.argsort(-cosines[near], kind="stable")])
+    taken = np.zeros(len(unit), dtype=bool)
+    kept: list[IndexArray] = []
+    for group in sorted(groups, key=len, reverse=True):
+        rest = group[~taken[group]]
+        if len(rest) >= least:
+            kept.append(rest)
+            taken[rest] = True
+    return [group.tolist() for group in sorted(kept, key=len, reverse=True)]
+
+
+def near_duplicates(
+    embeddings: Vectors, threshold: float = 0.9, batch_size: int = 1024
+) -> list[tuple[int, int, float]]:
+    """Find the vectors that are near an earlier one.
+
+    Read from the first to the last, a vector is kept unless one that was kept is within the
+    threshold; of several the nearest is its original.
+
+    Args:
+        embeddings: (N, H) float.
+        threshold: least cosine.
+        batch_size: rows to compare with all at a time.
+
+    Returns:
+        (row, its original, their cosine) of each that is not kept, in order.
+
+    Raises:
+        InputError: the vectors are not (N, H) or hold NaN, the threshold is no number, or
+            batch_size not a positive integer.
+    """
+    check_threshold(threshold)
+    batch_size = check_positive("batch_size", batch_size)
+    unit = _unit_rows(embeddings)
+    kept = np.ones(len(unit), dtype=bool)
+    found: list[tuple[int, int, float]] = []
+    for first, chunk in in_chunks(unit, batch_size):
+        cosines = chunk @ unit[: first + len(chunk)].T
+        for row, line in enumerate(cosines, first):
+            near = np.flatnonzero((line[:row] >= threshold) & kept[:row])
+            if len(near):
+                original = near[np.argmax(line[near])]
+                kept[row] = False
+                found.append((row, int(original), float(line[original])))
+    return found
+
+
+def _unit_rows(embeddings: Vectors) -> FloatArray:
+    """Give vectors scaled to length 1, (N, H) float32.
+
+    Raises:
+        InputError: they are not (N, H), or hold NaN.
+    """
+    rows = as_floats("embeddings: expected (N, H) floats", embeddings)
+    if rows.ndim != 2:
+        raise InputError(f"embeddings: expected (N, H), got {rows.shape}; encode a list of texts")
+    unit = l2_normalize(rows)
+    refuse_nan("embeddings", unit)
+    return unit
+
+
+def check_threshold(threshold: float) -> None:
+    """Raise InputError unless a threshold is a number."""
+    if isinstance(threshold, bool) or not isinstance(threshold, int | float | np.number):
+        raise InputError(f"threshold: expected a number, got {shown(threshold)}; leave it out")
+    if np.isnan(threshold):
+        raise InputError("threshold: expected a number, got NaN; leave it out")

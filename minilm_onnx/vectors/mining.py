@@ -1,0 +1,93 @@
+"""Which pairs of a collection are most alike."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from minilm_onnx.arrays import FloatArray, IndexArray
+from minilm_onnx.checks import check_positive
+from minilm_onnx.errors import InputError
+from minilm_onnx.vectors.inputs import Vectors, as_numbers
+from minilm_onnx.vectors.nearest import Score, highest_over_chunks, in_chunks
+from minilm_onnx.vectors.similarity import similarity
+
+
+class Encoder(Protocol):
+    """What has an `encode`: a SentenceEncoder, or one's own."""
+
+    def encode(
+        self, sentences: Sequence[str], *, batch_size: int | None, show_progress_bar: bool
+    ) -> FloatArray:
+        """Embed texts, (N, H) float32."""
+
+
+def paraphrase_mining(
+    model: Encoder,
+    sentences: Sequence[str],
+    show_progress_bar: bool = False,
+    batch_size: int | None = None,
+    query_chunk_size: int = 1000,
+    corpus_chunk_size: int = 50_000,
+    max_pairs: int = 500_000,
+    top_k: int = 100,
+    score_function: Score = similarity,
+) -> list[list[float | int]]:
+    """Embed texts and find the pairs that are most alike; see `paraphrase_mining_embeddings`."""
+    embeddings = model.encode(sentences, batch_size=batch_size, show_progress_bar=show_progress_bar)
+    return paraphrase_mining_embeddings(
+        embeddings, query_chunk_size, corpus_chunk_size, max_pairs, top_k, score_function
+    )
+
+
+def paraphrase_mining_embeddings(
+    embeddings: Vectors,
+    query_chunk_size: int = 1000,
+    corpus_chunk_size: int = 50_000,
+    max_pairs: int = 500_000,
+    top_k: int = 100,
+    score_function: Score = similarity,
+) -> list[list[float | int]]:
+    """Find the pairs of vectors that are most alike, each with its `top_k` nearest at most.
+
+    As sentence-transformers' function of this name, but that `max_pairs` counts different pairs
+    and `top_k` others of the whole collection; of equal scores the earlier pair comes first.
+
+    Args:
+        embeddings: (N, H) float.
+        query_chunk_size: rows to compare at a time.
+        corpus_chunk_size: rows to compare them with at a time.
+        max_pairs: pairs to give at most.
+        top_k: others to look at for each.
+        score_function: see `semantic_search`.
+
+    Returns:
+        [score, i, j] with i < j, the best first.
+
+    Raises:
+        InputError: see `semantic_search`.
+    """
+    max_pairs = check_positive("max_pairs", max_pairs)
+    top_k = check_positive("top_k", top_k)
+    query_chunk_size = check_positive("query_chunk_size", query_chunk_size)
+    corpus_chunk_size = check_positive("corpus_chunk_size", corpus_chunk_size)
+    rows = as_numbers("embeddings: expected (N, H) floats", embeddings)
+    if rows.ndim != 2:
+        raise InputError(f"embeddings: expected (N, H), got {rows.shape}; encode a list of texts")
+    scores: FloatArray = np.empty(0, dtype=np.float32)
+    pairs: IndexArray = np.empty((0, 2), dtype=np.intp)
+    for first, chunk in in_chunks(rows, query_chunk_size):
+        # One more than wanted, since nearly everyone's nearest is itself.
+        places, best = highest_over_chunks(
+            chunk, rows, corpus_chunk_size, top_k + 1, score_function
+        )
+        own = np.broadcast_to(np.arange(first, first + len(chunk))[:, None], places.shape)
+        kept = places != own
+        kept &= np.cumsum(kept, axis=1) <= top_k
+        new = np.sort(np.stack([own[kept], places[kept]], axis=1), axis=1)
+        scores, pairs = np.concatenate([scores, best[kept]]), np.concatenate([pairs, new])
+        pairs, firsts = np.unique(pairs, axis=0, return_index=True)
+        scores = scores[firsts]
+        order = np.argsort(-scores, kind="stable")[:max_pairs]
+        scores, pairs = scores[order], pairs[order]
+    return [[score, i, j] for score, (i, j) in zip(scores.tolist(), pairs.tolist(), strict=True)]
