@@ -1,5 +1,6 @@
 """Inputs that nobody would write: those that fuzzing kept, and arguments of every kind."""
 
+import hashlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,15 @@ from hypothesis import strategies as st
 
 import minilm_onnx
 from minilm_onnx import InputError, SentenceEncoder
-from tests.support.fuzzing import KEPT
+from tests.support.fuzzing import KEPT, read_inputs, write_inputs
 from tests.support.targets import TARGETS
 
-INPUTS = [path for target in TARGETS for path in sorted((KEPT / target).iterdir())]
+# Named as libFuzzer names its files: a case keeps its name where others come or go.
+INPUTS = [
+    pytest.param(target, data, id=f"{target}-{hashlib.sha1(data).hexdigest()}")
+    for target in TARGETS
+    for data in read_inputs(KEPT / f"{target}.txt")
+]
 # Values that callers get wrong, beside any text.
 WRONG: list[Any] = [
     *(None, True, 0, -1, 3, 2**70, 1.5, float("nan"), b"bytes", "", "no such", "\ud800", object()),
@@ -54,11 +60,26 @@ def answer(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
     return None
 
 
-@pytest.mark.parametrize("path", INPUTS, ids=lambda path: f"{path.parent.name}-{path.name}")
-def test_what_fuzzing_kept_keeps_every_promise(path: Path) -> None:
+@pytest.mark.parametrize(("target", "data"), INPUTS)
+def test_what_fuzzing_kept_keeps_every_promise(target: str, data: bytes) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        TARGETS[path.parent.name](path.read_bytes())
+        TARGETS[target](data)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_what_fuzzing_kept_is_packed_the_same_twice(target: str, tmp_path: Path) -> None:
+    packed = KEPT / f"{target}.txt"
+    write_inputs(tmp_path / "again.txt", reversed(read_inputs(packed)))
+    assert (tmp_path / "again.txt").read_text("ascii") == packed.read_text("ascii")
+
+
+def test_any_bytes_can_be_packed_a_line_each(tmp_path: Path) -> None:
+    path = tmp_path / "packed.txt"
+    inputs = [b"", b"\r\n\n", b"'\"\\", b"\\n", b"\xe2\x80\xa8\x85\x0c\x1c", bytes(range(256))]
+    write_inputs(path, [*inputs, b""])
+    assert len(path.read_text("ascii").splitlines()) == len(inputs)
+    assert read_inputs(path) == sorted(inputs)
 
 
 @settings(max_examples=150, deadline=None)

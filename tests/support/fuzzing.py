@@ -3,22 +3,38 @@
     python -m tests.support.fuzzing TARGET [--seconds N] [--keep]
 
 atheris, a coverage-guided fuzzer (`pip install atheris`: Linux and macOS, CPython 3.11 to 3.13),
-starts from the inputs in tests/support/fuzz/TARGET. An input that breaks a promise ends it with an
+starts from the inputs in tests/fuzz/TARGET.txt. An input that breaks a promise ends it with an
 error and stays where it says. With --keep the fewest inputs that reach all that was reached take
-the place of those in tests/support/fuzz/TARGET.
+the place of those in tests/fuzz/TARGET.txt.
+
+Such a file has one Python bytes literal per line, sorted: any input can be read in it, stays on
+one line of a git diff, and has one spelling only, so packing twice gives the same bytes.
 """
 
 import argparse
+import ast
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
-KEPT = Path(__file__).parent / "fuzz"
+KEPT = Path(__file__).parents[1] / "fuzz"
 TARGETS = ("reading", "command_line", "manifest", "partial", "texts", "documents", "database")
 LONGEST = 1500
+
+
+def read_inputs(path: Path) -> list[bytes]:
+    """Read a packed file of inputs."""
+    return [ast.literal_eval(line) for line in path.read_text("ascii").splitlines()]
+
+
+def write_inputs(path: Path, inputs: Iterable[bytes]) -> None:
+    """Pack inputs into one file, in place of those that it has."""
+    packed = "".join(f"{data!r}\n" for data in sorted(set(inputs)))
+    path.write_text(packed, "ascii", newline="\n")
 
 
 def fuzz(target: str, flags: list[str]) -> None:
@@ -38,17 +54,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.support.fuzzing", description=__doc__)
     parser.add_argument("target", choices=TARGETS)
     parser.add_argument("--seconds", type=int, default=60, metavar="N", help="default: 60")
-    parser.add_argument("--keep", action="store_true", help="change tests/support/fuzz/TARGET")
+    parser.add_argument("--keep", action="store_true", help="change tests/fuzz/TARGET.txt")
     parser.add_argument("flags", nargs="*", help="of libFuzzer alone, after --")
     options = parser.parse_args()
     if options.flags:
         fuzz(options.target, options.flags)
-    kept = KEPT / options.target
-    kept.mkdir(parents=True, exist_ok=True)
+    packed = KEPT / f"{options.target}.txt"
+    packed.touch()  # a new target has none
     work = Path(tempfile.mkdtemp(prefix=f"fuzz-{options.target}-"))
-    found, merged = work / "found", work / "merged"
-    found.mkdir()
-    merged.mkdir()
+    kept, found, merged = work / "kept", work / "found", work / "merged"
+    for folder in (kept, found, merged):
+        folder.mkdir()
+    for line, data in enumerate(read_inputs(packed), 1):
+        (kept / str(line)).write_bytes(data)
     command = [
         sys.executable,
         "-m",
@@ -69,8 +87,7 @@ def main() -> int:
         return code
     if options.keep:
         subprocess.run([*command, "-set_cover_merge=1", merged, kept, found], check=True)
-        shutil.rmtree(kept)
-        shutil.move(merged, kept)
+        write_inputs(packed, (path.read_bytes() for path in merged.iterdir()))
     shutil.rmtree(work)
     return 0
 
