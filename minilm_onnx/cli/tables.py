@@ -11,7 +11,7 @@ from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
 from minilm_onnx.reading.kinds import suffix_of
-from minilm_onnx.tables.tables import (
+from minilm_onnx.tables.table import (
     Table,
     Vectors,
     embed_column,

@@ -32,7 +32,7 @@ from minilm_onnx.tables.parts import (
     table_of,
     whole_on,
 )
-from minilm_onnx.tables.tables import (
+from minilm_onnx.tables.table import (
     Precision,
     Vectors,
     check_field,
