@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.errors import InputError, MiniLMError, shorten
 from minilm_onnx.integrations import absolute, needing, shared_encoder
+from minilm_onnx.tables.arrow import first_line
+from minilm_onnx.tables.column import Precision, Vectors, embed_column, parquet_options
 from minilm_onnx.tables.parts import (
     LINES,
     Part,
@@ -32,15 +34,7 @@ from minilm_onnx.tables.parts import (
     table_of,
     whole_on,
 )
-from minilm_onnx.tables.table import (
-    Precision,
-    Vectors,
-    check_field,
-    embed_column,
-    first_line,
-    only_text_column,
-    parquet_options,
-)
+from minilm_onnx.tables.schema import check_field, only_text_column
 from minilm_onnx.text.reports import Tally
 
 with needing("ray"):

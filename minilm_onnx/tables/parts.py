@@ -14,7 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.errors import InputError, shorten
-from minilm_onnx.tables.table import first_line, rows_at_a_time, without_dictionaries
+from minilm_onnx.tables.arrow import first_line
+from minilm_onnx.tables.schema import without_dictionaries
+from minilm_onnx.tables.table import rows_at_a_time
 
 if TYPE_CHECKING:
     import pyarrow as pa

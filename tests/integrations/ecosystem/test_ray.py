@@ -26,8 +26,8 @@ import pyarrow.parquet as pq
 from ray.cluster_utils import Cluster
 
 from minilm_onnx.integrations.ray import Embed, Job, Summary, Worker, embed_files
+from minilm_onnx.tables.column import FINGERPRINT
 from minilm_onnx.tables.parts import filesystem, whole_on
-from minilm_onnx.tables.table import FINGERPRINT
 
 pytestmark = [
     pytest.mark.slow,
