@@ -1,8 +1,4 @@
-"""Embedding on many machines with Ray Data: `pip install 'minilm-onnx[ray]'`.
-
-`Embed` is a class for `Dataset.map_batches`; `embed_files` is `minilm-onnx embed --engine ray`. The
-model is inside the package, so that a machine that has it installed downloads nothing.
-https://docs.ray.io/en/latest/data/data.html
+"""embed_files: files of rows to files of rows and vectors, on all machines of a cluster.
 
 A job is cut into parts whose results are files of their own, named by the part: one that is
 there is whole, since it took its name when it was, and has the bits it would have again. So a job
@@ -16,9 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import ray
+from ray.data import ActorPoolStrategy
+
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.errors import InputError, MiniLMError, shorten
-from minilm_onnx.integrations import absolute, needing, shared_encoder
+from minilm_onnx.integrations import absolute, shared_encoder
 from minilm_onnx.tables.arrow import first_line
 from minilm_onnx.tables.column import Precision, Vectors, embed_column, parquet_options
 from minilm_onnx.tables.parts import (
@@ -36,10 +35,6 @@ from minilm_onnx.tables.parts import (
 )
 from minilm_onnx.tables.schema import check_field, only_text_column
 from minilm_onnx.text.reports import Tally
-
-with needing("ray"):
-    import ray
-    from ray.data import ActorPoolStrategy
 
 if TYPE_CHECKING:
     import pyarrow as pa

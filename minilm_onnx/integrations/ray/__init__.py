@@ -1,0 +1,13 @@
+"""Embedding on many machines with Ray Data: `pip install 'minilm-onnx[ray]'`.
+
+`Embed` is a class for `Dataset.map_batches`; `embed_files` is `minilm-onnx embed --engine ray`. The
+model is inside the package, so that a machine that has it installed downloads nothing.
+https://docs.ray.io/en/latest/data/data.html
+"""
+
+from minilm_onnx.integrations import needing
+
+with needing("ray"):
+    from minilm_onnx.integrations.ray.files import Embed, Job, Summary, Worker, embed_files
+
+__all__ = ["Embed", "Job", "Summary", "Worker", "embed_files"]
