@@ -8,6 +8,7 @@ https://docs.ray.io/en/latest/data/data.html
 from minilm_onnx.integrations import needing
 
 with needing("ray"):
-    from minilm_onnx.integrations.ray.files import Embed, Job, Summary, Worker, embed_files
+    from minilm_onnx.integrations.ray.batches import Embed
+    from minilm_onnx.integrations.ray.files import Summary, embed_files
 
-__all__ = ["Embed", "Job", "Summary", "Worker", "embed_files"]
+__all__ = ["Embed", "Summary", "embed_files"]

@@ -25,9 +25,11 @@ pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
 import pyarrow.parquet as pq
 from ray.cluster_utils import Cluster
 
-from minilm_onnx.integrations.ray import Embed, Job, Summary, Worker, embed_files
+from minilm_onnx.integrations.ray import Embed, Summary, embed_files
+from minilm_onnx.integrations.ray.plan import Job
+from minilm_onnx.integrations.ray.worker import Worker
 from minilm_onnx.tables.column import FINGERPRINT
-from minilm_onnx.tables.parts import filesystem, whole_on
+from minilm_onnx.tables.filesystems import filesystem, whole_on
 
 pytestmark = [
     pytest.mark.slow,

@@ -1,0 +1,56 @@
+"""Embed: vectors beside the batches of a Ray dataset."""
+
+from typing import Any
+
+from minilm_onnx.errors import InputError
+from minilm_onnx.integrations import shared_encoder
+from minilm_onnx.tables.column import Vectors, embed_column
+from minilm_onnx.tables.schema import check_field
+
+
+class Embed:
+    """Adds vectors to batches: `dataset.map_batches(Embed, batch_format="pyarrow")`."""
+
+    def __init__(
+        self,
+        field: str = "text",
+        column: str = "embedding",
+        *,
+        model: str | None = None,
+        threads: int = 1,
+    ) -> None:
+        """Load the model, once an actor.
+
+        Args:
+            field: the column of texts.
+            column: the one to add.
+            model: see `SentenceEncoder`.
+            threads: as many as the actor's `num_cpus`.
+        """
+        self.field, self.column = field, column
+        self.encoder = shared_encoder(model, threads)
+
+    def __call__(self, batch: Any) -> Any:
+        """Give the batch with vectors.
+
+        Args:
+            batch: a pyarrow Table, to which a FixedSizeList of float32 is added, null where the
+                text is; or a dict of arrays, Ray's other form, to which (N, 384) float32 is.
+
+        Raises:
+            InputError: there is no such column of texts, the other one is there already, or a
+                text of a dict is None.
+        """
+        if not isinstance(batch, dict):
+            check_field(self.field, batch.schema, "the dataset")
+            dimension, fingerprint = self.encoder.dimension, self.encoder.fingerprint
+            added = Vectors(batch.schema, self.column, dimension, "float32", fingerprint)
+            vectors, _ = embed_column(self.encoder, batch.column(self.field).to_pylist())
+            return added.beside(batch, vectors)
+        if self.field not in batch or self.column in batch:
+            raise InputError(
+                f"{self.field}, {self.column}: expected the first among the columns, the second "
+                f"not, got {', '.join(batch)}; name others"
+            )
+        vectors, _ = self.encoder.embed_texts(list(batch[self.field]))
+        return {**batch, self.column: vectors}
