@@ -30,7 +30,7 @@ from minilm_onnx.engine.cpus import cpu_name
 from minilm_onnx.index.changes import replace_source
 from minilm_onnx.index.passages import Passage
 from minilm_onnx.index.ranking import Ranked, by_words, fused, nearest
-from minilm_onnx.index.store import Storage
+from minilm_onnx.index.storage import Storage
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.reading.documents import Document
 from minilm_onnx.vectors.pooling import l2_normalize

@@ -15,7 +15,8 @@ from minilm_onnx.cli.options import (
     show_bar,
 )
 from minilm_onnx.errors import InputError, MiniLMError
-from minilm_onnx.index.store import Storage, is_there
+from minilm_onnx.index.storage import Storage
+from minilm_onnx.index.store import is_there
 from minilm_onnx.reading.kinds import SUFFIXES
 
 if TYPE_CHECKING:

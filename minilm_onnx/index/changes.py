@@ -9,18 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.errors import DatabaseError, InputError, shorten, shown
+from minilm_onnx.errors import InputError, shorten
 from minilm_onnx.index.passages import Passage
-from minilm_onnx.index.ranking import stored
-from minilm_onnx.index.store import (
-    Facts,
-    Store,
-    is_empty,
-    make_tables,
-    make_vectors,
-    read_facts,
-    typed,
-)
+from minilm_onnx.index.schema import Facts, check_facts
+from minilm_onnx.index.storage import stored, typed
+from minilm_onnx.index.store import Store
 
 if TYPE_CHECKING:
     import apsw
@@ -29,20 +22,6 @@ Embed = Callable[[Sequence[str]], FloatArray]
 Done = Callable[[int], object]
 # Passages that are embedded together; no more are lost when a process is killed.
 CHUNK = 256
-# Vectors lie in blocks of so many, and a block is kept until its last one goes.
-BLOCK = 1024
-REBUILDING = "rebuilding"
-
-
-def create(store: Store, facts: Facts) -> None:
-    """Make the tables, unless another process was quicker."""
-    with store.reading() as connection:
-        if not is_empty(connection):
-            return
-    store.write_ahead()
-    with store.writing() as connection:
-        if is_empty(connection):
-            make_tables(connection, facts)
 
 
 def digest_of(*parts: bytes) -> bytes:
@@ -51,27 +30,6 @@ def digest_of(*parts: bytes) -> bytes:
     for part in parts:
         hashed.update(len(part).to_bytes(8, "little") + part)
     return hashed.digest()
-
-
-def check_facts(connection: "apsw.Connection", facts: Facts, store: Store) -> None:
-    """Raise InputError if an index is made of something else.
-
-    Asked in every transaction, because another process may rebuild the index meanwhile.
-    """
-    found = read_facts(connection)
-    if found is None or found.fingerprint != facts.fingerprint:
-        other = shown(found.fingerprint) if found else "nobody"
-        raise InputError(
-            f"{store.path}: expected an index by {facts.fingerprint}, this encoder, got one by "
-            f"{other}; use that model, or embed the passages again: "
-            "minilm-onnx index --db FILE --rebuild"
-        )
-    if found.storage != facts.storage:
-        raise InputError(
-            f"{store.path}: expected vectors kept as {facts.storage}, got an index of "
-            f"{found.storage}; leave the storage out, or convert it: "
-            f"minilm-onnx index --db FILE --storage {facts.storage} --rebuild"
-        )
 
 
 def replace_source(
@@ -117,14 +75,14 @@ def replace_source(
         for first in range(0, last, CHUNK):
             rows, fresh = _rows(store, facts, name, key, first, passages, embed)
             with store.writing() as connection:
-                check_facts(connection, facts, store)
+                check_facts(connection, facts, store.path)
                 _stage(connection, rows)
             embedded += fresh
             done(CHUNK)
         rows, fresh = _rows(store, facts, name, key, last, passages, embed)
         embedded += fresh
         with store.writing() as connection:
-            check_facts(connection, facts, store)
+            check_facts(connection, facts, store.path)
             known = connection.execute("SELECT digest FROM sources WHERE name = ?", (name,)).get
             if new:
                 _refuse_known(connection, name)
@@ -164,78 +122,6 @@ def remove_sources(store: Store, names: Sequence[str]) -> int:
     return found
 
 
-def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
-    """Embed every passage again, then replace all vectors at once.
-
-    Raises:
-        DatabaseError: SQLite failed.
-    """
-    goal = f"{facts.fingerprint} {facts.storage}"
-    with store.writing() as connection:
-        if _goal(connection) != goal:
-            connection.execute("DELETE FROM rebuilt")
-            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (REBUILDING, goal))
-    missing = (
-        "SELECT passages.id, passages.digest, passages.headings, passages.text FROM passages "
-        "LEFT JOIN rebuilt ON rebuilt.id = passages.id AND rebuilt.digest = passages.digest "
-        "WHERE rebuilt.id IS NULL AND passages.id > ? ORDER BY passages.id LIMIT ?"
-    )
-
-    def check_goal(connection: "apsw.Connection") -> None:
-        found = _goal(connection)
-        if found != goal:
-            raise DatabaseError(
-                f"{store.path}: expected to rebuild it for {goal}, got another process that "
-                f"rebuilt it or does, for {shown(found)}; run one at a time"
-            )
-
-    last = 0
-    while True:
-        with store.reading() as connection:
-            rows: list[Any] = connection.execute(missing, (last, CHUNK)).fetchall()
-        if rows:
-            vectors = embed([Passage(text, 0, 0, headings).embedded for *_, headings, text in rows])
-            kept = zip(rows, stored(vectors, facts.storage), strict=True)
-            with store.writing() as connection:
-                check_goal(connection)
-                connection.executemany(
-                    "INSERT OR REPLACE INTO rebuilt VALUES (?, ?, ?, ?)",
-                    [(row[0], row[1], vector, codes) for row, (vector, codes) in kept],
-                )
-            last = rows[-1][0]
-            done(len(rows))
-            continue
-        last = 0
-        with store.writing() as connection:
-            check_goal(connection)
-            if not connection.execute(missing, (0, 1)).fetchall():
-                _swap_vectors(connection, facts)
-                connection.execute("DELETE FROM facts WHERE name = ?", (REBUILDING,))
-                connection.execute("DELETE FROM staged")
-                return
-
-
-def _goal(connection: "apsw.Connection") -> Any:
-    """Give what an index is being rebuilt for, None for nothing."""
-    return connection.execute("SELECT value FROM facts WHERE name = ?", (REBUILDING,)).get
-
-
-def compact(store: Store, facts: Facts) -> None:
-    """Give back the room of vectors that went, where it is most of what they take."""
-    with store.writing() as connection:
-        check_facts(connection, facts, store)
-        blocks = connection.execute("SELECT count(*) FROM vectors_chunks").get
-        count = connection.execute("SELECT count(*) FROM passages").get
-        if _goal(connection) is not None or BLOCK * blocks <= 4 * count + BLOCK:
-            return
-        connection.execute("DELETE FROM rebuilt")
-        connection.execute(
-            "INSERT INTO rebuilt SELECT id, digest, vector, codes FROM passages "
-            "JOIN vectors ON vectors.rowid = passages.id"
-        )
-        _swap_vectors(connection, facts)
-
-
 def _rows(
     store: Store,
     facts: Facts,
@@ -250,7 +136,7 @@ def _rows(
     digests = {place: _digest(passage) for place, passage in chunk.items()}
     known: dict[bytes, tuple[bytes, bytes | None]] = {}
     with store.reading() as connection:
-        check_facts(connection, facts, store)
+        check_facts(connection, facts, store.path)
         staged: list[Any] = connection.execute(
             "SELECT position, digest, headings, text, first_line, last_line FROM staged "
             "WHERE key = ? AND position BETWEEN ? AND ?",
@@ -342,17 +228,3 @@ def _remove(connection: "apsw.Connection", name: str) -> bool:
     ):
         connection.execute(statement, (source,))
     return True
-
-
-def _swap_vectors(connection: "apsw.Connection", facts: Facts) -> None:
-    """Put the rebuilt vectors in the place of all others."""
-    make_vectors(connection, facts)
-    connection.execute(
-        f"INSERT INTO vectors (rowid, vector) SELECT rebuilt.id, "
-        f"{typed('rebuilt.vector', facts.storage)} FROM rebuilt "
-        "JOIN passages ON passages.id = rebuilt.id ORDER BY rebuilt.id"
-    )
-    connection.execute(
-        "UPDATE passages SET codes = (SELECT codes FROM rebuilt WHERE rebuilt.id = passages.id)"
-    )
-    connection.execute("DELETE FROM rebuilt")

@@ -9,7 +9,7 @@ from itertools import pairwise
 from tokenizers import Tokenizer
 
 from minilm_onnx.errors import InputError
-from minilm_onnx.index.store import NEEDED
+from minilm_onnx.index.sqlite import NEEDED
 from minilm_onnx.reading.documents import Document
 
 # Of the tokens that the model reads: four fifths for a passage, the rest for its headings.

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from minilm_onnx.arrays import FloatArray, Vector
+from minilm_onnx.arrays import Vector
 from minilm_onnx.errors import InputError
-from minilm_onnx.index.store import Facts, Storage, damaged, typed
-from minilm_onnx.vectors.quantization import int8_codes
+from minilm_onnx.index.schema import Facts
+from minilm_onnx.index.sqlite import damaged
+from minilm_onnx.index.storage import stored, typed, unstored
 
 if TYPE_CHECKING:
     import apsw
@@ -53,39 +52,6 @@ def check_query(query: str) -> None:
     """Raise InputError if there is nothing to look for."""
     if not query.strip():
         raise InputError("query: expected some words, got an empty text; ask something")
-
-
-def stored(vectors: FloatArray, storage: Storage) -> list[tuple[bytes, bytes | None]]:
-    """Give what is kept of vectors: what is searched, and for bits the bytes that score again.
-
-    Args:
-        vectors: (N, H) float32 unit rows.
-        storage: "float32", "int8" (see `int8_codes`) or "binary" (the signs, and int8 beside
-            them).
-    """
-    if storage == "float32":
-        return [(row.astype("<f4").tobytes(), None) for row in vectors]
-    codes = int8_codes(vectors)
-    if storage == "int8":
-        return [(row.tobytes(), None) for row in codes]
-    bits = np.packbits(vectors > 0, axis=1)
-    return [(signs.tobytes(), row.tobytes()) for signs, row in zip(bits, codes, strict=True)]
-
-
-def unstored(vector: bytes, codes: bytes | None, storage: Storage) -> Vector:
-    """Give back the unit vector that bytes stand for, (H,) float32.
-
-    Raises:
-        DatabaseError: they stand for none.
-    """
-    kept = vector if codes is None else codes
-    if not isinstance(kept, bytes) or len(kept) % (4 if storage == "float32" else 1):
-        raise damaged("a vector")
-    if storage == "float32":
-        return np.frombuffer(vector, "<f4").astype(np.float32)
-    values = np.frombuffer(kept, np.int8).astype(np.float32)
-    unit: Vector = values / np.maximum(np.linalg.norm(values), np.float32(1e-12))
-    return unit
 
 
 def nearest(

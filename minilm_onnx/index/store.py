@@ -1,92 +1,18 @@
-"""The database of an index: one SQLite file with passages, their vectors and a full-text index.
-
-SQLite comes with the apsw package, because Python's own is often built without what loads the
-vector search, sqlite-vec, https://alexgarcia.xyz/sqlite-vec. Text search is SQLite's FTS5,
-https://www.sqlite.org/fts5.html.
-"""
+"""The file of an index: connections for threads and processes, who may write, who waits."""
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING
 
-from minilm_onnx.errors import DatabaseError, InputError, MiniLMError, shorten
+from minilm_onnx.errors import InputError
+from minilm_onnx.index.schema import Facts, check_format, is_empty, make_tables
+from minilm_onnx.index.sqlite import NEEDED, connect, damaged, in_words, write_ahead
 
 if TYPE_CHECKING:
     import apsw
-
-Storage: TypeAlias = Literal["float32", "int8", "binary"]
-
-# Says in a file's header whose it is: "MLMX".
-APPLICATION = 0x4D4C4D58
-FORMAT = 1
-# How long to wait for another process that writes.
-PATIENCE_MS = 10_000
-NEEDED = "pip install 'minilm-onnx[search]'"
-# Vectors are unit rows, so cosine distance orders bytes of any scale as it does floats.
-COLUMNS: dict[Storage, str] = {
-    "float32": "vector float[{}] distance_metric=cosine",
-    "int8": "vector int8[{}] distance_metric=cosine",
-    "binary": "vector bit[{}]",
-}
-SCHEMA = """
-    CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-    CREATE TABLE sources (
-        id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, digest BLOB NOT NULL, note TEXT NOT NULL
-    );
-    CREATE TABLE passages (
-        id INTEGER PRIMARY KEY,
-        source INTEGER NOT NULL REFERENCES sources,
-        headings TEXT NOT NULL,
-        text TEXT NOT NULL,
-        first_line INTEGER NOT NULL,
-        last_line INTEGER NOT NULL,
-        digest BLOB NOT NULL,
-        codes BLOB
-    );
-    CREATE INDEX passages_of_source ON passages (source);
-    CREATE INDEX passages_by_digest ON passages (digest);
-    CREATE TABLE staged (
-        key BLOB NOT NULL,
-        position INTEGER NOT NULL,
-        source TEXT NOT NULL,
-        headings TEXT NOT NULL,
-        text TEXT NOT NULL,
-        first_line INTEGER NOT NULL,
-        last_line INTEGER NOT NULL,
-        digest BLOB NOT NULL,
-        vector BLOB NOT NULL,
-        codes BLOB,
-        PRIMARY KEY (key, position)
-    );
-    CREATE INDEX staged_of_source ON staged (source);
-    CREATE INDEX staged_by_digest ON staged (digest);
-    CREATE TABLE rebuilt (
-        id INTEGER PRIMARY KEY, digest BLOB NOT NULL, vector BLOB NOT NULL, codes BLOB
-    );
-    CREATE VIRTUAL TABLE words USING fts5 (
-        headings, text, content='passages', content_rowid='id', tokenize='porter unicode61'
-    );
-"""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What an index is made of.
-
-    Attributes:
-        fingerprint: of the encoder that made its vectors.
-        storage: how they are kept.
-        dimension: their components.
-    """
-
-    fingerprint: str
-    storage: Storage
-    dimension: int
 
 
 class Store:
@@ -151,27 +77,22 @@ class Store:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
-    def write_ahead(self) -> None:
-        """Let readers read while somebody writes, for as long as the file exists."""
-        import apsw
-
+    def make_index(self, facts: Facts) -> None:
+        """Make the tables, unless another process was quicker."""
+        with self.reading() as connection:
+            if not is_empty(connection):
+                return
         with self._guarded() as connection:
-            # SQLite does not wait here for another process that does the same.
-            end = time.monotonic() + PATIENCE_MS / 1000
-            while True:
-                try:
-                    connection.execute("PRAGMA journal_mode = WAL")
-                    return
-                except apsw.BusyError:
-                    if time.monotonic() > end:
-                        raise
-                    time.sleep(0.02)
+            write_ahead(connection)
+        with self.writing() as connection:
+            if is_empty(connection):
+                make_tables(connection, facts)
 
     @contextmanager
     def snapshot(self) -> Iterator["apsw.Connection"]:
         """Give a connection of its own that sees one state of the database, for a long look."""
         with self._guarded():
-            connection = connect(self.path, create=False)
+            connection = connect(self.path, writable=can_write(self.path), create=False)
             try:
                 with connection:
                     yield connection
@@ -220,7 +141,7 @@ class Store:
         thread = threading.current_thread()
         connection = self._connections.get(thread)
         if connection is None:
-            connection = connect(self.path, create=self._create)
+            connection = connect(self.path, writable=can_write(self.path), create=self._create)
             with self._lock:
                 for ended in [thread for thread in self._connections if not thread.is_alive()]:
                     self._connections.pop(ended).close()
@@ -253,147 +174,3 @@ def can_write(path: Path) -> bool:
     """Whether a database can be changed, for which SQLite needs its folder as well."""
     needed = [path.absolute().parent, *([path] if is_there(path) else [])]
     return all(os.access(place, os.W_OK) for place in needed)
-
-
-def connect(path: Path, *, create: bool) -> "apsw.Connection":
-    """Open a database, with the vector search loaded.
-
-    Raises:
-        InputError: sqlite-vec is not installed.
-    """
-    import apsw
-
-    try:
-        import sqlite_vec
-    except ImportError as error:
-        raise InputError(f"index: expected sqlite-vec, which is not installed; {NEEDED}") from error
-    if can_write(path):
-        made = apsw.SQLITE_OPEN_CREATE if create else 0
-        connection = apsw.Connection(str(path.absolute()), apsw.SQLITE_OPEN_READWRITE | made)
-    else:
-        connection = read_only(path.absolute())
-    connection.set_busy_timeout(PATIENCE_MS)
-    connection.execute("PRAGMA synchronous = NORMAL")  # with a write-ahead log, safe but quick
-    connection.enable_load_extension(True)
-    connection.load_extension(sqlite_vec.loadable_path())
-    connection.enable_load_extension(False)
-    # Nothing in a file that somebody else made may call functions of its own choice.
-    connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
-    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-    return connection
-
-
-def read_only(path: Path) -> "apsw.Connection":
-    """Open a database that cannot be changed here, though perhaps by somebody else."""
-    import apsw
-
-    connection = apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY)
-    try:
-        connection.execute("PRAGMA schema_version").fetchall()
-    except apsw.CantOpenError:
-        # SQLite wants to make files beside it. If there are none, nobody is writing.
-        connection.close()
-        if path.with_name(path.name + "-wal").exists():
-            raise
-        name = f"{path.as_uri()}?immutable=1"
-        connection = apsw.Connection(name, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
-    return connection
-
-
-def check_format(connection: "apsw.Connection", path: Path) -> None:
-    """Raise InputError if a database is not empty and not an index of this version."""
-    if is_empty(connection):
-        return
-    (application,) = connection.execute("PRAGMA application_id").fetchall()[0]
-    if application != APPLICATION:
-        raise InputError(
-            f"{path}: expected an index of minilm-onnx, got another program's database; "
-            "choose another name"
-        )
-    (version,) = connection.execute("PRAGMA user_version").fetchall()[0]
-    if version != FORMAT:
-        raise InputError(
-            f"{path}: expected an index of format {FORMAT}, got {version}; "
-            "index the texts anew, in another file, with this version of minilm-onnx"
-        )
-
-
-def is_empty(connection: "apsw.Connection") -> bool:
-    """Whether nothing is in a database yet."""
-    return not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-
-
-def read_facts(connection: "apsw.Connection") -> Facts | None:
-    """Give what an index is made of; None of an empty file.
-
-    Raises:
-        DatabaseError: it does not say.
-    """
-    if is_empty(connection):
-        return None
-    rows: list[Any] = connection.execute("SELECT name, value FROM facts").fetchall()
-    found = {name: value for name, value in rows if name in Facts.__annotations__}
-    if set(found) != set(Facts.__annotations__) or found["storage"] not in COLUMNS:
-        raise damaged("the facts")
-    return Facts(**found)
-
-
-def damaged(what: str) -> DatabaseError:
-    """Say that something is not in a database as it was put there."""
-    return DatabaseError(
-        f"index: expected {what} as they were written, got something else; the database is "
-        "damaged: restore it, or delete it and index the texts anew"
-    )
-
-
-def make_tables(connection: "apsw.Connection", facts: Facts) -> None:
-    """Create the tables in an empty file."""
-    connection.execute(f"PRAGMA application_id = {APPLICATION}")
-    connection.execute(f"PRAGMA user_version = {FORMAT}")
-    connection.execute(SCHEMA)
-    make_vectors(connection, facts)
-
-
-def make_vectors(connection: "apsw.Connection", facts: Facts) -> None:
-    """Create the table of vectors, and note what the index is made of."""
-    columns = COLUMNS[facts.storage].format(facts.dimension)
-    connection.execute("DROP TABLE IF EXISTS vectors")
-    connection.execute(f"CREATE VIRTUAL TABLE vectors USING vec0({columns})")
-    connection.executemany(
-        "INSERT OR REPLACE INTO facts VALUES (?, ?)",
-        [
-            ("fingerprint", facts.fingerprint),
-            ("storage", facts.storage),
-            ("dimension", facts.dimension),
-        ],
-    )
-
-
-def typed(value: str, storage: Storage) -> str:
-    """Give the SQL that says of what a value's bytes are."""
-    return {"float32": value, "int8": f"vec_int8({value})", "binary": f"vec_bit({value})"}[storage]
-
-
-def in_words(path: Path, error: Exception) -> MiniLMError:
-    """Say what SQLite found wrong, and what to do."""
-    import apsw
-
-    said = shorten(str(error))
-    for kind, (got, remedy) in {
-        apsw.NotADBError: ("a file that is none", "choose another name"),
-        apsw.CorruptError: ("a damaged one", "restore it, or delete it and index the texts anew"),
-        apsw.FullError: ("a full disk", "free some space; what was there is unharmed"),
-        apsw.BusyError: ("one that another process has locked", "wait for it, then try again"),
-        apsw.LockedError: ("one that is locked", "wait for it, then try again"),
-        apsw.ReadOnlyError: ("one that may only be read", "check the permissions"),
-        apsw.CantOpenError: ("one that cannot be opened", "check the folder and the permissions"),
-        apsw.NoMemError: ("no memory for it", "free some"),
-    }.items():
-        if isinstance(error, kind):
-            wrong = kind in (apsw.NotADBError, apsw.CantOpenError)
-            raised = InputError if wrong else DatabaseError
-            return raised(f"{path}: expected a SQLite database, got {got} ({said}); {remedy}")
-    return DatabaseError(
-        f"{path}: expected SQLite to do its work, got {type(error).__name__} ({said}); "
-        "if it comes again, index the texts anew"
-    )

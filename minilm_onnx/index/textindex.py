@@ -1,4 +1,7 @@
-"""TextIndex: semantic search over one's own texts, in one file."""
+"""TextIndex: semantic search over one's own texts, in one file.
+
+One class, whose docstrings make it long; what it does is done in the files beside this one.
+"""
 
 import hashlib
 import threading
@@ -6,23 +9,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 from minilm_onnx.arguments import put_before
-from minilm_onnx.arrays import FloatArray, Vector
+from minilm_onnx.arrays import FloatArray
 from minilm_onnx.checks import check_choice, check_positive
 from minilm_onnx.closing import Closing
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, describe, shown
-from minilm_onnx.index.changes import (
-    Done,
-    check_facts,
-    compact,
-    create,
-    digest_of,
-    rebuild,
-    remove_sources,
-    replace_source,
+from minilm_onnx.index.changes import Done, digest_of, remove_sources, replace_source
+from minilm_onnx.index.contents import (
+    StoredPassage,
+    all_passages,
+    count_by_source,
+    count_passages,
+    digests_and_notes,
+    staged_sources,
 )
 from minilm_onnx.index.passages import Splitter
 from minilm_onnx.index.ranking import (
@@ -34,9 +36,11 @@ from minilm_onnx.index.ranking import (
     fused,
     nearest,
     results,
-    unstored,
 )
-from minilm_onnx.index.store import Facts, Storage, Store, read_facts
+from minilm_onnx.index.rebuilding import compact, rebuild
+from minilm_onnx.index.schema import Facts, check_facts, read_facts
+from minilm_onnx.index.storage import Storage
+from minilm_onnx.index.store import Store
 from minilm_onnx.reading.documents import Document
 from minilm_onnx.text.reports import Tally
 from minilm_onnx.text.tokens import check_texts
@@ -46,27 +50,6 @@ if TYPE_CHECKING:
 
 # Part of what sources depend on: to be raised when documents are split in another way.
 SPLITTING = "passages 1"
-# Passages to read at a time, when all are.
-PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPassage:
-    """A passage of an index, with its vector.
-
-    Attributes:
-        id: its number in the index, which may change when its source does.
-        source: see `Result`, as are the others.
-        vector: (H,) float32 of length 1; as the index keeps it, rounded if that is int8 or binary.
-    """
-
-    id: int
-    source: str
-    first_line: int
-    last_line: int
-    headings: str
-    text: str
-    vector: Vector
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,38 +212,18 @@ class TextIndex(Closing):
     def sources(self) -> dict[str, int]:
         """Give the number of passages of each source, in the order of their names."""
         with self._reading() as connection:
-            rows: list[Any] = connection.execute(
-                "SELECT name, count(passages.id) FROM sources "
-                "LEFT JOIN passages ON passages.source = sources.id GROUP BY name ORDER BY name"
-            ).fetchall()
-        return dict(rows)
+            return count_by_source(connection)
 
     def passages(self) -> Iterator[StoredPassage]:
         """Give all passages with their vectors, as they are when the first is asked for."""
-        start = 0
         with self._store.snapshot() as connection:
-            check_facts(connection, self._facts, self._store)
-            while True:
-                rows: list[Any] = connection.execute(
-                    "SELECT passages.id, sources.name, first_line, last_line, headings, text, "
-                    "vectors.vector, codes FROM passages "
-                    "JOIN sources ON sources.id = passages.source "
-                    "JOIN vectors ON vectors.rowid = passages.id "
-                    "WHERE passages.id > ? ORDER BY passages.id LIMIT ?",
-                    (start, PAGE),
-                ).fetchall()
-                for passage, source, first, last, headings, text, kept, codes in rows:
-                    vector = unstored(kept, codes, self._facts.storage)
-                    yield StoredPassage(passage, source, first, last, headings, text, vector)
-                if not rows:
-                    return
-                start = rows[-1][0]
+            check_facts(connection, self._facts, self.path)
+            yield from all_passages(connection, self._facts.storage)
 
     def __len__(self) -> int:
         """Give the number of passages."""
         with self._reading() as connection:
-            count: int = connection.execute("SELECT count(*) FROM passages").get
-        return count
+            return count_passages(connection)
 
     @property
     def storage(self) -> Storage:
@@ -270,9 +233,7 @@ class TextIndex(Closing):
     def unfinished(self) -> list[str]:
         """Give the names of sources of which a run that ended left passages, in order."""
         with self._reading() as connection:
-            statement = "SELECT DISTINCT source FROM staged ORDER BY source"
-            rows: list[Any] = connection.execute(statement).fetchall()
-        return [name for (name,) in rows]
+            return staged_sources(connection)
 
     def check(self) -> None:
         """Raise InputError if the file, or the encoder, is not what it was when it was opened."""
@@ -282,10 +243,7 @@ class TextIndex(Closing):
     def written(self) -> dict[str, tuple[bytes, str]]:
         """Give the digest and the note that each source was written with, for who writes them."""
         with self._reading() as connection:
-            rows: list[Any] = connection.execute(
-                "SELECT name, digest, note FROM sources"
-            ).fetchall()
-        return {name: (digest, note) for name, digest, note in rows}
+            return digests_and_notes(connection)
 
     def digest(self, *parts: bytes) -> bytes:
         """Name what passages depend on: some bytes, and how they are split."""
@@ -356,7 +314,7 @@ class TextIndex(Closing):
                 "prompts or another max_seq_length; open the index anew"
             )
         with self._store.reading() as connection:
-            check_facts(connection, self._facts, self._store)
+            check_facts(connection, self._facts, self.path)
             yield connection
 
     def _open(self, storage: Storage | None) -> Facts:
@@ -368,7 +326,7 @@ class TextIndex(Closing):
             return Facts(fingerprint, storage or found.storage, dimension)
         facts = Facts(fingerprint, storage or "float32", dimension)
         if self._store.writable:
-            create(self._store, facts)
+            self._store.make_index(facts)
         return facts
 
     def _put(self, source: str, text: str, *, markdown: bool, new: bool) -> Change:

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from minilm_onnx import DatabaseError, InputError, MiniLMError, SentenceEncoder
-from minilm_onnx.index import changes
+from minilm_onnx.index import changes, rebuilding
 from minilm_onnx.index.passages import Passage
-from minilm_onnx.index.ranking import fused, stored, unstored
-from minilm_onnx.index.store import Storage
+from minilm_onnx.index.ranking import fused
+from minilm_onnx.index.storage import Storage, stored, unstored
 from minilm_onnx.index.textindex import TextIndex
 from tests.conftest import documented
 
@@ -314,7 +314,7 @@ def test_a_locked_index_can_be_read_and_says_so_to_writers(
     db: Path, index: TextIndex, monkeypatch: pytest.MonkeyPatch, encoder: SentenceEncoder
 ) -> None:
     fill(index)
-    monkeypatch.setattr("minilm_onnx.index.store.PATIENCE_MS", 50)
+    monkeypatch.setattr("minilm_onnx.index.sqlite.PATIENCE_MS", 50)
     holder = apsw.Connection(str(db))
     holder.execute("BEGIN IMMEDIATE")
     with TextIndex(db, encoder) as second:
@@ -442,7 +442,12 @@ def test_processes_may_share_an_index(db: Path, encoder: SentenceEncoder) -> Non
 
 
 LONG = "\n\n".join(f"Part {n} is about it. " + "It goes on a while. " * 30 for n in range(8))
-STEPS = ("_stage", "_publish", "_remove", "_swap_vectors")
+STEPS = (
+    (changes, "_stage"),
+    (changes, "_publish"),
+    (changes, "_remove"),
+    (rebuilding, "_swap_vectors"),
+)
 
 
 def change_all(db: Path, encoder: SentenceEncoder) -> None:
@@ -471,10 +476,12 @@ def run_until(db: Path, encoder: SentenceEncoder, last: int) -> bool:
         return call
 
     code = 9
+    patch = pytest.MonkeyPatch()  # the process ends with it
     try:
-        for name in STEPS:
-            setattr(changes, name, ending(getattr(changes, name)))
-        changes.CHUNK = 3
+        for module, name in STEPS:
+            patch.setattr(module, name, ending(getattr(module, name)))
+        for module in (changes, rebuilding):
+            patch.setattr(module, "CHUNK", 3)
         change_all(db, encoder)
         code = 0
     finally:
@@ -598,7 +605,7 @@ def test_two_that_rebuild_for_different_ends_do_not_mix(
     db: Path, index: TextIndex, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(index)
-    monkeypatch.setattr(changes, "CHUNK", 20)
+    monkeypatch.setattr(rebuilding, "CHUNK", 20)
     second = other(encoder)
     counted: list[int] = []
 

@@ -1,0 +1,104 @@
+"""All vectors of an index made anew: by another model, in another storage, or in less room."""
+
+from typing import TYPE_CHECKING, Any
+
+from minilm_onnx.errors import DatabaseError, shown
+from minilm_onnx.index.changes import CHUNK, Done, Embed
+from minilm_onnx.index.contents import count_passages
+from minilm_onnx.index.passages import Passage
+from minilm_onnx.index.schema import Facts, check_facts, make_vectors
+from minilm_onnx.index.storage import stored, typed
+from minilm_onnx.index.store import Store
+
+if TYPE_CHECKING:
+    import apsw
+
+# Vectors lie in blocks of so many, and a block is kept until its last one goes.
+BLOCK = 1024
+REBUILDING = "rebuilding"
+
+
+def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
+    """Embed every passage again, then replace all vectors at once.
+
+    Raises:
+        DatabaseError: SQLite failed.
+    """
+    goal = f"{facts.fingerprint} {facts.storage}"
+    with store.writing() as connection:
+        if _goal(connection) != goal:
+            connection.execute("DELETE FROM rebuilt")
+            connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (REBUILDING, goal))
+    missing = (
+        "SELECT passages.id, passages.digest, passages.headings, passages.text FROM passages "
+        "LEFT JOIN rebuilt ON rebuilt.id = passages.id AND rebuilt.digest = passages.digest "
+        "WHERE rebuilt.id IS NULL AND passages.id > ? ORDER BY passages.id LIMIT ?"
+    )
+
+    def check_goal(connection: "apsw.Connection") -> None:
+        found = _goal(connection)
+        if found != goal:
+            raise DatabaseError(
+                f"{store.path}: expected to rebuild it for {goal}, got another process that "
+                f"rebuilt it or does, for {shown(found)}; run one at a time"
+            )
+
+    last = 0
+    while True:
+        with store.reading() as connection:
+            rows: list[Any] = connection.execute(missing, (last, CHUNK)).fetchall()
+        if rows:
+            vectors = embed([Passage(text, 0, 0, headings).embedded for *_, headings, text in rows])
+            kept = zip(rows, stored(vectors, facts.storage), strict=True)
+            with store.writing() as connection:
+                check_goal(connection)
+                connection.executemany(
+                    "INSERT OR REPLACE INTO rebuilt VALUES (?, ?, ?, ?)",
+                    [(row[0], row[1], vector, codes) for row, (vector, codes) in kept],
+                )
+            last = rows[-1][0]
+            done(len(rows))
+            continue
+        last = 0
+        with store.writing() as connection:
+            check_goal(connection)
+            if not connection.execute(missing, (0, 1)).fetchall():
+                _swap_vectors(connection, facts)
+                connection.execute("DELETE FROM facts WHERE name = ?", (REBUILDING,))
+                connection.execute("DELETE FROM staged")
+                return
+
+
+def compact(store: Store, facts: Facts) -> None:
+    """Give back the room of vectors that went, where it is most of what they take."""
+    with store.writing() as connection:
+        check_facts(connection, facts, store.path)
+        blocks = connection.execute("SELECT count(*) FROM vectors_chunks").get
+        count = count_passages(connection)
+        if _goal(connection) is not None or BLOCK * blocks <= 4 * count + BLOCK:
+            return
+        connection.execute("DELETE FROM rebuilt")
+        connection.execute(
+            "INSERT INTO rebuilt SELECT id, digest, vector, codes FROM passages "
+            "JOIN vectors ON vectors.rowid = passages.id"
+        )
+        _swap_vectors(connection, facts)
+
+
+def _goal(connection: "apsw.Connection") -> Any:
+    """Give what an index is being rebuilt for, None for nothing."""
+    return connection.execute("SELECT value FROM facts WHERE name = ?", (REBUILDING,)).get
+
+
+def _swap_vectors(connection: "apsw.Connection", facts: Facts) -> None:
+    """Put the rebuilt vectors in the place of all others."""
+    make_vectors(connection, facts)
+    connection.execute(
+        f"INSERT INTO vectors (rowid, vector) SELECT rebuilt.id, "
+        f"{typed('rebuilt.vector', facts.storage)} FROM rebuilt "
+        "JOIN passages ON passages.id = rebuilt.id ORDER BY rebuilt.id"
+    )
+    connection.execute(
+        "UPDATE passages SET codes = (SELECT codes FROM rebuilt WHERE rebuilt.id = passages.id)"
+    )
+    connection.execute("DELETE FROM rebuilt")

@@ -1,0 +1,156 @@
+"""What is in the database of an index: its tables, its format, and what it is made of.
+
+Vectors are searched by sqlite-vec, https://alexgarcia.xyz/sqlite-vec, texts by SQLite's FTS5,
+https://www.sqlite.org/fts5.html.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from minilm_onnx.errors import InputError, shown
+from minilm_onnx.index.sqlite import damaged
+from minilm_onnx.index.storage import COLUMNS, Storage
+
+if TYPE_CHECKING:
+    import apsw
+
+# Says in a file's header whose it is: "MLMX".
+APPLICATION = 0x4D4C4D58
+FORMAT = 1
+SCHEMA = """
+    CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+    CREATE TABLE sources (
+        id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, digest BLOB NOT NULL, note TEXT NOT NULL
+    );
+    CREATE TABLE passages (
+        id INTEGER PRIMARY KEY,
+        source INTEGER NOT NULL REFERENCES sources,
+        headings TEXT NOT NULL,
+        text TEXT NOT NULL,
+        first_line INTEGER NOT NULL,
+        last_line INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        codes BLOB
+    );
+    CREATE INDEX passages_of_source ON passages (source);
+    CREATE INDEX passages_by_digest ON passages (digest);
+    CREATE TABLE staged (
+        key BLOB NOT NULL,
+        position INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        headings TEXT NOT NULL,
+        text TEXT NOT NULL,
+        first_line INTEGER NOT NULL,
+        last_line INTEGER NOT NULL,
+        digest BLOB NOT NULL,
+        vector BLOB NOT NULL,
+        codes BLOB,
+        PRIMARY KEY (key, position)
+    );
+    CREATE INDEX staged_of_source ON staged (source);
+    CREATE INDEX staged_by_digest ON staged (digest);
+    CREATE TABLE rebuilt (
+        id INTEGER PRIMARY KEY, digest BLOB NOT NULL, vector BLOB NOT NULL, codes BLOB
+    );
+    CREATE VIRTUAL TABLE words USING fts5 (
+        headings, text, content='passages', content_rowid='id', tokenize='porter unicode61'
+    );
+"""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an index is made of.
+
+    Attributes:
+        fingerprint: of the encoder that made its vectors.
+        storage: how they are kept.
+        dimension: their components.
+    """
+
+    fingerprint: str
+    storage: Storage
+    dimension: int
+
+
+def make_tables(connection: "apsw.Connection", facts: Facts) -> None:
+    """Create the tables in an empty file."""
+    connection.execute(f"PRAGMA application_id = {APPLICATION}")
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
+    connection.execute(SCHEMA)
+    make_vectors(connection, facts)
+
+
+def make_vectors(connection: "apsw.Connection", facts: Facts) -> None:
+    """Create the table of vectors, and note what the index is made of."""
+    columns = COLUMNS[facts.storage].format(facts.dimension)
+    connection.execute("DROP TABLE IF EXISTS vectors")
+    connection.execute(f"CREATE VIRTUAL TABLE vectors USING vec0({columns})")
+    connection.executemany(
+        "INSERT OR REPLACE INTO facts VALUES (?, ?)",
+        [
+            ("fingerprint", facts.fingerprint),
+            ("storage", facts.storage),
+            ("dimension", facts.dimension),
+        ],
+    )
+
+
+def is_empty(connection: "apsw.Connection") -> bool:
+    """Whether nothing is in a database yet."""
+    return not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+
+
+def check_format(connection: "apsw.Connection", path: Path) -> None:
+    """Raise InputError if a database is not empty and not an index of this version."""
+    if is_empty(connection):
+        return
+    (application,) = connection.execute("PRAGMA application_id").fetchall()[0]
+    if application != APPLICATION:
+        raise InputError(
+            f"{path}: expected an index of minilm-onnx, got another program's database; "
+            "choose another name"
+        )
+    (version,) = connection.execute("PRAGMA user_version").fetchall()[0]
+    if version != FORMAT:
+        raise InputError(
+            f"{path}: expected an index of format {FORMAT}, got {version}; "
+            "index the texts anew, in another file, with this version of minilm-onnx"
+        )
+
+
+def read_facts(connection: "apsw.Connection") -> Facts | None:
+    """Give what an index is made of; None of an empty file.
+
+    Raises:
+        DatabaseError: it does not say.
+    """
+    if is_empty(connection):
+        return None
+    rows: list[Any] = connection.execute("SELECT name, value FROM facts").fetchall()
+    found = {name: value for name, value in rows if name in Facts.__annotations__}
+    if set(found) != set(Facts.__annotations__) or found["storage"] not in COLUMNS:
+        raise damaged("the facts")
+    return Facts(**found)
+
+
+def check_facts(connection: "apsw.Connection", facts: Facts, path: Path) -> None:
+    """Raise InputError if an index is made of something else.
+
+    Asked in every transaction, because another process may rebuild the index meanwhile.
+    """
+    found = read_facts(connection)
+    if found is None or found.fingerprint != facts.fingerprint:
+        other = shown(found.fingerprint) if found else "nobody"
+        raise InputError(
+            f"{path}: expected an index by {facts.fingerprint}, this encoder, got one by "
+            f"{other}; use that model, or embed the passages again: "
+            "minilm-onnx index --db FILE --rebuild"
+        )
+    if found.storage != facts.storage:
+        raise InputError(
+            f"{path}: expected vectors kept as {facts.storage}, got an index of "
+            f"{found.storage}; leave the storage out, or convert it: "
+            f"minilm-onnx index --db FILE --storage {facts.storage} --rebuild"
+        )

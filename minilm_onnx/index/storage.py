@@ -1,0 +1,56 @@
+"""How vectors are kept: as floats, as bytes, or as bits with bytes beside them."""
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from minilm_onnx.arrays import FloatArray, Vector
+from minilm_onnx.index.sqlite import damaged
+from minilm_onnx.vectors.quantization import int8_codes
+
+Storage: TypeAlias = Literal["float32", "int8", "binary"]
+
+# Vectors are unit rows, so cosine distance orders bytes of any scale as it does floats.
+COLUMNS: dict[Storage, str] = {
+    "float32": "vector float[{}] distance_metric=cosine",
+    "int8": "vector int8[{}] distance_metric=cosine",
+    "binary": "vector bit[{}]",
+}
+
+
+def stored(vectors: FloatArray, storage: Storage) -> list[tuple[bytes, bytes | None]]:
+    """Give what is kept of vectors: what is searched, and for bits the bytes that score again.
+
+    Args:
+        vectors: (N, H) float32 unit rows.
+        storage: "float32", "int8" (see `int8_codes`) or "binary" (the signs, and int8 beside
+            them).
+    """
+    if storage == "float32":
+        return [(row.astype("<f4").tobytes(), None) for row in vectors]
+    codes = int8_codes(vectors)
+    if storage == "int8":
+        return [(row.tobytes(), None) for row in codes]
+    bits = np.packbits(vectors > 0, axis=1)
+    return [(signs.tobytes(), row.tobytes()) for signs, row in zip(bits, codes, strict=True)]
+
+
+def unstored(vector: bytes, codes: bytes | None, storage: Storage) -> Vector:
+    """Give back the unit vector that bytes stand for, (H,) float32.
+
+    Raises:
+        DatabaseError: they stand for none.
+    """
+    kept = vector if codes is None else codes
+    if not isinstance(kept, bytes) or len(kept) % (4 if storage == "float32" else 1):
+        raise damaged("a vector")
+    if storage == "float32":
+        return np.frombuffer(vector, "<f4").astype(np.float32)
+    values = np.frombuffer(kept, np.int8).astype(np.float32)
+    unit: Vector = values / np.maximum(np.linalg.norm(values), np.float32(1e-12))
+    return unit
+
+
+def typed(value: str, storage: Storage) -> str:
+    """Give the SQL that says of what a value's bytes are."""
+    return {"float32": value, "int8": f"vec_int8({value})", "binary": f"vec_bit({value})"}[storage]
