@@ -7,6 +7,9 @@ MiniLMError
   DatabaseError            a database damaged, locked, foreign or full; likewise
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MiniLMError(Exception):
     """Base of every error that this package raises on purpose."""
@@ -26,6 +29,26 @@ class SessionError(MiniLMError):
 
 class DatabaseError(MiniLMError):
     """A database that cannot be read or written; SQLite's own error is the cause."""
+
+
+@contextmanager
+def importing(what: str, packages: str, extra: str) -> Iterator[None]:
+    """Say what to install where an import in the block fails.
+
+    Args:
+        what: what needs the packages.
+        packages: their names.
+        extra: of minilm-onnx, which brings them.
+
+    Raises:
+        InputError: they cannot be imported.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(
+            f"{what}: expected {packages}, got {error}; pip install 'minilm-onnx[{extra}]'"
+        ) from error
 
 
 # Characters of what somebody gave that a message repeats.

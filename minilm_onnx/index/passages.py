@@ -8,8 +8,7 @@ from itertools import pairwise
 
 from tokenizers import Tokenizer
 
-from minilm_onnx.errors import InputError
-from minilm_onnx.index.sqlite import NEEDED
+from minilm_onnx.errors import importing
 from minilm_onnx.reading.documents import Document
 
 # Of the tokens that the model reads: four fifths for a passage, the rest for its headings.
@@ -68,12 +67,8 @@ class Splitter:
         Raises:
             InputError: the packages are not installed.
         """
-        try:
+        with importing("passages", "semantic-text-splitter", "search"):
             from semantic_text_splitter import MarkdownSplitter, TextSplitter
-        except ImportError as error:
-            raise InputError(
-                f"passages: expected semantic-text-splitter, which is not installed; {NEEDED}"
-            ) from error
         room = max_seq_length - 2
         self.capacity = max(1, int(room * SHARE))
         self._most_headings = room - self.capacity
@@ -151,12 +146,8 @@ def sections(text: str, lines: list[str]) -> Iterator[Section]:
     Raises:
         InputError: markdown-it-py is not installed.
     """
-    try:
+    with importing("passages", "markdown-it-py", "search"):
         from markdown_it import MarkdownIt
-    except ImportError as error:
-        raise InputError(
-            f"passages: expected markdown-it-py, which is not installed; {NEEDED}"
-        ) from error
     skipped = _front_matter(lines)
     if skipped:
         yield Section(0, skipped)

@@ -8,14 +8,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minilm_onnx.errors import DatabaseError, InputError, MiniLMError, shorten
+from minilm_onnx.errors import DatabaseError, InputError, MiniLMError, importing, shorten
 
 if TYPE_CHECKING:
     import apsw
 
 # How long to wait for another process that writes.
 PATIENCE_MS = 10_000
-NEEDED = "pip install 'minilm-onnx[search]'"
 
 
 def connect(path: Path, *, writable: bool, create: bool) -> "apsw.Connection":
@@ -31,10 +30,8 @@ def connect(path: Path, *, writable: bool, create: bool) -> "apsw.Connection":
     """
     import apsw
 
-    try:
+    with importing("index", "sqlite-vec", "search"):
         import sqlite_vec
-    except ImportError as error:
-        raise InputError(f"index: expected sqlite-vec, which is not installed; {NEEDED}") from error
     if writable:
         made = apsw.SQLITE_OPEN_CREATE if create else 0
         connection = apsw.Connection(str(path.absolute()), apsw.SQLITE_OPEN_READWRITE | made)

@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, importing
 from minilm_onnx.index.schema import Facts, check_format, is_empty, make_tables
-from minilm_onnx.index.sqlite import NEEDED, connect, damaged, in_words, write_ahead
+from minilm_onnx.index.sqlite import connect, damaged, in_words, write_ahead
 
 if TYPE_CHECKING:
     import apsw
@@ -115,10 +115,8 @@ class Store:
     @contextmanager
     def _guarded(self) -> Iterator["apsw.Connection"]:
         """Put SQLite's errors into words."""
-        try:
+        with importing("index", "apsw", "search"):
             import apsw
-        except ImportError as error:
-            raise InputError(f"index: expected apsw, which is not installed; {NEEDED}") from error
         try:
             yield self._connection()
         except apsw.ConnectionClosedError as error:

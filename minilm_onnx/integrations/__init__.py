@@ -15,7 +15,11 @@ T = TypeVar("T")  # a str, or None where there may be none
 
 @contextmanager
 def needing(extra: str) -> Iterator[None]:
-    """Say what to install where an import in the block fails."""
+    """Say what to install where an import in the block fails.
+
+    Raises:
+        ImportError: it does; frameworks look for that where a bridge cannot be imported.
+    """
     try:
         yield
     except ImportError as error:

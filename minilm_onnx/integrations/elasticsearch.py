@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.checks import check_positive
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import InputError, MiniLMError
+from minilm_onnx.errors import InputError, MiniLMError, importing
 from minilm_onnx.index.ranking import Result
 from minilm_onnx.index.textindex import TextIndex
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
-NEEDED = "pip install 'minilm-onnx[elasticsearch]'"
 # Of which the nearest are taken, for each result and at least.
 CANDIDATES, LEAST_CANDIDATES = 10, 100
 MOST = 10_000  # that it takes
@@ -84,12 +83,8 @@ def copy_passages(index: TextIndex, client: "Elasticsearch", name: str = "passag
         MiniLMError: the server did not take all passages.
         elasticsearch.ApiError, elasticsearch.TransportError: what the client says.
     """
-    try:
+    with importing("elasticsearch", "its client", "elasticsearch"):
         from elasticsearch import helpers
-    except ImportError as error:
-        raise InputError(
-            f"elasticsearch: expected its client, which is not installed; {NEEDED}"
-        ) from error
     before: list[str] = []
     if client.indices.exists(index=name):
         if not client.indices.exists_alias(name=name):

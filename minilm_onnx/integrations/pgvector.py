@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.checks import check_positive
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import InputError, shown
+from minilm_onnx.errors import InputError, importing, shown
 from minilm_onnx.index.ranking import Result
 from minilm_onnx.index.textindex import TextIndex
 
 if TYPE_CHECKING:
     import psycopg
 
-NEEDED = "pip install 'minilm-onnx[postgres]'"
-# Unquoted identifiers of PostgreSQL, short enough for the names of their indexes.
 # The most that an HNSW index looks at.
 MOST = 1000
+# Unquoted identifiers of PostgreSQL, short enough for the names of their indexes.
 NAME = re.compile(r"[a-z_][a-z0-9_]{0,50}")
 
 
@@ -136,13 +135,9 @@ def search_passages(
 
 
 def _packages() -> tuple[Any, Any]:
-    try:
+    with importing("pgvector", "the packages pgvector and psycopg", "postgres"):
         from pgvector.psycopg import register_vector
         from psycopg import sql
-    except ImportError as error:
-        raise InputError(
-            f"pgvector: expected the packages pgvector and psycopg, got {error}; {NEEDED}"
-        ) from error
     return register_vector, sql
 
 
