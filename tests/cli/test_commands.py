@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minilm_onnx import InputError, SentenceEncoder, near_duplicates
-from minilm_onnx.cli import main
 from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.vectors.pooling import l2_normalize
 from tests.support.commands import DOCUMENT, commands, render
+from tests.support.running import run
 
 LINES = (
     "How do I reset my password?",
@@ -33,12 +33,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "texts.txt"
     path.write_text("\n".join(LINES) + "\n", "utf-8")
     return path
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
-    code = main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 @given(st.integers(0, 30), st.integers(1, 9), st.floats(-1, 1), st.integers(0, 5))

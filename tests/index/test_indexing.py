@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
-from minilm_onnx.cli import main
 from minilm_onnx.index.indexing import Outcome, index_paths, source_of
 from minilm_onnx.index.textindex import TextIndex
+from tests.support.running import run
 
 pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
 pytest.importorskip("sqlite_vec", reason="minilm-onnx[search] is not installed")
@@ -39,12 +39,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def db(tmp_path: Path) -> Path:
     return tmp_path / "notes.db"
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str, str]:
-    code = main([str(argument) for argument in arguments])
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def names(index: TextIndex, folder: Path) -> set[str]:

@@ -181,12 +181,8 @@ def test_a_question_is_a_knn_search_and_its_score_a_cosine(
         bridge.search_passages(other, client, "x", name="texts")
 
 
-def test_the_documented_way_works(
-    client: Any, notes: Notes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with TextIndex("notes.db") as index:
-        index.add("a", "Send it back within ten days.")
+@pytest.mark.usefixtures("outgrown")
+def test_the_documented_way_works(client: Any, notes: Notes) -> None:
     address = f"http://127.0.0.1:{notes.server_port}"
     code = documented("outgrow.md", "elasticsearch").replace("http://localhost:9200", address)
     exec(code, {})  # the project's own document

@@ -112,12 +112,8 @@ def test_other_tables_encoders_and_names_are_refused(
     assert connection.execute("SELECT count(*) FROM passages").fetchone() == (5,)
 
 
-def test_the_documented_way_works(
-    server: str, connection: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with TextIndex("notes.db") as index:
-        index.add("a", "Send it back within ten days.")
+@pytest.mark.usefixtures("outgrown")
+def test_the_documented_way_works(server: str, connection: Any) -> None:
     code = documented("outgrow.md", "pgvector").replace("postgresql:///notes", server)
     exec(code, {})  # the project's own document
     assert connection.execute("SELECT count(*) FROM passages").fetchone() == (1,)
