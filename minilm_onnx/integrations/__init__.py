@@ -1,4 +1,4 @@
-"""Bridges to other software, one file each; none is imported unless it is asked for."""
+"""Bridges to other software, a file or folder each; none is imported unless it is asked for."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager

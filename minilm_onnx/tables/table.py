@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from minilm_onnx.closing import Closing
 from minilm_onnx.errors import InputError
 from minilm_onnx.tables.arrow import first_line, needed
 from minilm_onnx.tables.schema import check_field, only_text_column
@@ -16,7 +17,7 @@ CHUNK = 2048
 CHUNK_CHARACTERS = 2**20
 
 
-class Table:
+class Table(Closing):
     """A file of rows, of which one column holds the texts.
 
     Attributes:
@@ -55,11 +56,7 @@ class Table:
         self.column = only_text_column(self.schema, name) if column is None else column
         check_field(self.column, self.schema, name)
 
-    def __enter__(self) -> "Table":
-        """Give the table itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """Close the file."""
         self._source.close()
 
