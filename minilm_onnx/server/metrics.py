@@ -2,6 +2,7 @@
 
 import os
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -20,81 +21,38 @@ class Metrics:
     def __init__(self) -> None:
         """Start at zero."""
         self.registry = CollectorRegistry()
-        labels = ["method"]
+        counter = partial(Counter, registry=self.registry)
+        histogram = partial(Histogram, registry=self.registry)
         # Counters that are gauges, since a counter's name would have to end in _total.
-        self.requests = Gauge(
-            "te_request_count",
-            "Requests.",
-            labels,
-            registry=self.registry,
-            multiprocess_mode="sum",
+        count = partial(Gauge, registry=self.registry, multiprocess_mode="sum")
+        gauge = partial(Gauge, registry=self.registry, multiprocess_mode="livesum")
+        labels = ["method"]
+        self.requests = count("te_request_count", "Requests.", labels)
+        self.success = count("te_request_success", "Requests that were answered.", labels)
+        self.failure = count(
+            "te_request_failure", "Requests that were not, by the status.", ["method", "err"]
         )
-        self.success = Gauge(
-            "te_request_success",
-            "Requests that were answered.",
-            labels,
-            registry=self.registry,
-            multiprocess_mode="sum",
+        self.duration = histogram(
+            "te_request_duration", "Seconds a request.", labels, buckets=SECONDS
         )
-        self.failure = Gauge(
-            "te_request_failure",
-            "Requests that were not, by the status.",
-            ["method", "err"],
-            registry=self.registry,
-            multiprocess_mode="sum",
-        )
-        self.duration = Histogram(
-            "te_request_duration",
-            "Seconds a request.",
-            labels,
-            buckets=SECONDS,
-            registry=self.registry,
-        )
-        self.embed = Histogram(
+        self.embed = histogram(
             "te_embed_duration",
             "Seconds to embed a request's texts, tokens and queue included.",
             buckets=SECONDS,
-            registry=self.registry,
         )
-        self.queue = Histogram(
-            "te_request_queue_duration",
-            "Seconds in the queue.",
-            buckets=SECONDS,
-            registry=self.registry,
+        self.queue = histogram(
+            "te_request_queue_duration", "Seconds in the queue.", buckets=SECONDS
         )
-        self.inference = Histogram(
-            "te_request_inference_duration",
-            "Seconds of runs.",
-            buckets=SECONDS,
-            registry=self.registry,
+        self.inference = histogram(
+            "te_request_inference_duration", "Seconds of runs.", buckets=SECONDS
         )
-        self.lengths = Histogram(
-            "te_request_input_length", "Tokens a text.", buckets=LENGTHS, registry=self.registry
-        )
-        self.batch_texts = Histogram(
-            "te_batch_next_size", "Texts a run.", buckets=COUNTS, registry=self.registry
-        )
-        self.batch_tokens = Histogram(
-            "te_batch_next_tokens", "Tokens a run.", buckets=LENGTHS, registry=self.registry
-        )
-        self.queue_size = Gauge(
-            "te_queue_size",
-            "Requests that are here.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self.queue_tokens = Gauge(
-            "minilm_queue_tokens",
-            "Tokens that wait.",
-            registry=self.registry,
-            multiprocess_mode="livesum",
-        )
-        self.cut = Counter(
-            "minilm_texts_cut", "Texts longer than the model reads.", registry=self.registry
-        )
-        self.unreadable = Counter(
-            "minilm_texts_unreadable", "Texts mostly unknown to the model.", registry=self.registry
-        )
+        self.lengths = histogram("te_request_input_length", "Tokens a text.", buckets=LENGTHS)
+        self.batch_texts = histogram("te_batch_next_size", "Texts a run.", buckets=COUNTS)
+        self.batch_tokens = histogram("te_batch_next_tokens", "Tokens a run.", buckets=LENGTHS)
+        self.queue_size = gauge("te_queue_size", "Requests that are here.")
+        self.queue_tokens = gauge("minilm_queue_tokens", "Tokens that wait.")
+        self.cut = counter("minilm_texts_cut", "Texts longer than the model reads.")
+        self.unreadable = counter("minilm_texts_unreadable", "Texts mostly unknown to the model.")
 
     def see(self, requests: int, tokens: int) -> None:
         """Note how many requests and tokens are waiting."""
