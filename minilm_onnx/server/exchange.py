@@ -1,82 +1,22 @@
-"""What every protocol needs of a request: its body, its texts, and an answer that is not late."""
+"""A request over HTTP and its answer: its body in time, no work for who has gone, JSON back."""
 
 import asyncio
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
-from minilm_onnx.arrays import FloatArray, Matrix
-from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import MiniLMError, describe, shorten
-from minilm_onnx.server.batching import Batcher, Embedded, OverloadedError
-from minilm_onnx.server.metrics import Metrics
-from minilm_onnx.server.settings import Settings
+from minilm_onnx.errors import describe, shorten
+from minilm_onnx.server.batching import Embedded
+from minilm_onnx.server.errors import GoneError, OverloadedError, RequestError
+from minilm_onnx.server.service import Service
+from minilm_onnx.text.tokens import TokenizedTexts
 from minilm_onnx.vectors.quantization import truncate_embeddings
 
 Given = TypeVar("Given")
-
-
-@dataclass
-class Service:
-    """What requests are answered with.
-
-    Attributes:
-        encoder: makes the vectors.
-        batcher: shares runs among requests.
-        settings: what the operator decided.
-        metrics: what is counted.
-        held: bytes of the bodies of all requests that are here.
-    """
-
-    encoder: SentenceEncoder
-    batcher: Batcher
-    settings: Settings
-    metrics: Metrics
-    held: int = 0
-
-    def headers(self, found: Embedded) -> dict[str, str]:
-        """Count what was done, and give TEI's headers for it, in milliseconds."""
-        tokens = [report.kept for report in found.reports]
-        for count in tokens:
-            self.metrics.lengths.observe(count)
-        self.metrics.cut.inc(sum(report.cut for report in found.reports))
-        self.metrics.unreadable.inc(sum(report.unreadable for report in found.reports))
-        self.metrics.queue.observe(found.queue_s)
-        self.metrics.inference.observe(found.inference_s)
-        total = found.tokenization_s + found.queue_s + found.inference_s
-        self.metrics.embed.observe(total)
-        return {
-            "x-compute-type": "cpu",
-            "x-compute-time": f"{1000 * (total - found.queue_s):.0f}",
-            "x-compute-tokens": str(sum(tokens)),
-            "x-total-time": f"{1000 * total:.0f}",
-            "x-tokenization-time": f"{1000 * found.tokenization_s:.0f}",
-            "x-queue-time": f"{1000 * found.queue_s:.0f}",
-            "x-inference-time": f"{1000 * found.inference_s:.0f}",
-        }
-
-
-class RequestError(MiniLMError):
-    """A request that cannot be answered.
-
-    Attributes:
-        status: of HTTP.
-        kind: a word that protocols name it by: "validation", "empty", "model", "size", "key".
-        field: of the body, which is wrong; None for the whole.
-    """
-
-    def __init__(self, status: int, kind: str, message: str, field: str | None = None) -> None:
-        """Say what is wrong."""
-        super().__init__(message)
-        self.status, self.kind, self.field = status, kind, field
-
-
-class GoneError(MiniLMError):
-    """Whoever asked has gone."""
 
 
 async def read_body(request: Request, service: Service) -> dict[str, Any]:
@@ -92,23 +32,23 @@ async def read_body(request: Request, service: Service) -> dict[str, Any]:
             data = await _read(request, service)
     except TimeoutError:
         raise RequestError(
-            408, "late", f"body: expected it within {seconds:g} s; send it at once"
+            f"body: expected it within {seconds:g} s; send it at once", status=408, kind="late"
         ) from None
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise RequestError(
-            400, "validation", f"body: expected JSON, got something else ({shorten(str(error))})"
+            f"body: expected JSON, got something else ({shorten(str(error))})"
         ) from None
     if not isinstance(body, dict):
-        raise RequestError(400, "validation", f"body: expected an object, got {describe(body)}")
+        raise RequestError(f"body: expected an object, got {describe(body)}")
     return body
 
 
 async def _read(request: Request, service: Service) -> bytes:
     most = service.settings.max_body
     too_large = RequestError(
-        413, "size", f"body: expected at most {most} bytes, got more; send fewer"
+        f"body: expected at most {most} bytes, got more; send fewer", status=413, kind="size"
     )
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:20]) > most:
@@ -131,76 +71,26 @@ def let_go(request: Request, service: Service) -> None:
     service.held -= getattr(request.state, "held", 0)
 
 
-def texts_of(value: object, field: str, settings: Settings) -> list[str]:
-    """Give the texts of a field: one str, or a list of some.
+async def embedded(
+    request: Request,
+    service: Service,
+    texts: Sequence[str],
+    check: Callable[[TokenizedTexts], object] | None = None,
+    dimensions: int | None = None,
+) -> Embedded:
+    """Embed texts while somebody waits for them; see `answered`.
 
-    Raises:
-        RequestError: they are none, or too many.
+    Args:
+        request: whose texts they are.
+        service: embeds them.
+        texts: what to embed.
+        check: called with their tokens; what it raises is the outcome.
+        dimensions: components to keep of each vector, which has length 1 again; None for all.
     """
-    texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list):
-        raise RequestError(
-            400,
-            "validation",
-            f"{field}: expected a string or a list of them, got {describe(value)}",
-            field,
-        )
-    for place, text in enumerate(texts):
-        if not isinstance(text, str):
-            raise RequestError(
-                400,
-                "validation",
-                f"{field}[{place}]: expected a string, got {describe(text)}",
-                field,
-            )
-    if len(texts) > settings.max_texts:
-        raise RequestError(
-            413,
-            "size",
-            f"{field}: expected at most {settings.max_texts} texts, got {len(texts)}; send fewer",
-            field,
-        )
-    return texts
-
-
-def optional(body: dict[str, Any], field: str, kind: type[Given]) -> Given | None:
-    """Give a field that may be missing or null.
-
-    Raises:
-        RequestError: it is of another type.
-    """
-    value = body.get(field)
-    if value is None:
-        return None
-    if kind is int and isinstance(value, float) and value.is_integer():
-        value = int(value)  # 8.0 is an integer in JSON's eyes
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise RequestError(
-            400, "validation", f"{field}: expected {kind.__name__}, got {describe(value)}", field
-        )
-    return value
-
-
-def dimensions_of(body: dict[str, Any], encoder: SentenceEncoder) -> int | None:
-    """Give how many components are wanted, None for all.
-
-    Raises:
-        RequestError: there are not so many.
-    """
-    wanted = optional(body, "dimensions", int)
-    if wanted is not None and not 1 <= wanted <= encoder.dimension:
-        raise RequestError(
-            400,
-            "validation",
-            f"dimensions: expected 1 to {encoder.dimension}, got {wanted}",
-            "dimensions",
-        )
-    return wanted
-
-
-def shortened(vectors: Matrix, wanted: int | None) -> FloatArray:
-    """Give the first components of vectors, of length 1 again; all where None are wanted."""
-    return vectors if wanted is None else truncate_embeddings(vectors, wanted, normalize=True)
+    found = await answered(request, service.batcher.embed(texts, check))
+    if dimensions is None:
+        return found
+    return replace(found, vectors=truncate_embeddings(found.vectors, dimensions, normalize=True))
 
 
 async def answered(request: Request, work: Awaitable[Given]) -> Given:

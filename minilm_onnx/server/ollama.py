@@ -7,17 +7,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 import minilm_onnx
-from minilm_onnx.server.exchange import (
-    RequestError,
-    Service,
-    answered,
-    as_json,
-    dimensions_of,
-    optional,
-    read_body,
-    shortened,
-    texts_of,
-)
+from minilm_onnx.server.errors import RequestError
+from minilm_onnx.server.exchange import as_json, embedded, read_body
+from minilm_onnx.server.fields import dimensions_of, optional, texts_of
+from minilm_onnx.server.service import Service
 from minilm_onnx.text.tokens import TokenizedTexts
 
 # Of the model's files; they have no date of their own.
@@ -48,16 +41,15 @@ async def embed(request: Request, service: Service) -> Response:
             texts = texts_of(given, "input", service.settings)
         except RequestError as error:
             if error.kind == "validation":
-                raise RequestError(400, "validation", "invalid input type", "input") from error
+                raise RequestError("invalid input type", "input") from error
             raise
     check = _refuse_cut if truncate is False else None
-    found = await answered(request, service.batcher.embed(texts, check))
-    vectors = shortened(found.vectors, wanted)
+    found = await embedded(request, service, texts, check, wanted)
     total = found.tokenization_s + found.queue_s + found.inference_s
     return as_json(
         {
             "model": name,
-            "embeddings": list(vectors),
+            "embeddings": list(found.vectors),
             "total_duration": round(total * 1e9),
             "load_duration": 0,
             "prompt_eval_count": sum(report.kept for report in found.reports),
@@ -73,7 +65,7 @@ async def embeddings(request: Request, service: Service) -> Response:
     prompt = optional(body, "prompt", str) or ""
     if not prompt:
         return as_json({"embedding": []})
-    found = await answered(request, service.batcher.embed([prompt]))
+    found = await embedded(request, service, [prompt])
     return as_json({"embedding": found.vectors[0]}, headers=service.headers(found))
 
 
@@ -120,18 +112,16 @@ def failed(status: int, kind: str, message: str, field: str | None) -> dict[str,
 
 def _refuse_cut(tokens: TokenizedTexts) -> None:
     if tokens.cut:
-        raise RequestError(
-            400, "validation", "the input length exceeds the context length", "input"
-        )
+        raise RequestError("the input length exceeds the context length", "input")
 
 
 def _known(body: dict[str, Any], service: Service) -> str:
     name = body.get("model", body.get("name"))
     if not isinstance(name, str) or not name:
-        raise RequestError(400, "validation", "model is required", "model")
+        raise RequestError("model is required", "model")
     tagged = _tagged(service)
     if not {name, f"{name}:latest"} & {*service.settings.all_names, *tagged}:
-        raise RequestError(404, "model", f"model '{name}' not found", "model")
+        raise RequestError(f"model '{name}' not found", "model", status=404, kind="model")
     return name
 
 

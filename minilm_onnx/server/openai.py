@@ -7,17 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.server.exchange import (
-    RequestError,
-    Service,
-    answered,
-    as_json,
-    dimensions_of,
-    optional,
-    read_body,
-    shortened,
-    texts_of,
-)
+from minilm_onnx.server.errors import RequestError
+from minilm_onnx.server.exchange import as_json, embedded, read_body
+from minilm_onnx.server.fields import dimensions_of, optional, texts_of
+from minilm_onnx.server.service import Service
 
 REQUEST, SERVER = "invalid_request_error", "server_error"
 KINDS = {429: "rate_limit_error"}
@@ -29,21 +22,13 @@ async def embeddings(request: Request, service: Service) -> Response:
     body = await read_body(request, service)
     model = body.get("model")
     if not isinstance(model, str):
-        raise RequestError(400, "validation", "model: expected a name, got none", "model")
+        raise RequestError("model: expected a name, got none", "model")
     if model not in service.settings.all_names:
-        raise RequestError(
-            404,
-            "model",
-            f"The model '{model}' does not exist here; use all-MiniLM-L6-v2",
-            "model",
-        )
+        raise _no_such_model(model, "; use all-MiniLM-L6-v2")
     form = optional(body, "encoding_format", str) or "float"
     if form not in ("float", "base64"):
         raise RequestError(
-            400,
-            "validation",
-            f"encoding_format: expected float or base64, got {form!r}",
-            "encoding_format",
+            f"encoding_format: expected float or base64, got {form!r}", "encoding_format"
         )
     wanted = dimensions_of(body, service.encoder)
     given = body.get("input")
@@ -51,17 +36,16 @@ async def embeddings(request: Request, service: Service) -> Response:
     texts = texts_of(given, "input", service.settings)
     if not texts or "" in texts:
         raise RequestError(
-            400, "empty", "input: expected texts that are not empty, got an empty one", "input"
+            "input: expected texts that are not empty, got an empty one", "input", kind="empty"
         )
-    found = await answered(request, service.batcher.embed(texts))
-    vectors = shortened(found.vectors, wanted)
+    found = await embedded(request, service, texts, dimensions=wanted)
     count = sum(report.kept for report in found.reports)
     return as_json(
         {
             "object": "list",
             "data": [
                 {"object": "embedding", "index": place, "embedding": embedding}
-                for place, embedding in enumerate(_encoded(vectors, form))
+                for place, embedding in enumerate(_encoded(found.vectors, form))
             ],
             "model": model,
             "usage": {"prompt_tokens": count, "total_tokens": count},
@@ -81,7 +65,7 @@ async def model(request: Request, service: Service) -> Response:
     """GET /v1/models/NAME."""
     name = request.path_params["name"]
     if name not in service.settings.all_names:
-        raise RequestError(404, "model", f"The model '{name}' does not exist here", "model")
+        raise _no_such_model(name)
     return as_json(_model(name))
 
 
@@ -95,6 +79,11 @@ def failed(status: int, kind: str, message: str, field: str | None) -> dict[str,
             "code": CODES.get(kind),
         }
     }
+
+
+def _no_such_model(name: str, advice: str = "") -> RequestError:
+    message = f"The model '{name}' does not exist here{advice}"
+    return RequestError(message, "model", status=404, kind="model")
 
 
 def _model(name: str) -> dict[str, Any]:
@@ -112,8 +101,6 @@ def _refuse_tokens(given: object) -> None:
     inner = first[0] if isinstance(first, list) and first else first
     if isinstance(inner, int) and not isinstance(inner, bool):
         raise RequestError(
-            400,
-            "validation",
             "input: expected texts, got token ids: they are of another model's vocabulary, which "
             "this one cannot read; send strings (with langchain-openai: "
             "check_embedding_ctx_length=False)",

@@ -9,18 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import minilm_onnx
-from minilm_onnx.server.batching import BUDGET
-from minilm_onnx.server.exchange import (
-    RequestError,
-    Service,
-    answered,
-    as_json,
-    dimensions_of,
-    optional,
-    read_body,
-    shortened,
-    texts_of,
-)
+from minilm_onnx.server.errors import RequestError
+from minilm_onnx.server.exchange import answered, as_json, embedded, read_body
+from minilm_onnx.server.fields import dimensions_of, optional, texts_of
+from minilm_onnx.server.queue import BUDGET
+from minilm_onnx.server.service import Service
 from minilm_onnx.text.tokens import TokenizedTexts
 
 KINDS = {
@@ -39,16 +32,14 @@ async def embed(request: Request, service: Service) -> Response:
     wanted = dimensions_of(body, service.encoder)
     if optional(body, "normalize", bool) is False:
         raise RequestError(
-            422,
-            "validation",
             "normalize: expected true, since the model normalises; leave it out",
             "normalize",
+            status=422,
         )
     texts = _texts(body, "inputs", service)
     check = _cut_check(body, "inputs", service)
-    found = await answered(request, service.batcher.embed(texts, check))
-    vectors = shortened(found.vectors, wanted)
-    return as_json(list(vectors), headers=service.headers(found))
+    found = await embedded(request, service, texts, check, wanted)
+    return as_json(list(found.vectors), headers=service.headers(found))
 
 
 async def embed_all(request: Request, service: Service) -> Response:
@@ -70,17 +61,17 @@ async def similarity(request: Request, service: Service) -> Response:
     body = await read_body(request, service)
     inputs = body.get("inputs")
     if not isinstance(inputs, dict):
-        raise RequestError(422, "validation", "inputs: expected an object", "inputs")
+        raise RequestError("inputs: expected an object", "inputs", status=422)
     source = inputs.get("source_sentence")
     if not isinstance(source, str):
-        raise RequestError(422, "validation", "inputs.source_sentence: expected a string", "inputs")
+        raise RequestError("inputs.source_sentence: expected a string", "inputs", status=422)
     if not source:
-        raise RequestError(400, "empty", "`inputs.source_sentence` cannot be empty", "inputs")
+        raise RequestError("`inputs.source_sentence` cannot be empty", "inputs", kind="empty")
     if not isinstance(inputs.get("sentences"), list):
-        raise RequestError(422, "validation", "inputs.sentences: expected a list", "inputs")
+        raise RequestError("inputs.sentences: expected a list", "inputs", status=422)
     others = _texts(inputs, "sentences", service)
     check = _cut_check(optional(body, "parameters", dict) or {}, "sentences", service)
-    found = await answered(request, service.batcher.embed([source, *others], check))
+    found = await embedded(request, service, [source, *others], check)
     scores = found.vectors[1:] @ found.vectors[0]
     return as_json(np.ascontiguousarray(scores), headers=service.headers(found))
 
@@ -150,7 +141,7 @@ def failed(status: int, kind: str, message: str, field: str | None) -> dict[str,
 def _texts(body: dict[str, Any], field: str, service: Service) -> list[str]:
     texts = texts_of(body.get(field), field, service.settings)
     if not texts or "" in texts:
-        raise RequestError(400, "empty", f"`{field}` cannot be empty", field)
+        raise RequestError(f"`{field}` cannot be empty", field, kind="empty")
     return texts
 
 
@@ -161,7 +152,7 @@ def _few(field: str) -> Callable[[TokenizedTexts], None]:
         given = sum(tokens.lengths)
         if given > MOST_TOKENS:
             message = f"`{field}` must have at most {MOST_TOKENS} tokens together. Given: {given}"
-            raise RequestError(413, "size", message, field)
+            raise RequestError(message, field, status=413, kind="size")
 
     return refuse
 
@@ -176,12 +167,12 @@ def _cut_check(
     """
     if optional(body, "prompt_name", str) is not None:
         raise RequestError(
-            422, "validation", "prompt_name: expected none, put a prompt before the text", field
+            "prompt_name: expected none, put a prompt before the text", field, status=422
         )
     direction = optional(body, "truncation_direction", str)
     if direction is not None and direction.lower() != "right":
         raise RequestError(
-            422, "validation", "truncation_direction: expected right, the only one here", field
+            "truncation_direction: expected right, the only one here", field, status=422
         )
 
     may_cut = optional(body, "truncate", bool) is not False
@@ -190,6 +181,6 @@ def _cut_check(
         if tokens.cut and not may_cut:
             most, given = service.encoder.max_seq_length, max(tokens.lengths)
             message = f"`{field}` must have less than {most} tokens. Given: {given}"
-            raise RequestError(413, "validation", message, field)
+            raise RequestError(message, field, status=413)
 
     return refuse

@@ -17,12 +17,8 @@ from minilm_onnx.text.tokens import TokenizedTexts
 
 pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
 
-from minilm_onnx.server.batching import (
-    Batcher,
-    DeadlineError,
-    Gauges,
-    OverloadedError,
-)
+from minilm_onnx.server.batching import Batcher, Gauges
+from minilm_onnx.server.errors import DeadlineError, OverloadedError
 
 SHARED = SentenceEncoder()
 
