@@ -22,6 +22,12 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "transformers", "huggingface_hub", "optimum", "sentence_transformers", "onnx")
 
 
+def printed(code: str) -> str:
+    """What Python code prints in a process of its own."""
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_embedding_loads_nothing_heavy() -> None:
     code = (
         "import sys\n"
@@ -30,10 +36,7 @@ def test_embedding_loads_nothing_heavy() -> None:
         "minilm_onnx.SentenceEncoder().encode(['a text'])\n"
         f"print([name for name in {HEAVY!r} if sys.modules[name]])"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout == "[]\n"
+    assert printed(code) == "[]\n"
 
 
 def test_importing_leaves_for_later_what_a_first_vector_does_not_need() -> None:
@@ -42,10 +45,7 @@ def test_importing_leaves_for_later_what_a_first_vector_does_not_need() -> None:
         "print(sorted({'asyncio', 'tqdm', 'ctypes', 'concurrent.futures'} "
         "& (set(sys.modules) - before)))"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout == "[]\n"
+    assert printed(code) == "[]\n"
 
 
 def test_the_runtime_depends_on_three_packages() -> None:
@@ -68,10 +68,7 @@ def test_embedding_needs_no_network() -> None:
         "import minilm_onnx\n"
         "print(minilm_onnx.SentenceEncoder().encode('a text').shape)"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout == "(384,)\n"
+    assert printed(code) == "(384,)\n"
 
 
 def test_onnxruntime_is_kept_from_reporting() -> None:
@@ -134,11 +131,9 @@ def test_importing_without_onnxruntime_is_one_clear_error() -> None:
         "try: import minilm_onnx\n"
         "except ImportError as error: print(error)"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout.startswith("onnxruntime: expected to import it on ")
-    assert result.stdout.count("\n") == 1
+    said = printed(code)
+    assert said.startswith("onnxruntime: expected to import it on ")
+    assert said.count("\n") == 1
 
 
 def test_the_bill_of_materials_names_what_is_in_the_model() -> None:
