@@ -17,7 +17,7 @@ from minilm_onnx.text.tokens import TokenizedTexts
 
 pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
 
-from minilm_onnx.server.batching import Batcher, Gauges
+from minilm_onnx.server.batching import Batcher, Embedded, Gauges
 from minilm_onnx.server.errors import DeadlineError, OverloadedError
 
 SHARED = SentenceEncoder()
@@ -57,6 +57,13 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
+async def begun(shared: Batcher, encoder: Slow, *texts: str) -> "asyncio.Task[Embedded]":
+    """A request of which a run has begun, and ends when it is let."""
+    task = asyncio.create_task(shared.embed(texts))
+    await until(lambda: len(encoder.runs) == 1)
+    return task
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.lists(st.text(max_size=60), max_size=5), max_size=12))
 def test_vectors_are_those_of_encode_whoever_asks_beside(requests: list[list[str]]) -> None:
@@ -80,8 +87,7 @@ def test_a_lone_request_waits_for_nobody_and_those_that_meet_share_a_run() -> No
         encoder = Slow()
         sizes: list[int] = []
         shared = batcher(encoder, gauges=Gauges(batch_texts=sizes.append))
-        first = asyncio.ensure_future(shared.embed(["alone"]))
-        await until(lambda: len(encoder.runs) == 1)
+        first = await begun(shared, encoder, "alone")
         others = [asyncio.ensure_future(shared.embed([f"text {n}"])) for n in range(9)]
         await asyncio.sleep(0)
         assert shared.waiting == 10
@@ -98,8 +104,7 @@ def test_a_long_request_leaves_room_for_short_ones() -> None:
     async def work() -> None:
         encoder = Slow()
         shared = batcher(encoder, max_tokens=10**6)
-        long = asyncio.ensure_future(shared.embed(["word " * 200] * 100))
-        await until(lambda: len(encoder.runs) == 1)
+        long = await begun(shared, encoder, *["word " * 200] * 100)
         short = asyncio.ensure_future(shared.embed(["short"]))
         await asyncio.sleep(0)
         encoder.go.set()
@@ -142,8 +147,7 @@ def test_of_short_requests_none_is_passed_over_for_a_shorter_one() -> None:
     async def work() -> None:
         encoder = Slow()
         shared = batcher(encoder, max_tokens=10**6)
-        first = asyncio.ensure_future(shared.embed(["first"]))
-        await until(lambda: len(encoder.runs) == 1)
+        first = await begun(shared, encoder, "first")
         # More than a run holds, the longer half of them first.
         early = [asyncio.ensure_future(shared.embed(["cat " * 60])) for _ in range(40)]
         late = [asyncio.ensure_future(shared.embed(["cat"])) for _ in range(30)]
@@ -185,8 +189,7 @@ def test_who_waits_too_long_is_told_so_before_anything_is_computed() -> None:
     async def work() -> None:
         encoder = Slow()
         shared = batcher(encoder)
-        first = asyncio.ensure_future(shared.embed(["in time"]))
-        await until(lambda: len(encoder.runs) == 1)
+        first = await begun(shared, encoder, "in time")
         shared._deadline_s = 0.0
         late = asyncio.ensure_future(shared.embed(["late"]))
         await asyncio.sleep(0)
@@ -206,8 +209,7 @@ def test_a_request_that_is_given_up_is_not_computed() -> None:
     async def work() -> None:
         encoder = Slow()
         shared = batcher(encoder)
-        first = asyncio.ensure_future(shared.embed(["first"]))
-        await until(lambda: len(encoder.runs) == 1)
+        first = await begun(shared, encoder, "first")
         gone = asyncio.ensure_future(shared.embed(["gone"]))
         stays = asyncio.ensure_future(shared.embed(["it stays"]))
         await asyncio.sleep(0)

@@ -10,6 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+# A question, an accent, another script, and a text that is cut.
+TEXTS = ["How do I reset my password?", "Può ripetere?", "猫", "word " * 400]
+
 
 def free_port() -> int:
     with socket.socket() as one:

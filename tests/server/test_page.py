@@ -1,0 +1,100 @@
+"""The page for a browser."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minilm_onnx import SentenceEncoder
+
+pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
+pytest.importorskip("uvicorn", reason="minilm-onnx[server] is not installed")
+pytest.importorskip("httpx", reason="httpx is not installed")
+
+
+def test_the_page_needs_nothing_from_elsewhere(client: Any) -> None:
+    answer = client.get("/ui")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "http" not in answer.text.replace("http-equiv", "")
+    for mark in ("<label for=", "aria-live", "prefers-color-scheme", 'lang="en"'):
+        assert mark in answer.text
+
+
+CHROMIUM = (
+    *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
+    *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
+    *("--disable-sync", "--virtual-time-budget=20000", "--dump-dom"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_the_page_works_in_a_browser(url: str, tmp_path: Path, encoder: SentenceEncoder) -> None:
+    """It starts with texts of its own."""
+    command = [*CHROMIUM, f"--user-data-dir={tmp_path}", f"{url}/ui"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    page = result.stdout
+    texts = re.findall(r'<td class="text">(.*?)</td>', page)
+    assert texts[:4] == [
+        *("How do I reset my password?", "I forgot my login details"),
+        *("Where is my parcel?", "The delivery has not arrived"),
+    ]
+    assert texts[4] == "Refunds are paid within ten days."
+    vectors = encoder.encode(texts[:4])
+    shown = [float(value) for value in re.findall(r"<td style=[^>]*>(-?\d\.\d\d)</td>", page)]
+    np.testing.assert_allclose(shown[:16], (vectors @ vectors.T).ravel(), atol=0.0051)
+    assert "sentence-transformers/all-MiniLM-L6-v2, int8, 256 tokens" in page
+    assert page.count('role="alert" id="alike-error"></div>') == 1
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
+def test_the_page_is_used_by_keyboard_alone(url: str, encoder: SentenceEncoder) -> None:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    options = {"executable_path": shutil.which("chromium"), "args": ["--no-sandbox"]}
+    with playwright.sync_playwright() as made, made.chromium.launch(**options) as browser:
+        page = browser.new_page()
+        said: list[str] = []
+        page.on("console", lambda one: said.append(one.text) if one.type == "error" else None)
+        page.goto(f"{url}/ui")
+
+        def go_to(selector: str) -> None:
+            """Press Tab until it has the focus."""
+            for _ in range(12):
+                if page.evaluate("(one) => document.activeElement.matches(one)", selector):
+                    return
+                page.keyboard.press("Tab")
+            raise AssertionError(f"{selector} cannot be reached")
+
+        def write(selector: str, text: str) -> None:
+            go_to(selector)
+            page.keyboard.press("Control+A")
+            page.keyboard.press("Delete")
+            page.keyboard.type(text)
+
+        write("#sentences", "")
+        go_to("#alike button")
+        page.keyboard.press("Enter")
+        playwright.expect(page.locator("#alike-error")).to_have_text("Write some texts first.")
+        page.keyboard.press("Shift+Tab")
+        page.keyboard.type("a cat\na dog\nan invoice")
+        go_to("#alike button")
+        page.keyboard.press("Space")
+        playwright.expect(page.locator("#alike-result tbody tr")).to_have_count(3)
+        playwright.expect(page.locator("#alike-error")).to_have_text("")
+        write("#question", "which animal barks?")
+        write("#list", "a bill\na dog")
+        go_to("#question")  # Enter in a line sends the form
+        page.keyboard.press("Enter")
+        first = page.locator("#rank-result tbody tr").first
+        playwright.expect(first.locator("td.text")).to_have_text("a dog")
+        shown = float(first.locator("td").first.inner_text())
+        question, dog = encoder.encode(["which animal barks?", "a dog"])
+        assert shown == pytest.approx(float(question @ dog), abs=0.0051)
+        assert said == []
