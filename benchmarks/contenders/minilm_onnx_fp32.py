@@ -12,8 +12,8 @@ BATCHES = (None,)
 
 def prepare(checkpoint: Path, folder: Path) -> None:
     """Export."""
-    from export.__main__ import export
     from export.checkpoint import find_checkpoint
+    from export.steps import export
 
     export(find_checkpoint(str(checkpoint)), folder / "fp32", "fp32")
 

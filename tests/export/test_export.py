@@ -20,7 +20,7 @@ for name in ("onnx", "scipy", "safetensors", "tqdm"):
     pytest.importorskip(name, reason=f"{name} of export/requirements.txt is not installed")
 
 from export import gate
-from export.__main__ import export, main, read_model, staging
+from export.__main__ import main
 from export.calibrate import calibrate
 from export.checkpoint import DEFAULT_MODEL, find_checkpoint
 from export.forward import Dense, Norm, Weights, attend, embed, gelu, weights_from_tensors
@@ -29,7 +29,9 @@ from export.pins import PINS
 from export.probes import build_all
 from export.ranges import Range
 from export.rounding import QuantizedDense, round_dense
+from export.steps import export, read_model
 from export.tokenizer import build_tokenizer
+from export.writing import staging
 
 
 @pytest.fixture(scope="module")

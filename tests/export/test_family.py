@@ -28,9 +28,11 @@ from sentence_transformers.sentence_transformer.modules import Dense, Normalize,
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from export import gate
-from export.__main__ import calibration_ids, main, read_model, read_split
+from export.__main__ import main
 from export.checkpoint import find_checkpoint
+from export.corpus import calibration_ids, read_split
 from export.graph import build_fp32
+from export.steps import read_model
 
 pytestmark = [
     pytest.mark.slow,
@@ -59,7 +61,7 @@ def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
         calibration, held_out = read_split(texts)
         return calibration, held_out if texts is not None else held_out[::4]
 
-    monkeypatch.setattr("export.__main__.read_split", quarter)
+    monkeypatch.setattr("export.steps.read_split", quarter)
 
 
 def wordpiece(lowercase: bool, order: str = "PAD UNK CLS SEP MASK") -> Any:
@@ -583,7 +585,7 @@ def test_the_gate_refuses_a_graph_that_is_off(
         norm = dataclasses.replace(weights.embedding_norm, epsilon=0.051)
         return build_fp32(dataclasses.replace(weights, embedding_norm=norm))
 
-    monkeypatch.setattr("export.__main__.build_fp32", off)
+    monkeypatch.setattr("export.steps.build_fp32", off)
     texts = tmp_path / "texts.txt"
     texts.write_text("\n".join(TEXTS[:300]), "utf-8")
     out = tmp_path / "out"
@@ -605,7 +607,7 @@ def test_the_gate_refuses_another_tokenizer(
         recipe.tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False)
         return reference, recipe
 
-    monkeypatch.setattr("export.__main__.read_model", cased)
+    monkeypatch.setattr("export.steps.read_model", cased)
     with pytest.raises(gate.ParityError, match="the tokenizer differs"):
         main(["--model", str(plain), "--name", "x", "--out", str(tmp_path), "--precision", "fp32"])
 
@@ -640,7 +642,7 @@ def test_calibration_sees_prompts_and_not_too_many_texts(
     assert [row.tolist() for row in calibration_ids(recipe, texts)[1::2]] == [
         row.tolist() for row in wanted
     ]
-    monkeypatch.setattr("export.__main__.MOST_TOKENS", 20)
+    monkeypatch.setattr("export.corpus.MOST_TOKENS", 20)
     assert len(calibration_ids(recipe, texts)) == 2
 
 

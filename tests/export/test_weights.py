@@ -43,16 +43,11 @@ def mpnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_official_mpnet_gives_sentence_transformers_vectors(
     mpnet: Path, tmp_path: Path
 ) -> None:
-    from export.__main__ import golden_texts, read_model, write_folder
-    from export.checkpoint import find_checkpoint
-    from export.graph import build_fp32
+    from tests.support.exporting import write_fp32
 
-    checkpoint = find_checkpoint(str(mpnet))
-    assert checkpoint.model_id == "sentence-transformers/all-mpnet-base-v2"
-    reference, recipe = read_model(checkpoint)
-    golden = golden_texts(reference, recipe.normalize)
     folder = tmp_path / "fp32"
-    write_folder(checkpoint, recipe, folder, golden, "fp32", build_fp32(recipe.weights))
+    checkpoint, golden = write_fp32(mpnet, folder)
+    assert checkpoint.model_id == "sentence-transformers/all-mpnet-base-v2"
     encoder = SentenceEncoder(folder)
     assert [row.tolist() for row in encoder.tokenize_texts(golden.texts).ids] == golden.ids
     vectors = encoder.encode(golden.texts)
