@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.publish import filled
+from export.builder import save_graph
 from export.calibrate import NEURONS_AN_OUTLIER, QuantizedLayer
 from export.forward import Dense, Layer, Norm, Weights
-from export.graph import build_fp32, build_int8, save_graph
+from export.graph import build_fp32, build_int8
 from export.ranges import Fold, Range
 from export.rounding import QuantizedDense
 from minilm_onnx import SentenceEncoder

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from export.graph import CONTRIB, wrap
+from export.builder import CONTRIB, wrap
 from minilm_onnx.engine.policy import SATURATION
 from minilm_onnx.measure.ceiling import PRODUCTS, Product, product_graph
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import onnx
 
+from export.builder import save_graph
 from export.checkpoint import Checkpoint
-from export.graph import save_graph
 from export.recipe import Recipe
 from minilm_onnx import InputError
 from minilm_onnx.engine.dense import save_dense

@@ -21,10 +21,11 @@ for name in ("onnx", "scipy", "safetensors", "tqdm"):
 
 from export import gate
 from export.__main__ import main
+from export.builder import save_graph
 from export.calibrate import calibrate
 from export.checkpoint import DEFAULT_MODEL, find_checkpoint
 from export.forward import Dense, Norm, Weights, attend, embed, gelu, weights_from_tensors
-from export.graph import build_fp32, build_int8, save_graph
+from export.graph import build_fp32, build_int8
 from export.pins import PINS
 from export.probes import build_all
 from export.ranges import Range
