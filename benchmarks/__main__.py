@@ -12,9 +12,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-from benchmarks import contenders
+from benchmarks import ROOT, contenders
 from benchmarks.bench import Bench
-from benchmarks.environments import HOME, ROOT, Note, read_note, set_up_all
+from benchmarks.environments import HOME, Note, read_note, set_up_all
 from benchmarks.machine import limit_cpus
 from benchmarks.measurements import record_setup
 from benchmarks.publish import publish

@@ -27,7 +27,6 @@ REQUIREMENTS = (
     "tqdm==4.70.1",
     ".",
 )
-CALIBRATION = Path(__file__).parents[1] / "export" / "texts" / "calibration.txt"
 CHECKPOINT_FILES = (
     "config.json",
     "tokenizer.json",

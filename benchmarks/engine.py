@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import ROOT, worker_command, worker_environment
+from benchmarks import ROOT
+from benchmarks.environments import worker_command, worker_environment
 from benchmarks.machine import busy_seconds, foreign_cores, process_seconds
 
 PATIENCE_SECONDS = 900

@@ -12,10 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import ROOT
 from benchmarks.contenders import module
 from benchmarks.machine import hold
 
-ROOT = Path(__file__).parents[1]
 HOME = Path(__file__).parent / ".environments"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import ROOT, folder_mib, install
+from benchmarks import ROOT
+from benchmarks.environments import folder_mib, install
 from benchmarks.machine import commit
 from benchmarks.publish import filled
 from minilm_onnx import InputError

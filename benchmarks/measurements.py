@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import ceiling
+from benchmarks import ROOT, ceiling
 from benchmarks.bench import Bench
 from benchmarks.contenders import OURS, REFERENCE, Batch, FloatArray, module
 from benchmarks.engine import Engine, EngineError
-from benchmarks.environments import ROOT, Note, python
+from benchmarks.environments import Note, python
 from benchmarks.machine import MOST_FOREIGN_CPU, watch
 from benchmarks.workloads import QUERIES, QUICK_SWEEP_TOKENS, SWEEP_TOKENS, Workload, spread
 

@@ -19,7 +19,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from benchmarks.environments import ROOT
+from benchmarks import ROOT
 from benchmarks.machine import commit
 from benchmarks.publish import filled
 from benchmarks.quality import ndcg, read_scifact

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from benchmarks import TEXTS
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.measure.sample import sample_texts
 from minilm_onnx.reading.rows import open_rows
@@ -19,8 +20,7 @@ QUICK_SWEEP_TOKENS = 1_500
 CHECK_TEXTS = 500
 SAMPLE_TEXTS = 2000
 SEED = 20240
-# Of the project's making too, and not seen by its calibration.
-HELD_OUT = Path(__file__).parents[1] / "export" / "texts" / "held_out.txt"
+HELD_OUT = TEXTS / "held_out.txt"
 
 # Ten words each, of this project's own making.
 QUERIES = (

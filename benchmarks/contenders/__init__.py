@@ -33,6 +33,8 @@ Embed: TypeAlias = "Callable[[Sequence[str], Batch], FloatArray | list[list[floa
 MAX_TOKENS = 256
 OURS = "minilm_onnx"
 REFERENCE = "sentence_transformers_torch"
+# What this project runs on; whoever runs on onnxruntime gets the same versions where it takes them.
+RUNTIME = ("numpy==2.4.6", "onnxruntime==1.32.0", "tokenizers==0.23.3")
 # What every run needs: what the others are compared with, in speed and in quality.
 NEEDED = (OURS, REFERENCE)
 
@@ -46,6 +48,11 @@ def names() -> list[str]:
 def module(name: str) -> Any:
     """Import a contender's module; its engine is not needed for that."""
     return importlib.import_module(f"{__name__}.{name}")
+
+
+def longest_first(texts: Sequence[str]) -> list[int]:
+    """Order texts for an engine that pads a batch to its longest text and sorts nothing itself."""
+    return sorted(range(len(texts)), key=lambda i: -len(texts[i]))
 
 
 def distributions(requirements: Sequence[str]) -> list[str]:

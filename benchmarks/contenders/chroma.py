@@ -10,14 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import convert
-from benchmarks.contenders import Batch, Embed, FloatArray
+from benchmarks.contenders import RUNTIME, Batch, Embed, FloatArray
 
-REQUIREMENTS = (
-    "chromadb==1.5.9",
-    "numpy==2.4.6",
-    "onnxruntime==1.32.0",
-    "tokenizers==0.23.3",
-)
+REQUIREMENTS = ("chromadb==1.5.9", *RUNTIME)
 SETUP_REQUIREMENTS = convert.REQUIREMENTS
 # It runs 32 texts at a time and cannot be told otherwise; shorter lists gain nothing.
 BATCHES = (None,)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import convert
-from benchmarks.contenders import Batch, Embed
+from benchmarks.contenders import Batch, Embed, longest_first
 
 REQUIREMENTS = ("embed_anything==0.7.1", "numpy==2.4.6", "onnxruntime==1.22.0")
 SETUP_REQUIREMENTS = convert.REQUIREMENTS
@@ -43,8 +43,7 @@ def load(folder: Path, threads: int) -> Embed:
     )
 
     def embed(texts: Sequence[str], batch: Batch) -> list[list[float]]:
-        # It sorts nothing itself.
-        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        order = longest_first(texts)
         found = model.embed_query([texts[i] for i in order], TextEmbedConfig(batch_size=batch))
         vectors: list[list[float]] = [[] for _ in texts]
         # Strict, since it leaves out what a failed batch would have given.

@@ -6,14 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import convert
-from benchmarks.contenders import Batch, Embed, FloatArray
+from benchmarks.contenders import RUNTIME, Batch, Embed, FloatArray, longest_first
 
-REQUIREMENTS = (
-    "fastembed==0.9.1",
-    "numpy==2.4.6",
-    "onnxruntime==1.32.0",
-    "tokenizers==0.23.3",
-)
+REQUIREMENTS = ("fastembed==0.9.1", *RUNTIME)
 SETUP_REQUIREMENTS = convert.REQUIREMENTS
 # Its default of 256 texts takes twice the time and 2 GiB, sorted as they are here.
 BATCHES = (1, 2, 4, 8)
@@ -39,8 +34,7 @@ def load(folder: Path, threads: int) -> Embed:
     )
 
     def embed(texts: Sequence[str], batch: Batch) -> FloatArray:
-        # It sorts nothing itself.
-        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        order = longest_first(texts)
         vectors: FloatArray = np.empty((len(texts), 384), dtype=np.float32)
         vectors[order] = list(model.embed([texts[i] for i in order], batch_size=batch or 1))
         return vectors

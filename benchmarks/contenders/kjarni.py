@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks import convert
-from benchmarks.contenders import Batch, Embed
+from benchmarks.contenders import Batch, Embed, longest_first
 
 REQUIREMENTS = ("kjarni==0.2.5", "numpy==2.4.6")
 BATCHES = (1, 4, 8, 16)
@@ -28,8 +28,7 @@ def load(folder: Path, threads: int) -> Embed:
 
     def embed(texts: Sequence[str], batch: Batch) -> list[list[float]]:
         size = batch or 1
-        # It sorts nothing itself.
-        order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
+        order = longest_first(texts)
         vectors: list[list[float]] = [[] for _ in texts]
         for first in range(0, len(order), size):
             positions = order[first : first + size]

@@ -6,14 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import convert
-from benchmarks.contenders import Batch, Embed, FloatArray
+from benchmarks.contenders import RUNTIME, Batch, Embed, FloatArray
 
-REQUIREMENTS = (
-    "light-embed==1.0.9",
-    "numpy==2.4.6",
-    "onnxruntime==1.32.0",
-    "tokenizers==0.23.3",
-)
+REQUIREMENTS = ("light-embed==1.0.9", *RUNTIME)
 SETUP_REQUIREMENTS = convert.REQUIREMENTS
 BATCHES = (2, 4, 8, 16)
 

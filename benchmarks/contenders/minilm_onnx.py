@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.contenders import Batch, Embed, FloatArray
+from benchmarks.contenders import RUNTIME, Batch, Embed, FloatArray
 
-REQUIREMENTS = ("numpy==2.4.6", "onnxruntime==1.32.0", "tokenizers==0.23.3", ".")
+REQUIREMENTS = (*RUNTIME, ".")
 BATCHES = (None,)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import convert
+from benchmarks import TEXTS, convert
 from benchmarks.contenders import MAX_TOKENS, Batch, Embed, FloatArray
 from benchmarks.padding import budget_batches, pad, read_tokenizer, rounded
 
@@ -46,7 +46,7 @@ def quantize_static(checkpoint: Path) -> Iterator[Any]:
     import openvino
 
     tokenize = read_tokenizer(checkpoint / "tokenizer.json")
-    texts = convert.CALIBRATION.read_text("utf-8").splitlines()
+    texts = (TEXTS / "calibration.txt").read_text("utf-8").splitlines()
     spread = texts[:: max(1, len(texts) // CALIBRATION_TEXTS)][:CALIBRATION_TEXTS]
     samples = [feed(*pad([ids])) for ids in tokenize(spread)]
     with convert.standard_folder(checkpoint) as standard:

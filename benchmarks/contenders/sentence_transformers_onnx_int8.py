@@ -4,7 +4,7 @@ from pathlib import Path
 
 from benchmarks import convert
 from benchmarks.contenders import Embed
-from benchmarks.contenders.sentence_transformers_torch import embedder
+from benchmarks.contenders.sentence_transformers_torch import load_backend
 
 REQUIREMENTS = (
     "torch==2.13.0",
@@ -28,20 +28,8 @@ def prepare(checkpoint: Path, folder: Path) -> None:
 def load(folder: Path, threads: int) -> Embed:
     """Load the quantised file."""
     import onnxruntime
-    import torch
-    from sentence_transformers import SentenceTransformer
 
-    torch.set_num_threads(threads)
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    model = SentenceTransformer(
-        str(folder),
-        device="cpu",
-        backend="onnx",
-        model_kwargs={
-            "file_name": FILE,
-            "provider": "CPUExecutionProvider",
-            "session_options": options,
-        },
-    )
-    return embedder(model)
+    session = onnxruntime.SessionOptions()
+    session.intra_op_num_threads = threads
+    options = {"file_name": FILE, "provider": "CPUExecutionProvider", "session_options": session}
+    return load_backend(folder, threads, "onnx", options)

@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks import convert
 from benchmarks.contenders import Embed
 from benchmarks.contenders.openvino_int8 import quantize_static
-from benchmarks.contenders.sentence_transformers_torch import embedder
+from benchmarks.contenders.sentence_transformers_torch import load_backend
 
 REQUIREMENTS = (
     "torch==2.13.0",
@@ -37,14 +37,5 @@ def prepare(checkpoint: Path, folder: Path) -> None:
 
 def load(folder: Path, threads: int) -> Embed:
     """Load the quantised file."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    torch.set_num_threads(threads)
-    model = SentenceTransformer(
-        str(folder),
-        device="cpu",
-        backend="openvino",
-        model_kwargs={"ov_config": {"INFERENCE_NUM_THREADS": threads}},
-    )
-    return embedder(model)
+    options = {"ov_config": {"INFERENCE_NUM_THREADS": threads}}
+    return load_backend(folder, threads, "openvino", options)

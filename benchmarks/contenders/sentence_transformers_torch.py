@@ -20,15 +20,18 @@ def prepare(checkpoint: Path, folder: Path) -> None:
 
 def load(folder: Path, threads: int) -> Embed:
     """Load the checkpoint."""
+    return load_backend(folder, threads)
+
+
+def load_backend(
+    folder: Path, threads: int, backend: str = "torch", options: dict[str, Any] | None = None
+) -> Embed:
+    """Load a folder with one of sentence-transformers' backends; options are the backend's."""
     import torch
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(threads)
-    return embedder(SentenceTransformer(str(folder), device="cpu"))
-
-
-def embedder(model: Any) -> Embed:
-    """Drive a SentenceTransformer of any backend."""
+    model = SentenceTransformer(str(folder), device="cpu", backend=backend, model_kwargs=options)
     model.max_seq_length = MAX_TOKENS
 
     def embed(texts: Sequence[str], batch: Batch) -> FloatArray:

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.environments import HOME, ROOT
+from benchmarks import ROOT
+from benchmarks.environments import HOME
 from benchmarks.machine import commit, hold, limit_cpus
 from benchmarks.serving.report import publish, report
 from benchmarks.serving.servers import SERVERS, answers, ask, memory_mib, running

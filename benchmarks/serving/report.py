@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.environments import ROOT
+from benchmarks import ROOT
 from benchmarks.publish import filled
 from benchmarks.serving.servers import SERVERS
 

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks import ROOT
 from benchmarks.contenders.llama_cpp_q8_0 import unpack_source
 from benchmarks.environments import (
-    ROOT,
     call,
     convert,
     install,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from benchmarks import ROOT
 from benchmarks.contenders import OURS, distributions, module, names
-from benchmarks.environments import ROOT
 from benchmarks.machine import busy_seconds, foreign_cores
 from benchmarks.measurements import affordable
 from benchmarks.padding import budget_batches, masked_unit_mean, pad
