@@ -21,6 +21,7 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 
 from tests.support.checkpoints import (
+    MARKS,
     POSITIONS,
     TEXTS,
     WIDTH,
@@ -35,11 +36,7 @@ from tests.support.checkpoints import (
     wordpiece,
 )
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("default", "ignore:.*mostly unknown to the model"),
-    pytest.mark.usefixtures("few_texts"),
-]
+pytestmark = MARKS
 
 
 @pytest.mark.parametrize(

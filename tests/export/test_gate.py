@@ -21,13 +21,9 @@ from export.checkpoint import find_checkpoint
 from export.corpus import calibration_ids
 from export.graph import build_fp32
 from export.steps import read_model
-from tests.support.checkpoints import TEXTS, check, exported, make, mpnets, wordpiece
+from tests.support.checkpoints import MARKS, TEXTS, check, exported, make, mpnets, wordpiece
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("default", "ignore:.*mostly unknown to the model"),
-    pytest.mark.usefixtures("few_texts"),
-]
+pytestmark = MARKS
 
 
 @pytest.mark.parametrize("kind", ["bert", "mpnet"])

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from export.__main__ import main
 from tests.support import checkpoints
 from tests.support.checkpoints import (
+    MARKS,
     WIDTH,
     change,
     dense,
@@ -29,11 +30,7 @@ from tests.support.checkpoints import (
     wordpiece,
 )
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("default", "ignore:.*mostly unknown to the model"),
-    pytest.mark.usefixtures("few_texts"),
-]
+pytestmark = MARKS
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
@@ -19,6 +20,12 @@ from export.__main__ import main
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.measure.sample import sample_texts
 
+# Of a file whose tests export these.
+MARKS = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("default", "ignore:.*mostly unknown to the model"),
+    pytest.mark.usefixtures("few_texts"),
+]
 TEXTS = [*sample_texts(300), "Ein Häuschen am Fluß", "猫在睡觉", "", "  two  spaces ", "ÀÉÎ naïve"]
 # Spelled out, it takes no position in RoBERTa and MPNet.
 TEXTS += ["a cat <pad> and <pad><pad> a dog", "a [PAD] b [PAD][PAD] c"]
