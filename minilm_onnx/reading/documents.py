@@ -1,10 +1,12 @@
 """Documents: texts of any length, and what each is; a file is one, or as many as it has rows."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from minilm_onnx.reading.kinds import MARKDOWN, ROWS, suffix_of
-from minilm_onnx.reading.lines import TextFile
+from minilm_onnx.errors import InputError
+from minilm_onnx.reading.kinds import JSON_LINES, MARKDOWN, ROWS, is_table, suffix_of
+from minilm_onnx.reading.lines import BINARY, TextFile, refuse_binary
 from minilm_onnx.reading.rows import open_rows
 
 
@@ -42,10 +44,22 @@ def read_documents(path: Path, field: str | None = None, *, lines: bool = False)
     """
     name = str(path)
     suffix = suffix_of(name)
+    if not is_table(name):
+        refuse_binary(name, nul=True)
     if suffix in ROWS or (lines and suffix not in MARKDOWN):
         with open_rows(name, field) as opened:
             found = [Document(row.text, row.first_line, row.last_line) for row in opened.rows]
     else:
         with TextFile(name) as source:
             found = [Document("\n".join(source.lines()), markdown=suffix in MARKDOWN)]
+    if suffix not in JSON_LINES:  # where it is written as \u0000, on purpose
+        _refuse_nul(name, found)
     return [document for document in found if document.text.strip()]
+
+
+def _refuse_nul(name: str, documents: Sequence[Document]) -> None:
+    for document in documents:
+        before, nul, _ = document.text.partition("\0")
+        if nul:
+            line = document.first_line + before.count("\n")
+            raise InputError(f"{name} line {line}: expected text, got a NUL byte, as in {BINARY}")

@@ -19,6 +19,9 @@ from minilm_onnx.reading.kinds import is_packed
 GZIP_MAGIC = b"\x1f\x8b"
 # What a database of SQLite begins with.
 DATABASE = b"SQLite format 3\0"
+PDF = b"%PDF-"
+# What is said of a file that is no text.
+BINARY = "a binary file; leave it out, or make text of it, for example with pdftotext or pandoc"
 
 
 class TextFile(Closing):
@@ -42,7 +45,7 @@ class TextFile(Closing):
                 raise InputError("stdin: expected texts, got a closed one; name a file")
             self._raw: BinaryIO = sys.stdin.buffer
         else:
-            _refuse_binary(name)
+            refuse_binary(name)
             try:
                 self._raw = Path(name).open("rb")  # noqa: SIM115  close() does
                 self.size = os.fstat(self._raw.fileno()).st_size or None
@@ -68,7 +71,7 @@ class TextFile(Closing):
         """Give the lines, without their line ends.
 
         Raises:
-            InputError: reading or unpacking failed, or a line is not UTF-8 or has a NUL byte.
+            InputError: reading or unpacking failed, or a line is not UTF-8.
         """
         for number, line in enumerate(self._split(), 1):
             try:
@@ -83,11 +86,6 @@ class TextFile(Closing):
                     f"{self.name} line {number}: expected UTF-8, got byte 0x{line[error.start]:02X}"
                     f" at column {error.start + 1}; convert the file first, for example with iconv"
                 ) from None
-            if "\0" in text:
-                raise InputError(
-                    f"{self.name} line {number}: expected text, got a NUL byte, as binary files "
-                    "have; leave the file out, or convert it first"
-                )
             yield text
 
     def _split(self) -> Iterator[bytes]:
@@ -105,10 +103,14 @@ class TextFile(Closing):
             ) from error
 
 
-def _refuse_binary(name: str) -> None:
+def refuse_binary(name: str, *, nul: bool = False) -> None:
     """Raise InputError if a file begins as no text does, which says more than its first wrong byte.
 
     One that cannot be read is left to who opens it; a pipe could not be read twice.
+
+    Args:
+        name: of the file.
+        nul: whether a NUL byte early on is no text either.
     """
     path = Path(name)
     try:
@@ -119,8 +121,6 @@ def _refuse_binary(name: str) -> None:
     if start.startswith(DATABASE):
         raise InputError(f"{name}: expected text, got a database; search it with --db {name}")
     utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    if start.startswith(b"%PDF-") or (b"\0" in start and not utf16 and not is_packed(name)):
-        raise InputError(
-            f"{name}: expected text, got a binary file; leave it out, or make text of it, for "
-            "example with pdftotext or pandoc"
-        )
+    nul = nul and b"\0" in start and not utf16 and not is_packed(name)
+    if nul or start.startswith(PDF):
+        raise InputError(f"{name}: expected text, got {BINARY}")

@@ -30,6 +30,7 @@ from minilm_onnx.index.passages import Splitter
 from minilm_onnx.index.ranking import Result
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.reading.documents import read_documents
+from minilm_onnx.reading.lines import DATABASE, PDF
 from minilm_onnx.text import pieces
 from tests.conftest import FakeSession
 
@@ -131,11 +132,11 @@ def read_plainly(source: Path, field: str | None) -> list[str] | None:
     try:
         content = source.read_bytes()
         content = gzip.decompress(content) if source.suffix == ".gz" else content
+        if source.read_bytes().startswith((DATABASE, PDF)):
+            return None
         lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
         lines = lines if lines[-1] else lines[:-1]
         texts: list[Any] = [line.removesuffix(b"\r").decode() for line in lines]
-        if any("\0" in text for text in texts):
-            return None
         if field is not None:
             texts = [json.loads(text)[field] for text in texts if text.strip()]
         return texts if all(map(is_unicode, texts)) else None
