@@ -17,7 +17,7 @@ class Encoder(Protocol):
     """What has an `encode`: a SentenceEncoder, or one's own."""
 
     def encode(
-        self, sentences: Sequence[str], *, batch_size: int | None, show_progress_bar: bool
+        self, sentences: Sequence[str], /, *, batch_size: int | None, show_progress_bar: bool
     ) -> FloatArray:
         """Embed texts, (N, H) float32."""
 
