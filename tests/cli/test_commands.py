@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from minilm_onnx import InputError, SentenceEncoder, near_duplicates
 from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.vectors.pooling import l2_normalize
-from tests.support.commands import DOCUMENT, commands, render
+from tests.support.commands import commands
 from tests.support.running import run
 
 LINES = (
@@ -212,12 +212,6 @@ def test_what_is_wrong_is_said_on_one_line(
     assert (code, out) == (2, "")
     assert words in said
     assert said.count("\n") == 1
-
-
-def test_every_command_and_option_is_documented() -> None:
-    if not DOCUMENT.exists():
-        pytest.skip("not a checkout")
-    assert DOCUMENT.read_text("utf-8") == render()
 
 
 @pytest.mark.parametrize("name", commands())

@@ -156,14 +156,6 @@ def test_the_bundled_files_fit_the_wheel() -> None:
     assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 25 * 2**20
 
 
-def test_links_in_the_readme_lead_somewhere() -> None:
-    if not (ROOT / "README.md").exists():
-        pytest.skip("not a checkout")
-    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text("utf-8"))
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
-
-
 def test_golden_files_are_those_of_their_provenance() -> None:
     folder = ROOT / "tests" / "golden"
     stated = re.findall(r"- (\S+): sha256 (\w{64})", (folder / "PROVENANCE.md").read_text("utf-8"))

@@ -9,7 +9,6 @@ from tests.support.rooms import (
     ROOT,
     TABLE,
     Import,
-    document,
     floors,
     imports,
     modules,
@@ -87,8 +86,3 @@ def test_the_package_does_not_import_what_stands_beside_it() -> None:
         if one.module.split(".")[0] in beside
     ]
     assert found == []
-
-
-def test_contributing_shows_the_rooms_of_the_table() -> None:
-    """If not: python -m tests.support.rooms."""
-    assert document() == (ROOT / "CONTRIBUTING.md").read_text("utf-8")

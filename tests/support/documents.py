@@ -1,4 +1,4 @@
-"""The code of README.md and docs/: found, and run as a reader would run it."""
+"""The code of README.md, CONTRIBUTING.md and docs/: found, and run as a reader would run it."""
 
 import contextlib
 import gzip
@@ -53,7 +53,8 @@ class Block:
 
 def pages() -> list[str]:
     """All that people wrote; the reference shows signatures."""
-    found = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    beside = (ROOT / "README.md", ROOT / "CONTRIBUTING.md")
+    found = [*beside, *sorted((ROOT / "docs").glob("*.md"))]
     return [str(p.relative_to(ROOT)) for p in found if p.name != "reference.md"]
 
 

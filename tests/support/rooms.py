@@ -124,7 +124,7 @@ def floors(rooms: dict[str, Room]) -> dict[str, int]:
     return found
 
 
-def render() -> str:
+def drawing() -> str:
     """The floors as a drawing, and a row a room."""
     rooms = read_rooms()
     height = floors(rooms)
@@ -134,10 +134,10 @@ def render() -> str:
     ]
     width = max(map(len, storeys)) + 2
     rule = "   +" + "-" * (width - 4) + "+"
-    drawing = [line for storey in storeys for line in (rule, f"{storey:{width}}|")]
+    picture = [line for storey in storeys for line in (rule, f"{storey:{width}}|")]
     rows = [f"| {place(name)} | {rooms[name].what} |" for name in rooms]
     table = ["| room | what it is for |", "| --- | --- |", *rows]
-    return "\n".join(["", "```text", *drawing, rule, "```", "", *table, "", ""])
+    return "\n".join(["", "```text", *picture, rule, "```", "", *table, "", ""])
 
 
 def place(name: str) -> str:
@@ -147,13 +147,13 @@ def place(name: str) -> str:
     return f"[{found}]({found})"
 
 
-def document() -> str:
-    """CONTRIBUTING.md as it should be."""
+def render() -> str:
+    """The whole page, with the drawing between its two marks."""
     head, _, rest = DOCUMENT.read_text("utf-8").partition(START)
     _, _, tail = rest.partition(END)
-    return f"{head}{START}{render()}{END}{tail}"
+    return f"{head}{START}{drawing()}{END}{tail}"
 
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(document(), "utf-8")
+    DOCUMENT.write_text(render(), "utf-8")
     sys.exit(0)
