@@ -72,7 +72,8 @@ def _object(name: str, found: Any) -> list[str]:
     lines = [f"## `{name}`", ""]
     if not found.is_class:
         return lines + _signature(found) + _docstring(found)
-    bases = ", ".join(str(base) for base in found.bases)
+    # Closing is an inner name: `close`, and a `with` block.
+    bases = ", ".join(str(base) for base in found.bases if str(base) != "Closing")
     lines += [f"A subclass of `{bases}`.", ""] if bases else []
     lines += _docstring(found)
     made = found.members.get("__init__")
