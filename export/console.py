@@ -5,4 +5,4 @@ import sys
 
 def say(line: str) -> None:
     """Tell the operator how far it is."""
-    print(f"export: {line}", file=sys.stderr, flush=True)  # noqa: T201  # for a person to read
+    print(f"export: {line}", file=sys.stderr, flush=True)

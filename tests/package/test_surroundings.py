@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from minilm_onnx import SentenceEncoder
@@ -246,6 +247,9 @@ def test_too_little_memory_is_one_line_and_no_output(work: Path, mib: int) -> No
     (work / "texts.txt").write_text("word " * 3000 + "\n" * 3, "utf-8")
     arguments = ["embed", "texts.txt", "--out", "v.npy", "--threads", "1"]
     result = run([sys.executable, "-c", code, *arguments], work)
+    if result.returncode == -signal.SIGSEGV and onnxruntime.__version__ == "1.23.2":
+        assert not (work / "v.npy").exists()
+        pytest.xfail("a kernel of onnxruntime 1.23.2 ends the process where it gets no memory")
     # Where it is tokenizers that gets no memory, Rust ends the process after a line of its own.
     if result.returncode == -signal.SIGABRT:
         assert "memory allocation" in result.stderr
