@@ -90,7 +90,7 @@ class Queue:
         self._tokens += job.left
 
     def forget(self, job: Job) -> None:
-        """Let go of a request that waits no more, if that was not done."""
+        """Remove a request that no longer waits, if it is still queued."""
         if self._jobs.pop(id(job), None) is not None:
             self._tokens -= job.left
             job.left = 0
@@ -138,6 +138,6 @@ class Queue:
         return spent
 
     def learn(self, tokens: int, seconds: float) -> None:
-        """Correct what is thought of the speed by a run that has ended."""
+        """Update the estimate of the speed after a batch."""
         spent = seconds / max(1, tokens)
         self._seconds_per_token += 0.2 * (spent - self._seconds_per_token)
