@@ -13,6 +13,8 @@ from minilm_onnx.arrays import FloatArray, IdArray
 from tests.support.documents import ROOT, blocks
 
 GOLDEN = Path(__file__).parent / "golden"
+# Texts of several lengths, one of them empty.
+WORDS = ["cat", "a dog", "the red door", "rain", "one two three four five", ""]
 
 
 @dataclass(frozen=True)
