@@ -7,10 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.arrays import FloatArray, IdArray
 from tests.support.documents import ROOT, blocks
+
+# No test depends on how fast the machine is.
+settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 GOLDEN = Path(__file__).parent / "golden"
 # Texts of several lengths, one of them empty.

@@ -41,7 +41,8 @@ def test_a_room_imports_only_what_the_table_allows(
     crossing: Crossing,
 ) -> None:
     wrong = [
-        f"{places[0]}: {room} may not import {other}"
+        f"{places[0]}: {room} may not import {other}; move the code down, or, if {other} is below, "
+        f"add it to the imports of {room} in {TABLE.name}"
         for (room, other), places in crossing.items()
         if (allowed := ROOMS[room].imports) is not None and other not in allowed
     ]
@@ -52,7 +53,8 @@ def test_the_table_allows_nothing_that_is_not_used(
     crossing: Crossing,
 ) -> None:
     allowed = {(name, other) for name in ROOMS for other in ROOMS[name].imports or ()}
-    assert allowed <= set(crossing)
+    unused = [f"{room} imports {other}" for room, other in sorted(allowed - set(crossing))]
+    assert not unused, f"take out of {TABLE.name}: {', '.join(unused)}"
 
 
 def test_imports_only_point_down(crossing: Crossing) -> None:
@@ -62,7 +64,7 @@ def test_imports_only_point_down(crossing: Crossing) -> None:
         for other in ROOMS[name].imports or ():
             assert other in names[place + 1 :], f"{name} may import {other}, which is not below it"
     upward = [
-        str(places[0])
+        f"{places[0]}: {other} is not below {room}; move the code down"
         for (room, other), places in crossing.items()
         if names.index(other) < names.index(room)
     ]
