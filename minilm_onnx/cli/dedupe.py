@@ -18,9 +18,9 @@ from minilm_onnx.cli.options import (
 from minilm_onnx.cli.tables import write_kept
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.errors import InputError
+from minilm_onnx.reading.columnar import Table
 from minilm_onnx.reading.kinds import is_packed, is_table, suffix_of
 from minilm_onnx.reading.rows import Row
-from minilm_onnx.tables.table import Table
 from minilm_onnx.vectors.grouping import near_duplicates
 
 

@@ -16,8 +16,8 @@ from minilm_onnx.cli.tables import write_rows, write_texts
 from minilm_onnx.cli.writing import FORMATS, open_output
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
+from minilm_onnx.reading.columnar import CHUNK, CHUNK_CHARACTERS, Table
 from minilm_onnx.reading.kinds import is_table
-from minilm_onnx.tables.table import CHUNK, CHUNK_CHARACTERS, Table
 from minilm_onnx.text.pieces import chunks
 from minilm_onnx.text.reports import Tally, TextReport
 

@@ -10,11 +10,11 @@ from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
+from minilm_onnx.reading.arrow import first_line, needed
+from minilm_onnx.reading.columnar import Table
+from minilm_onnx.reading.columns import without_dictionaries
 from minilm_onnx.reading.kinds import suffix_of
-from minilm_onnx.tables.arrow import first_line, needed
 from minilm_onnx.tables.column import Vectors, embed_column, parquet_options
-from minilm_onnx.tables.schema import without_dictionaries
-from minilm_onnx.tables.table import Table
 from minilm_onnx.text.reports import Tally, TextReport
 
 if TYPE_CHECKING:

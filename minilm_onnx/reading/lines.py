@@ -13,7 +13,6 @@ from typing import BinaryIO, cast
 
 from minilm_onnx.closing import Closing
 from minilm_onnx.errors import InputError
-from minilm_onnx.folder.files import BYTE_ORDER_MARK
 from minilm_onnx.reading.kinds import is_packed
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -93,7 +92,7 @@ class TextFile(Closing):
         try:
             for number, line in enumerate(self._bytes, 1):
                 if number == 1:
-                    line = line.removeprefix(BYTE_ORDER_MARK)
+                    line = line.removeprefix(codecs.BOM_UTF8)
                     if not line:  # a file of that mark alone has no line
                         return
                 yield line.removesuffix(b"\n").removesuffix(b"\r")

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from minilm_onnx.errors import InputError
+from minilm_onnx.reading.columnar import Table
 from minilm_onnx.reading.jsonlines import field_of
 from minilm_onnx.reading.kinds import JSON_LINES, SEPARATED, is_packed, is_table, suffix_of
 from minilm_onnx.reading.lines import TextFile
 from minilm_onnx.reading.separated import Records
-from minilm_onnx.tables.table import Table
 
 # Where no other is asked for.
 FIELD = "text"

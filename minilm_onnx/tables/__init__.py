@@ -1,4 +1,4 @@
-"""Arrow and Parquet: texts of a column, and vectors beside the columns they belong to."""
+"""Arrow and Parquet with a column of vectors, and the parts that a cluster works on."""
 
 from minilm_onnx.tables.column import embed_column
 

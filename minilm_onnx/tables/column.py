@@ -7,7 +7,7 @@ import numpy as np
 from minilm_onnx.arrays import BoolArray, CodeArray, FloatArray, Matrix
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
-from minilm_onnx.tables.arrow import needed
+from minilm_onnx.reading.arrow import needed
 from minilm_onnx.text.reports import TextReport
 from minilm_onnx.vectors.quantization import int8_codes
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.errors import InputError
-from minilm_onnx.tables.arrow import first_line
+from minilm_onnx.reading.arrow import first_line
 
 if TYPE_CHECKING:
     from pyarrow.fs import FileInfo, FileSystem

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.errors import InputError
-from minilm_onnx.tables.arrow import first_line
+from minilm_onnx.reading.arrow import first_line
 from minilm_onnx.tables.column import Vectors
 
 if TYPE_CHECKING:

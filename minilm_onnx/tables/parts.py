@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.errors import InputError, shorten
-from minilm_onnx.tables.arrow import first_line
+from minilm_onnx.reading.arrow import first_line
+from minilm_onnx.reading.columnar import rows_at_a_time
+from minilm_onnx.reading.columns import without_dictionaries
 from minilm_onnx.tables.filesystems import LINES, filesystem, kind_of
-from minilm_onnx.tables.schema import without_dictionaries
-from minilm_onnx.tables.table import rows_at_a_time
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -11,7 +11,7 @@ import pytest
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.cli import main
 from minilm_onnx.engine.embedder import Embedder
-from minilm_onnx.tables.table import Table
+from minilm_onnx.reading.columnar import Table
 from minilm_onnx.text.tokens import TokenizedTexts
 from minilm_onnx.vectors.quantization import int8_codes
 

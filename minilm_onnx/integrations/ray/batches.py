@@ -4,8 +4,8 @@ from typing import Any
 
 from minilm_onnx.errors import InputError
 from minilm_onnx.integrations import shared_encoder
+from minilm_onnx.reading.columns import check_field
 from minilm_onnx.tables.column import Vectors, embed_column
-from minilm_onnx.tables.schema import check_field
 
 
 class Embed:

@@ -9,7 +9,7 @@ import ray
 import ray.data
 
 from minilm_onnx.errors import InputError, MiniLMError, shorten
-from minilm_onnx.tables.arrow import first_line
+from minilm_onnx.reading.arrow import first_line
 from minilm_onnx.tables.parts import Part
 
 

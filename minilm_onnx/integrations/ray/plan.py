@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from minilm_onnx.errors import InputError
 from minilm_onnx.integrations.ray.cluster import answer, map_parts, part_of
-from minilm_onnx.tables.arrow import first_line
+from minilm_onnx.reading.arrow import first_line
+from minilm_onnx.reading.columns import check_field, only_text_column
 from minilm_onnx.tables.column import Precision, Vectors
 from minilm_onnx.tables.filesystems import filesystem
 from minilm_onnx.tables.lines import holds_bytes, table_of
 from minilm_onnx.tables.parts import Part, cut, read_lines
-from minilm_onnx.tables.schema import check_field, only_text_column
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.closing import Closing
 from minilm_onnx.errors import InputError
-from minilm_onnx.tables.arrow import first_line, needed
-from minilm_onnx.tables.schema import check_field, only_text_column
+from minilm_onnx.reading.arrow import first_line, needed
+from minilm_onnx.reading.columns import check_field, only_text_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
