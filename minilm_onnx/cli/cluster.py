@@ -64,7 +64,7 @@ def run(options: argparse.Namespace) -> int:
                 print(f"  line {texts[row].first_line}: {printable(texts[row].text)}")
     grouped = sum(map(len, groups))
     print(
-        f"{counted(len(groups), 'group')} of {grouped} of {counted(len(texts), 'line')}",
+        f"{counted(len(groups), 'group')} of {grouped} of {counted(len(texts), 'line')}{read.note}",
         file=sys.stderr,
     )
     return 0

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
-from minilm_onnx.cli.inputs import Embedded, add_file, read_and_embed
+from minilm_onnx.cli.columnar import write_kept
+from minilm_onnx.cli.inputs import EmbeddedRows, add_file, read_and_embed
 from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
@@ -15,11 +16,10 @@ from minilm_onnx.cli.options import (
     load_encoder,
     printable,
 )
-from minilm_onnx.cli.tables import write_kept
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.errors import InputError
-from minilm_onnx.reading.columnar import Table
-from minilm_onnx.reading.kinds import is_packed, is_table, suffix_of
+from minilm_onnx.reading.columnar import ColumnarFile
+from minilm_onnx.reading.kinds import JSON_LINES, ROWS, is_columnar, is_packed, suffix_of
 from minilm_onnx.reading.rows import Row
 from minilm_onnx.vectors.grouping import near_duplicates
 
@@ -47,7 +47,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="write the lines that are kept, blank ones among them, whole or not at all",
+        help="write the rows that are kept, as they are in the file, whole or not at all; blank "
+        "lines are kept in plain text, and left out of .jsonl and .csv",
     )
     parser.add_argument("--json", action="store_true", help="print the duplicates as JSON")
 
@@ -55,7 +56,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the duplicates below their originals, or as JSON, and write the rest."""
     if options.out is not None:
-        _check_out(options.out, options.file)
+        _check_out(options.out, options.file, options.field)
     read = read_and_embed(options, load_encoder(options))
     texts = read.texts
     found = near_duplicates(read.vectors, options.threshold, read.batch_size)
@@ -80,31 +81,38 @@ def run(options: argparse.Namespace) -> int:
                 print(f"  {score:.4f}  {_line(texts[row])}")
     if options.out is not None:
         dropped = {texts[row].first_line for row, _, _ in found}
-        if is_table(options.file):
-            with Table(options.file, options.field) as table:
+        if is_columnar(options.file):
+            with ColumnarFile(options.file, options.field) as table:
                 write_kept(options.out, table, dropped)
         else:
             _write_lines(options.out, read, dropped)
     print(
         f"{counted(len(found), 'near-duplicate')} in {counted(len(texts), 'line')}"
-        f" (cosine {options.threshold:g} or more)",
+        f" (cosine {options.threshold:g} or more){read.note}",
         file=sys.stderr,
     )
     return 0
 
 
-def _check_out(out: Path, name: str) -> None:
-    """Raise InputError if the rows that are kept cannot go there."""
+def _check_out(out: Path, name: str, field: str | None) -> None:
+    """Raise InputError if the rows that are kept, as they are, cannot go there."""
     if is_packed(out.name):
         raise InputError(f"--out {out}: expected a name without .gz; gzip it afterwards")
-    if (is_table(name) or is_table(out.name)) and suffix_of(out.name) != suffix_of(name):
-        raise InputError(
-            f"--out {out}: expected the suffix {suffix_of(name) or '.txt'} of {name}, whose rows "
-            f"are kept as they are, got {out.suffix!r}; rename it"
-        )
+    given, wanted = suffix_of(name), suffix_of(out.name)
+    if given == wanted or not {given, wanted} & ROWS:
+        return
+    is_json = given in JSON_LINES or (given not in ROWS and field is not None)
+    if is_json and wanted in JSON_LINES:
+        return
+    lines = ".jsonl" if field is not None else ".txt"
+    expected = f"{given} of {name}" if given in ROWS else f"{lines} for the lines of {name}"
+    raise InputError(
+        f"--out {out}: expected the suffix {expected}, which are kept as they are, got "
+        f"{out.suffix!r}; rename it"
+    )
 
 
-def _write_lines(out: Path, read: Embedded, dropped: Collection[int]) -> None:
+def _write_lines(out: Path, read: EmbeddedRows, dropped: Collection[int]) -> None:
     """Write a file's own lines but for the rows that begin at some."""
     kept = [row.raw for row in read.rows if row.first_line not in dropped]
     with whole_file(out) as file:

@@ -7,17 +7,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minilm_onnx.arrays import Matrix
-from minilm_onnx.cli.inputs import FILE, open_input
+from minilm_onnx.cli.columnar import FORMATS as COLUMNAR
+from minilm_onnx.cli.columnar import write_rows, write_texts
+from minilm_onnx.cli.inputs import FILE, note_of_field, open_input
 from minilm_onnx.cli.options import Subparsers, add_command, add_field, load_encoder
 from minilm_onnx.cli.resuming import open_resumable
 from minilm_onnx.cli.spread import run_on_cluster, unseen
-from minilm_onnx.cli.tables import FORMATS as TABLES
-from minilm_onnx.cli.tables import write_rows, write_texts
 from minilm_onnx.cli.writing import FORMATS, open_output
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
-from minilm_onnx.reading.columnar import CHUNK, CHUNK_CHARACTERS, Table
-from minilm_onnx.reading.kinds import is_table
+from minilm_onnx.reading.columnar import CHUNK, CHUNK_CHARACTERS, ColumnarFile
+from minilm_onnx.reading.kinds import is_columnar
 from minilm_onnx.text.pieces import chunks
 from minilm_onnx.text.reports import Tally, TextReport
 
@@ -56,7 +56,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=(*FORMATS, *TABLES),
+        choices=(*FORMATS, *COLUMNAR),
         help="default: by the suffix of --out, jsonl on stdout",
     )
     parser.add_argument(
@@ -77,12 +77,12 @@ def add_parser(subparsers: Subparsers) -> None:
         choices=("local", "ray"),
         default="local",
         help="ray: on all machines of a Ray cluster, from .parquet or .jsonl, a file or a folder, "
-        "to a folder; the same command goes on after any end; default: %(default)s",
+        "to a folder; run it again to resume; default: %(default)s",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="keep what is done in FILE.partial when interrupted, and go on with what is there",
+        help="keep finished work in FILE.partial when interrupted, and resume from what is there",
     )
 
 
@@ -99,11 +99,12 @@ def run(options: argparse.Namespace) -> int:
     kind = _format(options.format, options.out)
     if options.resume and options.out is None:
         raise InputError("--resume: expected --out FILE, got stdout; name a file")
-    if options.resume and kind in TABLES:
+    if options.resume and kind in COLUMNAR:
         raise InputError(
-            f"--resume: expected .npy, .jsonl or .csv, got .{kind}, which cannot be gone on with"
+            f"--resume: expected .npy, .jsonl or .csv, got .{kind}; leave it out, since "
+            "such a file cannot be resumed"
         )
-    if kind not in TABLES and options.precision != "float32":
+    if kind not in COLUMNAR and options.precision != "float32":
         raise InputError(
             f"--precision {options.precision}: expected .parquet or .arrow, got .{kind}; "
             "leave it out"
@@ -112,18 +113,22 @@ def run(options: argparse.Namespace) -> int:
     _refuse_input(options.out, options.file)
     write = _resume if options.resume else _write
     missing = 0
-    if is_table(options.file) and kind in TABLES:
-        with Table(options.file, options.field) as table, _progress(table.rows, "row") as show:
+    field: str | None
+    if is_columnar(options.file) and kind in COLUMNAR:
+        with (
+            ColumnarFile(options.file, options.field) as table,
+            _progress(table.rows, "row") as show,
+        ):
             tally = write_rows(options, kind, encoder, table, show)
-            missing = table.rows - tally.texts
+            missing, field = table.rows - tally.texts, table.column
     else:
         with open_input(options) as source, _progress(source.total, source.unit) as show:
-            texts = (row.text for row in source.rows)
+            texts, field = source.texts(), source.field
 
             def show_read(count: int) -> None:
                 show(source.position(), count)
 
-            if kind in TABLES:
+            if kind in COLUMNAR:
                 tally = write_texts(options, kind, encoder, _embedded(encoder, texts), show_read)
             else:
                 tally = write(options.out, kind, encoder, texts, show_read)
@@ -131,7 +136,8 @@ def run(options: argparse.Namespace) -> int:
     shape = f"{tally.texts} x {encoder.dimension} {options.precision}"
     summary = f"{tally.texts} texts to {where}: {shape}"
     limit = f"{encoder.max_seq_length} tokens"
-    print(summary + unseen(missing, tally.cut, limit, tally.unreadable), file=sys.stderr)
+    summary += unseen(missing, tally.cut, limit, tally.unreadable)
+    print(summary + note_of_field(options, field), file=sys.stderr)
     return 0
 
 
@@ -159,11 +165,11 @@ def _resume(
     texts: Iterator[str],
     show: Callable[[int], None],
 ) -> Tally:
-    """Do the same, going on with what an earlier run left, and leave as much for a later one."""
+    """Do the same, resuming what an earlier run left, and leave as much for a later one."""
     with open_resumable(out, kind, encoder.dimension, encoder.fingerprint) as output:
         output.skip(texts)
         if output.tally.texts:
-            print(f"going on after {output.tally.texts} texts", file=sys.stderr)
+            print(f"resuming after {output.tally.texts} texts", file=sys.stderr)
         try:
             for chunk, vectors, reports in _embedded(encoder, texts):
                 output.write(chunk, vectors, reports)
@@ -171,8 +177,8 @@ def _resume(
         except BaseException:
             if output.tally.texts:
                 print(
-                    f"{output.tally.texts} texts are kept beside {out}; the same command goes on "
-                    "with them",
+                    f"{output.tally.texts} texts are kept beside {out}; run the same command to "
+                    "resume",
                     file=sys.stderr,
                 )
             raise
@@ -203,7 +209,7 @@ def _format(given: str | None, out: Path | None) -> str:
     suffix = out.suffix.removeprefix(".").lower() if out is not None else ""
     if given is not None:
         kind = given
-        if suffix in (*FORMATS, *TABLES) and suffix != given:
+        if suffix in (*FORMATS, *COLUMNAR) and suffix != given:
             raise InputError(
                 f"--out {out}: expected the suffix .{given} of --format {given}, got .{suffix}; "
                 "rename it or leave --format out"
@@ -212,12 +218,12 @@ def _format(given: str | None, out: Path | None) -> str:
         kind = "jsonl"
     else:
         kind = suffix
-        if kind not in (*FORMATS, *TABLES):
+        if kind not in (*FORMATS, *COLUMNAR):
             raise InputError(
                 f"--out {out}: expected a suffix .npy, .jsonl, .csv, .parquet or .arrow, got "
                 f"{out.suffix!r}; rename it or give --format"
             )
-    if kind in ("npy", *TABLES) and out is None:
+    if kind in ("npy", *COLUMNAR) and out is None:
         raise InputError(
             f"--format {kind}: expected --out FILE, got stdout; such a file is finished at its "
             "beginning or end, which a pipe cannot do"

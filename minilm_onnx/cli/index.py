@@ -30,9 +30,9 @@ def add_parser(subparsers: Subparsers) -> None:
         run,
         "index",
         summary="files and folders into a database to search",
-        description="Split text, Markdown, JSON lines and tables into passages, embed them, and "
-        "keep them in one file. Run again, it embeds only what changed and takes out what is gone; "
-        "it may be stopped at any time.",
+        description="Split text, Markdown, JSON lines and tables (.csv, .tsv, .parquet, .arrow) "
+        "into passages, embed them, and keep them in one file. Run again, it embeds only what "
+        "changed and takes out what is gone; it may be stopped at any time.",
         examples=(
             "minilm-onnx index notes/ --db notes.db",
             "minilm-onnx index faq.csv --field question --db faq.db",
@@ -43,15 +43,16 @@ def add_parser(subparsers: Subparsers) -> None:
         "paths",
         nargs="*",
         metavar="PATH",
-        help="a file (.txt, .md, .rst, .jsonl, .csv, .tsv, also with .gz; another is read as text) "
-        "or a folder of those",
+        help="a file (.txt, .md, .rst, .jsonl, .csv, .tsv, also with .gz; .parquet, .arrow; any "
+        "other is read as text) or a folder of those",
     )
     parser.add_argument("--db", type=Path, required=True, metavar="FILE", help="the database")
     add_field(parser)
     parser.add_argument(
         "--lines",
         action=argparse.BooleanOptionalAction,
-        help="whether each line of a text file is a text of its own; default: no",
+        help="whether each line of a text file is a text of its own, or a JSON object with "
+        "--field; default: no",
     )
     parser.add_argument(
         "--storage",

@@ -1,9 +1,7 @@
-"""A file of texts, given to a command that compares them all."""
+"""The file of texts that a command is given; for those that compare all, its rows embedded."""
 
 import argparse
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from minilm_onnx.arrays import Matrix
@@ -21,17 +19,19 @@ MOST_COSINES = 2**24
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddedRows:
     """The rows of a file, and the vectors of those that are not blank.
 
     Attributes:
         head: what stands before the rows; see `Rows`.
+        note: which field was read, for the summary; "" where there is nothing to say.
         rows: all of them.
         texts: those that are not blank, N.
         vectors: (N, H) float32 unit rows.
     """
 
     head: str | None
+    note: str
     rows: list[Row]
     texts: list[Row]
     vectors: Matrix
@@ -48,25 +48,30 @@ def add_file(parser: argparse.ArgumentParser) -> None:
     add_field(parser)
 
 
-@contextmanager
-def open_input(options: argparse.Namespace) -> Iterator[Rows]:
-    """Open the file and the --field that the options name; say which field it is, if none was.
+def open_input(options: argparse.Namespace) -> AbstractContextManager[Rows]:
+    """Open the file and the --field that the options name.
 
     Raises:
         InputError: it cannot be read.
     """
-    with open_rows(options.file, options.field) as source:
-        if options.field is None and source.field is not None:
-            print(
-                f"{source.name}: the field {source.field!r} of each row; --field NAME for another",
-                file=sys.stderr,
-            )
-        yield source
+    return open_rows(options.file, options.field)
+
+
+def note_of_field(options: argparse.Namespace, field: str | None) -> str:
+    """Say which field was read where the options name none; it goes behind a summary.
+
+    Args:
+        options: of the command.
+        field: that was read; None of plain lines.
+    """
+    if options.field is not None or field is None:
+        return ""
+    return f"; read the field {field!r} of each row, --field NAME for another"
 
 
 def read_and_embed(
     options: argparse.Namespace, encoder: SentenceEncoder, most: int | None = None
-) -> Embedded:
+) -> EmbeddedRows:
     """Read the file and the --field that the options name, and embed its texts.
 
     Raises:
@@ -81,4 +86,5 @@ def read_and_embed(
                 f"{source.name}: expected lines of text{limit}, got {len(texts)}; check the file"
             )
     vectors = encoder.encode([row.text for row in texts], show_progress_bar=show_bar())
-    return Embedded(source.head, rows, texts, vectors)
+    note = note_of_field(options, source.field)
+    return EmbeddedRows(source.head, note, rows, texts, vectors)

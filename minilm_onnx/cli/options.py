@@ -64,8 +64,8 @@ def add_field(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--field",
         metavar="NAME",
-        help='of JSON lines and tables, the field with the text; default: "text", or the only '
-        "column of texts of .parquet and .arrow; other lines are read as JSON then",
+        help="column or JSON field that holds the text; default: text (or the only column of a "
+        "table without it); with it, lines of other files are read as JSON",
     )
 
 

@@ -100,7 +100,7 @@ class Resumable:
 
 @contextmanager
 def open_resumable(path: Path, kind: str, dimension: int, fingerprint: str) -> Iterator[Resumable]:
-    """Open an output that takes its name when the block ends well, and else can be gone on with.
+    """Open an output that takes its name when the block ends well, and else can be resumed.
 
     Args:
         path: the file to make or replace; PATH.partial and PATH.partial.json lie beside it
@@ -114,7 +114,7 @@ def open_resumable(path: Path, kind: str, dimension: int, fingerprint: str) -> I
             process is at it.
         MiniLMError: writing failed on the way, as on a full disk.
     """
-    with writable(path, "the same command goes on with what is done") as target:
+    with writable(path, "run the same command to resume") as target:
         partial = target.with_name(target.name + ".partial")
         journal = target.with_name(target.name + ".partial.json")
         with partial.open("r+b" if partial.exists() else "w+b") as file:
@@ -130,7 +130,7 @@ def open_resumable(path: Path, kind: str, dimension: int, fingerprint: str) -> I
 
 
 def _lock(file: BinaryIO, path: Path) -> None:
-    """Keep other processes from going on with the same output, where the system can."""
+    """Keep other processes from resuming the same output, where the system can."""
     try:
         import fcntl
     except ImportError:  # Windows

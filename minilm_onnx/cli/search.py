@@ -52,7 +52,7 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs="+",
         metavar="WORD",
         help="the question; without --db before it a file, each line of which is a text (Markdown, "
-        "JSON lines and tables are read as in index; - is stdin)",
+        "JSON lines, .csv, .tsv, .parquet and .arrow are read as in index; - is stdin)",
     )
     parser.add_argument("--db", type=Path, metavar="FILE", help="a database made by index")
     parser.add_argument(
@@ -151,7 +151,7 @@ def _refuse_files(words: Sequence[str]) -> None:
 
 def _is_file(name: str) -> bool:
     try:
-        return Path(name).is_file()
+        return Path(name).exists() and not Path(name).is_dir()  # a pipe is read as well
     except (OSError, ValueError):  # too long, or with a NUL
         return False
 

@@ -72,5 +72,6 @@ def _draw(options: argparse.Namespace) -> int:
     cosines = encoder.similarity(read.vectors, read.vectors)
     with whole_file(options.heatmap, "--heatmap") as file:
         draw(file, options.heatmap.suffix.lower(), [row.text for row in read.texts], cosines)
-    print(f"{counted(len(read.texts), 'text')} to {options.heatmap}", file=sys.stderr)
+    count = counted(len(read.texts), "text")
+    print(f"{count} to {options.heatmap}{read.note}", file=sys.stderr)
     return 0

@@ -12,10 +12,10 @@ from minilm_onnx.folder.files import sha256_of
 from minilm_onnx.index.store import is_there
 from minilm_onnx.index.textindex import Change, TextIndex
 from minilm_onnx.progress import progress_bar
+from minilm_onnx.reading.columns import FIELD
 from minilm_onnx.reading.documents import read_documents
 from minilm_onnx.reading.folders import find_files
-from minilm_onnx.reading.kinds import MARKDOWN, ROWS, suffix_of
-from minilm_onnx.reading.rows import FIELD
+from minilm_onnx.reading.kinds import JSON_LINES, MARKDOWN, ROWS, suffix_of
 
 # Passages that are removed in one transaction, which other writers wait for: a second's work.
 REMOVED = 3000
@@ -63,14 +63,15 @@ def index_paths(
         index: where to.
         paths: files, and folders, of which all files that can be read are taken.
         text_field: of rows, the field with their text; None for the one that a file was read by
-            before, or "text".
-        lines: whether each line of text is a text; None for what a file was read as before, or no.
+            before, else "text", else a table's only column.
+        lines: whether each line of text is a text; None for what a file was read as before, or
+            no. Of a file that was named itself, with `text_field`, each line is JSON.
         show_progress_bar: whether to show one over the bytes of the files, on a terminal.
         outcome: to be filled meanwhile, for who wants to know what was done before an error.
 
     Raises:
         InputError: a path leads nowhere and the index has nothing of it, or a file that was named
-            cannot be read.
+            cannot be read, or has no fields though one is asked for.
         DatabaseError: SQLite failed.
     """
     outcome = Outcome() if outcome is None else outcome
@@ -117,7 +118,7 @@ def index_paths(
                 _check_name(name)
                 digest_before, note = known.get(name, (b"", ""))
                 index.check()
-                how = _how(suffix_of(file.name), note, text_field, lines)
+                how = _how(suffix_of(file.name), note, text_field, lines, named=name in named)
                 digest = index.digest(how.encode(), file.suffix.encode(), _sum(file))
                 if digest_before == digest:
                     outcome.unchanged += 1
@@ -144,7 +145,9 @@ def index_paths(
     return outcome
 
 
-def _how(suffix: str, before: str, text_field: str | None, lines: bool | None) -> str:
+def _how(
+    suffix: str, before: str, text_field: str | None, lines: bool | None, *, named: bool
+) -> str:
     """Note how a file is to be read: as asked for, else as before, so far as it makes a difference.
 
     Args:
@@ -152,13 +155,18 @@ def _how(suffix: str, before: str, text_field: str | None, lines: bool | None) -
         before: the note that it was written with, "" for none.
         text_field: the field that is asked for, None for none.
         lines: whether lines are, None for neither.
+        named: whether the file was, and not found in a folder, where some may have no fields.
     """
     field_before, lines_before = json.loads(before) if before else (None, False)
     in_lines = lines_before if lines is None else lines
     if suffix in ROWS or suffix in MARKDOWN:
         in_lines = False
-    field = (text_field or field_before) if suffix in ROWS else None
-    return json.dumps([None if field == FIELD else field, in_lines])
+    field = text_field if suffix in ROWS or named else None
+    if field is None and (suffix in ROWS or in_lines):
+        field = field_before
+    if field == FIELD and suffix in JSON_LINES:  # which they are read by unasked
+        field = None
+    return json.dumps([field, in_lines])
 
 
 def refuse_missing(path: Path) -> None:

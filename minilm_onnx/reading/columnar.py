@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from minilm_onnx.closing import Closing
 from minilm_onnx.errors import InputError
 from minilm_onnx.reading.arrow import first_line, needed
-from minilm_onnx.reading.columns import check_field, only_text_column
+from minilm_onnx.reading.columns import choose_column
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,7 +17,7 @@ CHUNK = 2048
 CHUNK_CHARACTERS = 2**20
 
 
-class Table(Closing):
+class ColumnarFile(Closing):
     """A file of rows, of which one column holds the texts.
 
     Attributes:
@@ -28,6 +28,10 @@ class Table(Closing):
 
     def __init__(self, name: str, column: str | None) -> None:
         """Open the file.
+
+        Args:
+            name: of the file.
+            column: the one of texts; None for one that `choose_column` chooses.
 
         Raises:
             InputError: it is no such file, or has no such column of texts.
@@ -53,8 +57,7 @@ class Table(Closing):
             raise InputError(
                 f"{name}: expected a readable {kind} file, got: {first_line(error)}; check the file"
             ) from error
-        self.column = only_text_column(self.schema, name) if column is None else column
-        check_field(self.column, self.schema, name)
+        self.column = choose_column(self.schema, column, name)
 
     def close(self) -> None:
         """Close the file."""
@@ -82,22 +85,14 @@ class Table(Closing):
                 f"{self.name}: expected to read on, got: {first_line(error)}; check the file"
             ) from error
 
-    def texts(self) -> Iterator[str]:
-        """Give the texts.
+    def texts(self) -> Iterator[str | None]:
+        """Give the texts, None for null.
 
         Raises:
-            InputError: one is null.
+            InputError: they cannot be read on.
         """
-        number = 0
         for _, texts in self.batches():
-            for text in texts:
-                number += 1
-                if text is None:
-                    raise InputError(
-                        f"{self.name} row {number}: expected a text, got null; drop such rows, or "
-                        "write .parquet or .arrow, where their vector is null too"
-                    )
-                yield text
+            yield from texts
 
 
 def rows_at_a_time(metadata: "pa.FileMetaData") -> int:

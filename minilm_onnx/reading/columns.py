@@ -1,41 +1,64 @@
-"""The columns of a table: which hold texts, and what they are without dictionaries."""
+"""The columns of Arrow and Parquet: which hold texts, and what they are without dictionaries."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, shorten
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+# The field or column with the text, where no other is asked for.
+FIELD = "text"
 
-def only_text_column(schema: "pa.Schema", name: str) -> str:
-    """Give the column of texts of what has this name, where there is one.
+
+def choose_column(schema: "pa.Schema", field: str | None, name: str) -> str:
+    """Give the column that holds the texts: the field, else "text", else the only one of texts.
+
+    Args:
+        schema: the columns.
+        field: the column that is asked for; None for none.
+        name: of what has them, for errors.
 
     Raises:
-        InputError: there are more, or none.
+        InputError: there is no such column of texts, or more than one.
     """
     texts = text_columns(schema)
-    if len(texts) != 1:
-        raise InputError(
-            f"{name}: expected --field with one of its columns of texts, "
-            f"{', '.join(texts) or 'of which there is none'}"
-        )
-    return texts[0]
+    if field is None:
+        field = FIELD
+        if FIELD not in schema.names:
+            if len(texts) != 1:
+                raise InputError(
+                    f"{name}: expected --field with one of its columns of texts, got none and no "
+                    f"column {FIELD!r}; choose one of {listed(texts)}"
+                )
+            (field,) = texts
+    check_field(field, schema, name)
+    return field
 
 
 def check_field(field: str, schema: "pa.Schema", name: str) -> None:
     """Raise InputError if that is no column of texts of what has this name."""
+    refuse_double(field, schema.names, name)
     texts = text_columns(schema)
-    if schema.names.count(field) > 1:
-        raise InputError(
-            f"--field {field}: expected one column of that name in {name}, got "
-            f"{schema.names.count(field)}; rename them"
-        )
     if field not in texts:
         raise InputError(
-            f"--field {field}: expected one of {name}'s columns of texts, "
-            f"{', '.join(texts) or 'of which there is none'}"
+            f"--field {field}: expected one of {name}'s columns of texts, {listed(texts)}"
         )
+
+
+def refuse_double(field: str, names: Sequence[str], where: str) -> None:
+    """Raise InputError if several columns have the name of a field."""
+    if (count := names.count(field)) > 1:
+        raise InputError(
+            f"--field {field}: expected one column of that name in {where}, got {count}; rename "
+            "them"
+        )
+
+
+def listed(names: Sequence[str]) -> str:
+    """Give names of columns as a message shows them: a blank within can be seen."""
+    return shorten(", ".join(map(repr, names))) or "of which there is none"
 
 
 def text_columns(schema: "pa.Schema") -> list[str]:

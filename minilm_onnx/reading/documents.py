@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minilm_onnx.errors import InputError
-from minilm_onnx.reading.kinds import JSON_LINES, MARKDOWN, ROWS, is_table, suffix_of
-from minilm_onnx.reading.lines import BINARY, TextFile, refuse_binary
+from minilm_onnx.reading.kinds import JSON_LINES, MARKDOWN, ROWS, suffix_of
+from minilm_onnx.reading.lines import BINARY, TextFile
 from minilm_onnx.reading.rows import open_rows
 
 
@@ -33,7 +33,8 @@ def read_documents(path: Path, field: str | None = None, *, lines: bool = False)
     Args:
         path: the file; "-" is standard input. Its suffix says what it is, see `open_rows`, and one
             that says nothing is text.
-        field: of a row, the field that holds its text; see `open_rows`.
+        field: of a row, the field that holds its text; see `open_rows`. Text has no fields, but
+            for JSON in its lines.
         lines: whether each line of text, but not of Markdown, is a row.
 
     Returns:
@@ -44,15 +45,18 @@ def read_documents(path: Path, field: str | None = None, *, lines: bool = False)
     """
     name = str(path)
     suffix = suffix_of(name)
-    if not is_table(name):
-        refuse_binary(name, nul=True)
-    if suffix in ROWS or (lines and suffix not in MARKDOWN):
+    plain = suffix not in ROWS and suffix not in MARKDOWN
+    if suffix in ROWS or (lines and plain):
         with open_rows(name, field) as opened:
             found = [Document(row.text, row.first_line, row.last_line) for row in opened.rows]
+    elif field is not None:
+        got = "plain text; add --lines for JSON lines" if plain else "Markdown; leave it out"
+        raise InputError(f"--field {field}: expected rows in {name}, got {got}")
     else:
         with TextFile(name) as source:
             found = [Document("\n".join(source.lines()), markdown=suffix in MARKDOWN)]
-    if suffix not in JSON_LINES:  # where it is written as \u0000, on purpose
+    is_json = suffix in JSON_LINES or (plain and field is not None)
+    if not is_json:  # where it is written as \u0000, on purpose
         _refuse_nul(name, found)
     return [document for document in found if document.text.strip()]
 

@@ -1,31 +1,51 @@
-"""JSON lines, https://jsonlines.org: a field of the object in a line."""
+"""JSON lines, https://jsonlines.org: the object in a line, and a field of it."""
 
 import json
+from typing import Any
 
 from minilm_onnx.errors import InputError, describe, shorten
 
+# What to do about a line that is no JSON.
+TO_EMBED_LINES = (
+    "fix the line. To embed the lines as plain text, leave out --field and rename the file to .txt"
+)
 
-def field_of(line: str, field: str, at: str) -> str:
+
+def json_of(line: str, at: str, *, remedy: str = TO_EMBED_LINES) -> Any:
+    """Give the value in a line of JSON; it should be an object.
+
+    Args:
+        line: the line.
+        at: the file and the line, for errors.
+        remedy: what to do about a line that is no JSON.
+
+    Raises:
+        InputError: the line is no JSON.
+    """
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{at}: expected a JSON object, got something else ({error}); {remedy}"
+        ) from None
+
+
+def field_of(line: str, field: str, at: str, *, remedy: str = TO_EMBED_LINES) -> str:
     """Give a field of a line of JSON.
 
     Args:
         line: the line.
         field: its name.
         at: the file and the line, for errors.
+        remedy: what to do about a line that is no JSON.
 
     Raises:
         InputError: the line is no object, or the field is missing or no text.
     """
-    try:
-        fields = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(
-            f"{at}: expected a JSON object, got something else ({error}); mend the line, or have "
-            "the lines read as plain text: - or a name such as .txt, without --field"
-        ) from None
+    fields = json_of(line, at, remedy=remedy)
     if not isinstance(fields, dict) or field not in fields:
         got = (
-            f"the fields {shorten(', '.join(fields)) or 'of {}'}"
+            f"the fields {shorten(', '.join(map(repr, fields))) or 'of {}'}"
             if isinstance(fields, dict)
             else describe(fields)
         )
@@ -43,6 +63,6 @@ def field_of(line: str, field: str, at: str) -> str:
     except UnicodeEncodeError as error:
         raise InputError(
             f"{at}: expected valid Unicode in {field!r}, got the lone surrogate "
-            f"U+{ord(value[error.start]):04X} at character {error.start}; mend the file"
+            f"U+{ord(value[error.start]):04X} at character {error.start}; fix the file"
         ) from None
     return value

@@ -1,22 +1,23 @@
-"""What a file is, by what its name ends with."""
+"""What a file is, by its suffix: the end of its name."""
 
 from pathlib import Path
 
-# Of names in small letters, after .gz is taken off.
+# Suffixes in lower case, with .gz removed.
 MARKDOWN = frozenset({".md", ".markdown"})
 JSON_LINES = frozenset({".jsonl", ".ndjson"})
 SEPARATED = frozenset({".csv", ".tsv"})
-TABLES = frozenset({".parquet", ".arrow"})
+# Files of Arrow and Parquet, which hold their rows by column.
+COLUMNAR = frozenset({".parquet", ".arrow"})
 TEXT = frozenset({".txt", ".text", ".rst", ".adoc", ".org", ".tex"})
-# Files of these are found in folders.
-SUFFIXES = MARKDOWN | JSON_LINES | SEPARATED | TEXT
-# Files of these have rows with fields, whatever is asked for.
-ROWS = JSON_LINES | SEPARATED | TABLES
+# Files that always have rows, whatever the options are.
+ROWS = JSON_LINES | SEPARATED | COLUMNAR
+# Files that are found in folders.
+SUFFIXES = MARKDOWN | ROWS | TEXT
 PACKED = ".gz"
 
 
 def suffix_of(name: str) -> str:
-    """Give what a file's name ends with, in small letters, .gz taken off."""
+    """Give a file's suffix in lower case, with .gz removed."""
     return Path(name.lower().removesuffix(PACKED)).suffix
 
 
@@ -25,6 +26,6 @@ def is_packed(name: str) -> bool:
     return name.lower().endswith(PACKED)
 
 
-def is_table(name: str) -> bool:
+def is_columnar(name: str) -> bool:
     """Whether a file's name says that it is Arrow's or Parquet's."""
-    return suffix_of(name) in TABLES
+    return suffix_of(name) in COLUMNAR

@@ -2,12 +2,10 @@
 
 import codecs
 import gzip
-import io
 import os
 import sys
 import zlib
 from collections.abc import Iterator
-from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -19,6 +17,9 @@ GZIP_MAGIC = b"\x1f\x8b"
 # What a database of SQLite begins with.
 DATABASE = b"SQLite format 3\0"
 PDF = b"%PDF-"
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+# Bytes in which a file may show that it is no text.
+LOOK = 8192
 # What is said of a file that is no text.
 BINARY = "a binary file; leave it out, or make text of it, for example with pdftotext or pandoc"
 
@@ -39,20 +40,30 @@ class TextFile(Closing):
         """
         self.name = "stdin" if name == "-" else name
         self.size: int | None = None
+        # As far as one can look without reading: a pipe could not be read twice.
+        self._start = b""
         if name == "-":
             if sys.stdin is None:
                 raise InputError("stdin: expected texts, got a closed one; name a file")
             self._raw: BinaryIO = sys.stdin.buffer
         else:
-            refuse_binary(name)
             try:
-                self._raw = Path(name).open("rb")  # noqa: SIM115  close() does
-                self.size = os.fstat(self._raw.fileno()).st_size or None
+                opened = Path(name).open("rb")  # noqa: SIM115  close() does
             except (OSError, ValueError) as error:  # ValueError: a name with a NUL
                 got = getattr(error, "strerror", error)
                 raise InputError(
                     f"{name}: expected a readable file, got {got}; check the path"
                 ) from error
+            self._raw = opened
+            self.size = os.fstat(opened.fileno()).st_size or None
+            try:
+                self._start = opened.peek(LOOK)[:LOOK]
+                _refuse_binary(name, self._start)
+            except OSError:  # said when it is read
+                pass
+            except InputError:
+                opened.close()
+                raise
         self._bytes: BinaryIO = self._raw
         if is_packed(name):
             self._bytes = cast(BinaryIO, gzip.GzipFile(fileobj=self._raw))
@@ -81,6 +92,13 @@ class TextFile(Closing):
                         f"{self.name} line 1: expected UTF-8, got gzip data; name the file with "
                         ".gz, or zcat it first"
                     ) from None
+                if number == 1 and line.startswith(UTF16):
+                    raise InputError(
+                        f"{self.name} line 1: expected UTF-8, got UTF-16; convert the file first, "
+                        "for example with iconv -f UTF-16 -t UTF-8"
+                    ) from None
+                if b"\0" in self._start and not is_packed(self.name):
+                    raise InputError(f"{self.name}: expected text, got {BINARY}") from None
                 raise InputError(
                     f"{self.name} line {number}: expected UTF-8, got byte 0x{line[error.start]:02X}"
                     f" at column {error.start + 1}; convert the file first, for example with iconv"
@@ -102,24 +120,9 @@ class TextFile(Closing):
             ) from error
 
 
-def refuse_binary(name: str, *, nul: bool = False) -> None:
-    """Raise InputError if a file begins as no text does, which says more than its first wrong byte.
-
-    One that cannot be read is left to who opens it; a pipe could not be read twice.
-
-    Args:
-        name: of the file.
-        nul: whether a NUL byte early on is no text either.
-    """
-    path = Path(name)
-    try:
-        with path.open("rb") if path.is_file() else nullcontext(io.BytesIO()) as file:
-            start = file.read(8192)
-    except (OSError, ValueError):
-        return
+def _refuse_binary(name: str, start: bytes) -> None:
+    """Raise InputError if a file begins as no text does, which says more than its wrong byte."""
     if start.startswith(DATABASE):
         raise InputError(f"{name}: expected text, got a database; search it with --db {name}")
-    utf16 = start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    nul = nul and b"\0" in start and not utf16 and not is_packed(name)
-    if nul or start.startswith(PDF):
+    if start.startswith(PDF):
         raise InputError(f"{name}: expected text, got {BINARY}")

@@ -4,9 +4,12 @@
 | --- | --- | --- |
 | .jsonl .ndjson | a line that is not blank | a field of the object there |
 | .csv .tsv | a row below the first | a column |
-| .parquet .arrow | a row | a column |
+| .parquet .arrow | a row | a column of texts |
 | anything else; standard input | a line | the line |
 | the same, with a field asked for | a line that is not blank | the field of the object there |
+
+The field or column is the one that is asked for, else "text", else the only column of a table (of
+texts, in .parquet and .arrow).
 """
 
 from collections.abc import Callable, Iterator
@@ -14,14 +17,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from minilm_onnx.errors import InputError
-from minilm_onnx.reading.columnar import Table
-from minilm_onnx.reading.jsonlines import field_of
-from minilm_onnx.reading.kinds import JSON_LINES, SEPARATED, is_packed, is_table, suffix_of
+from minilm_onnx.reading.columnar import ColumnarFile
+from minilm_onnx.reading.columns import FIELD
+from minilm_onnx.reading.jsonlines import TO_EMBED_LINES, field_of
+from minilm_onnx.reading.kinds import JSON_LINES, SEPARATED, is_columnar, is_packed, suffix_of
 from minilm_onnx.reading.lines import TextFile
 from minilm_onnx.reading.separated import Records
 
-# Where no other is asked for.
-FIELD = "text"
+# What to do about a line that is no JSON in a file whose name does not say that it should be.
+TO_EMBED_OTHERS = (
+    "fix the line. To embed the lines as plain text, leave out --field; a table is known by its "
+    "suffix, .csv or .tsv"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +40,14 @@ class Row:
         first_line: where it begins, counted from 1; of a table of Arrow's or Parquet's its number.
         last_line: where it ends.
         raw: as it stands in the file, a newline between its lines; "" in such a table.
+        is_null: whether such a table has null in place of a text, which is "" then.
     """
 
     text: str
     first_line: int
     last_line: int
     raw: str
+    is_null: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,20 @@ class Rows:
     unit: str
     position: Callable[[], int]
 
+    def texts(self) -> Iterator[str]:
+        """Give the texts of the rows, blank ones too.
+
+        Raises:
+            InputError: one is null.
+        """
+        for row in self.rows:
+            if row.is_null:
+                raise InputError(
+                    f"{self.name} row {row.first_line}: expected a text, got null; drop such "
+                    "rows, or write .parquet or .arrow, where their vector is null too"
+                )
+            yield row.text
+
 
 @contextmanager
 def open_rows(name: str, field: str | None = None) -> Iterator[Rows]:
@@ -70,38 +93,39 @@ def open_rows(name: str, field: str | None = None) -> Iterator[Rows]:
 
     Args:
         name: of the file; "-" is standard input. Its suffix says what it is.
-        field: of a row, the field or column that holds its text. None for "text", or a table's
-            only column of texts; of plain lines, for the lines as they are.
+        field: of a row, the field or column that holds its text. None for "text", or the only
+            column of a table without one; of plain lines, for the lines as they are.
 
     Raises:
         InputError: it cannot be read, or is not what its name says; the line is named.
     """
-    if is_table(name):
+    if is_columnar(name):
         if is_packed(name):
             raise InputError(
                 f"{name}: expected a table without .gz, since its columns are packed one by one, "
                 "got a packed one; gunzip it"
             )
-        with Table(name, field) as table:
+        with ColumnarFile(name, field) as table:
             count = 0
 
             def counted() -> Iterator[Row]:
                 nonlocal count
                 for count, text in enumerate(table.texts(), 1):
-                    yield Row(text, count, count, "")
+                    yield Row(text or "", count, count, "", text is None)
 
             yield Rows(table.name, counted(), table.column, None, table.rows, "row", lambda: count)
         return
     with TextFile(name) as source:
         head = None
         suffix = suffix_of(name)
-        if suffix in SEPARATED or suffix in JSON_LINES:
-            field = field or FIELD
-        if field is not None and suffix in SEPARATED:
+        if suffix in SEPARATED:
             records = Records(source, field, tabs=suffix == ".tsv")
-            head, rows = records.head, _columns(records)
+            field, head, rows = records.field, records.head, _columns(records)
+        elif suffix in JSON_LINES:
+            field = FIELD if field is None else field
+            rows = _objects(source, field, TO_EMBED_LINES)
         elif field is not None:
-            rows = _objects(source, field)
+            rows = _objects(source, field, TO_EMBED_OTHERS)
         else:
             lines = enumerate(source.lines(), 1)
             rows = (Row(line, number, number, line) for number, line in lines)
@@ -113,9 +137,9 @@ def _columns(records: Records) -> Iterator[Row]:
         yield Row(one.fields[records.column], one.first_line, one.last_line, one.raw)
 
 
-def _objects(source: TextFile, field: str) -> Iterator[Row]:
+def _objects(source: TextFile, field: str, remedy: str) -> Iterator[Row]:
     """Give a field of JSON lines; blank lines are no rows."""
     for number, line in enumerate(source.lines(), 1):
         if line.strip():
-            text = field_of(line, field, f"{source.name} line {number}")
+            text = field_of(line, field, f"{source.name} line {number}", remedy=remedy)
             yield Row(text, number, number, line)

@@ -96,17 +96,30 @@ def embed_column(
     return vectors, reports
 
 
-def parquet_options(schema: "pa.Schema") -> dict[str, Any]:
-    """Give how Parquet is written: the last column's vectors get no dictionary.
+def parquet_options(schema: "pa.Schema", vectors: str | None) -> dict[str, Any]:
+    """Give how Parquet is written: all columns have dictionaries, but for that of vectors.
 
-    They do not repeat, so that one would come on top. What has one is told by the paths of
-    Parquet's own columns, which a file without rows knows.
+    Vectors do not repeat, so that a dictionary would only add to them.
+
+    Args:
+        schema: the columns.
+        vectors: the one of vectors; None where there is none.
     """
+    paths = _parquet_paths(schema)
+    if vectors is not None:
+        import pyarrow as pa
+
+        without = _parquet_paths(pa.schema([schema.field(vectors)]))
+        paths = [path for path in paths if path not in without]
+    return {"compression": "zstd", "use_dictionary": paths}
+
+
+def _parquet_paths(schema: "pa.Schema") -> list[str]:
+    """Give the paths of Parquet's own columns, which a file without rows knows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     empty = pa.BufferOutputStream()
     pq.write_table(schema.empty_table(), empty)
     columns = pq.ParquetFile(pa.BufferReader(empty.getvalue())).schema
-    paths = [columns.column(place).path for place in range(len(columns))]
-    return {"compression": "zstd", "use_dictionary": paths[:-1]}
+    return [columns.column(place).path for place in range(len(columns))]

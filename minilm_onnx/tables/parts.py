@@ -3,16 +3,16 @@
 Parquet is cut between rows, JSON lines between lines.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from minilm_onnx.errors import InputError, shorten
+from minilm_onnx.errors import InputError, describe, shorten
 from minilm_onnx.reading.arrow import first_line
 from minilm_onnx.reading.columnar import rows_at_a_time
 from minilm_onnx.reading.columns import without_dictionaries
+from minilm_onnx.reading.jsonlines import json_of
 from minilm_onnx.tables.filesystems import LINES, filesystem, kind_of
 
 if TYPE_CHECKING:
@@ -115,12 +115,10 @@ def read_lines(files: "FileSystem", part: Part) -> tuple[list[str], list[dict[st
         lines = [line for line in found if line]
         rows = []
         for line in lines:
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise ValueError(f"no JSON in the line {shorten(line)}, {error}") from error
+            at = f"{part.path}, the line {shorten(line)}"  # its number is not known in a part
+            row = json_of(line, at, remedy="fix the line")
             if not isinstance(row, dict):
-                raise ValueError(f"no object in the line {shorten(line)}")
+                raise InputError(f"{at}: expected a JSON object, got {describe(row)}; fix the line")
             rows.append(row)
         return lines, rows
 

@@ -116,7 +116,7 @@ def test_embed_of_an_empty_file_is_an_empty_array(tmp_path: Path) -> None:
         (
             b'{"a": "x"}\n',
             "b",
-            "line 1: expected a JSON object with the field 'b', got the fields a",
+            "line 1: expected a JSON object with the field 'b', got the fields 'a'",
         ),
         (b"[1]\n", "a", "line 1: expected a JSON object with the field 'a', got list"),
         (b"\x1f\x8bpacked", None, "line 1: expected UTF-8, got gzip data; name the file with .gz"),

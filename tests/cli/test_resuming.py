@@ -82,11 +82,11 @@ def test_resume_goes_on_after_any_end(
     assert not out.exists()
     second = die(signal, 2, source, "--out", out, "--resume")  # again, further on
     assert second.returncode != 0
-    assert "going on after 8 texts" in second.stderr
+    assert "resuming after 8 texts" in second.stderr
     assert not out.exists()
     third = die(signal, 99, source, "--out", out, "--resume")
     assert third.returncode == 0
-    assert "going on after 12 texts" in third.stderr
+    assert "resuming after 12 texts" in third.stderr
     assert "31 texts" in third.stderr
     assert "1 were cut at 256 tokens" in third.stderr
     assert out.read_bytes() == whole[kind]

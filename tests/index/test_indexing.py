@@ -249,11 +249,15 @@ def test_storage_and_rebuilding_on_the_command_line(
         (("search", "{empty}", "x"), 1, "no results"),
         (("index", "{text}", "--db", "{folder}"), 2, "a folder"),
         (("index", "{text}", "--db", "{text}"), 2, "got one as a text has"),
+        (("index", "{text}", "--db", "new.db", "--field", "x"), 2, "--lines for JSON lines"),
+        (("index", "{markdown}", "--db", "new.db", "--field", "x"), 2, "got Markdown"),
+        (("search", "{markdown}", "x", "--field", "x"), 2, "got Markdown"),
     ],
 )
 def test_what_is_wrong_is_said_on_one_line(
     folder: Path,
     db: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     arguments: tuple[str, ...],
     code: int,
@@ -265,6 +269,8 @@ def test_what_is_wrong_is_said_on_one_line(
     text.write_text("a line of text\n" * 99)
     empty.touch()
     places = {"db": db, "absent": folder / "absent", "text": text, "empty": empty, "folder": folder}
+    places["markdown"] = folder / "faq.md"
+    monkeypatch.chdir(folder.parent)  # where new.db may be made
     found, out, said = run(capsys, *(word.format(**places) for word in arguments))
     assert (found, out) == (code, "")
     assert words in said
@@ -376,3 +382,55 @@ def test_two_runs_at_once_make_one_index(folder: Path, db: Path, encoder: Senten
         assert len(index.sources()) == 44
         assert index_paths(index, [folder]).unchanged == 44
         assert sum(index.sources().values()) == len(index)
+
+
+def test_the_field_of_lines_is_for_files_that_were_named(
+    folder: Path, db: Path, encoder: SentenceEncoder
+) -> None:
+    rows = folder / "rows.txt"
+    rows.write_text('{"text": "no", "body": "The cat."}\n\n{"body": "The dog.\\u0000"}\n')
+    with TextIndex(db, encoder) as index:
+        index_paths(index, [rows], text_field="body", lines=True)
+        assert [passage.text for passage in index.passages()] == ["The cat.", "The dog.\0"]
+        assert index_paths(index, [rows]).unchanged == 1
+        # In a folder, how it was read is remembered; other text has no fields.
+        outcome = index_paths(index, [folder], text_field="text", lines=True)
+        assert (outcome.refused, outcome.unchanged) == ({}, 1)
+        assert index.sources()[source_of(folder / "plain.txt")] == 2
+        assert index_paths(index, [folder], text_field="text").unchanged == 5
+
+
+def test_the_field_text_is_not_any_only_column(
+    folder: Path, db: Path, encoder: SentenceEncoder
+) -> None:
+    only = folder / "only.csv"
+    only.write_text("body\nThe cat.\n")
+    with TextIndex(db, encoder) as index:
+        index_paths(index, [only])
+        with pytest.raises(InputError, match="expected a column 'text'"):
+            index_paths(index, [only], text_field="text")
+
+
+def test_parquet_and_arrow_are_found_in_folders(
+    folder: Path, db: Path, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    from pyarrow import parquet
+
+    rows = pa.table({"title": ["Pets", "Shops"], "text": ["The cat.", None]})
+    parquet.write_table(rows, folder / "two.parquet")
+    with pa.ipc.new_file(folder / "two.arrow", rows.schema) as writer:
+        writer.write_table(rows)
+    named = source_of(folder / "two.parquet"), source_of(folder / "two.arrow")
+    with TextIndex(db, encoder) as index:
+        index_paths(index, [folder], text_field="text")
+        assert [index.sources()[name] for name in named] == [1, 1]
+        for name in ("two.parquet", "two.arrow"):
+            index_paths(index, [folder / name], text_field="title")
+        assert [index.sources()[name] for name in named] == [2, 2]
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
+    with TextIndex(folder.parent / "other.db", encoder) as index:
+        outcome = index_paths(index, [folder])
+        assert set(outcome.refused) == set(named)
+        assert all("minilm-onnx[arrow]" in str(error) for error in outcome.refused.values())
+        assert len(outcome.changed) == 4

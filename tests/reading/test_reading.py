@@ -1,11 +1,17 @@
 """How files are read: the same by every command, each fault named by its line."""
 
 import gzip
+import html
+import importlib
 import io
 import json
+import os
+import re
 import sys
+import threading
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,9 +19,10 @@ from hypothesis import strategies as st
 
 from minilm_onnx import InputError
 from minilm_onnx.cli import main
+from minilm_onnx.reading import separated
 from minilm_onnx.reading.documents import Document, read_documents
 from minilm_onnx.reading.folders import find_files
-from minilm_onnx.reading.kinds import SUFFIXES, suffix_of
+from minilm_onnx.reading.kinds import ROWS, suffix_of
 from minilm_onnx.reading.rows import open_rows
 
 
@@ -55,9 +62,9 @@ def test_a_text_is_one_document_or_one_a_line(tmp_path: Path) -> None:
         ("a.txt", b"ok\n" * 9999 + b"\0", ("line 10000", "NUL", "binary")),
         ("a.db", b"SQLite format 3\0more", ("database", "--db")),
         ("a.txt", "text".encode("utf-16"), ("line 1", "UTF-8")),
-        ("a.csv", "a,b\n1,2\n", ("line 1", "'text'", "a, b", "--field")),
+        ("a.csv", "a,b\n1,2\n", ("line 1", "'text'", "'a', 'b'", "--field")),
         ("a.csv", "text,b\n1\n", ("line 2", "2 fields", "got 1")),
-        ("a.csv", 'text\n"open', ("line 2", "mend the row")),
+        ("a.csv", 'text\n"open', ("line 2", "fix the row")),
         ("a.csv", "", ()),
         ("a.jsonl", '{"text": 1}\n', ("line 1", "string", "int 1")),
         ("a.jsonl", '{"body": "x"}\n', ("line 1", "'text'", "body")),
@@ -78,13 +85,16 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(
 
 
 def test_folders_are_read_in_order_without_what_is_hidden(tmp_path: Path) -> None:
-    for name in ("b/z.md", "b/a.txt", "a.csv", ".git/x.md", ".x.md", "c.png", "c.jsonl.gz", "d.py"):
+    for name in (
+        *("b/z.md", "b/a.txt", "a.csv", ".git/x.md", ".x.md", "c.png", "c.jsonl.gz", "d.py"),
+        *("e.parquet", "f.arrow"),
+    ):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
     (tmp_path / "loop").symlink_to(tmp_path)
     found = [path.relative_to(tmp_path).as_posix() for path in find_files(tmp_path).files]
-    assert found == ["a.csv", "c.jsonl.gz", "b/a.txt", "b/z.md"]
+    assert found == ["a.csv", "c.jsonl.gz", "e.parquet", "f.arrow", "b/a.txt", "b/z.md"]
     assert find_files(tmp_path).others == 2  # of them no text is known
 
 
@@ -117,9 +127,26 @@ def texts_of(path: Path, field: str | None = None) -> list[str]:
         return [row.text for row in source.rows]
 
 
-@pytest.fixture(params=FILES)
+# Of Arrow and Parquet pyarrow writes them, where it is installed.
+COLUMNAR_FILES = ("columns.parquet", "columns.ARROW")
+
+
+@pytest.fixture(params=[*FILES, *COLUMNAR_FILES])
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    return write(tmp_path, request.param, FILES[request.param])
+    if request.param in FILES:
+        return write(tmp_path, request.param, FILES[request.param])
+    return write_columns(tmp_path / request.param, {"id": [1, 2, 3], "text": TEXTS})
+
+
+def write_columns(path: Path, columns: dict[str, list[Any]]) -> Path:
+    pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    rows = pa.table(columns)
+    if path.suffix.lower() == ".parquet":
+        importlib.import_module("pyarrow.parquet").write_table(rows, path)
+    else:
+        with pa.ipc.new_file(path, rows.schema) as writer:
+            writer.write_table(rows)
+    return path
 
 
 def test_the_same_texts_are_the_same_in_every_kind_of_file(file: Path) -> None:
@@ -132,7 +159,7 @@ def test_every_command_reads_every_kind_of_file_alike(
     assert main(["embed", str(file)]) == 0
     said = capsys.readouterr()
     assert [json.loads(line)["text"] for line in said.out.splitlines()] == TEXTS
-    has_rows = "rows" in file.name or ".csv" in file.name.lower() or ".tsv" in file.name
+    has_rows = suffix_of(file.name) in ROWS
     assert ("the field 'text' of each row" in said.err) == has_rows
     assert main(["dedupe", str(file), "--threshold", "-1", "--json"]) == 0
     assert [row["text"] for row in json.loads(capsys.readouterr().out)] == TEXTS[1:]
@@ -141,21 +168,67 @@ def test_every_command_reads_every_kind_of_file_alike(
     assert sorted(row["text"] for row in group) == sorted(TEXTS)
     page = file.with_name("page.html")
     assert main(["similarity", str(file), "--heatmap", str(page)]) == 0
-    assert page.read_text("utf-8").count("I want my money back, please") >= 1
+    cells = re.findall(r"<th[^>]*>(.*?)</th>", page.read_text("utf-8"), re.DOTALL)
+    assert [html.unescape(cell) for cell in cells if cell][-3:] == TEXTS
     capsys.readouterr()
-    if suffix_of(file.name) in SUFFIXES:
-        assert main(["search", str(file), "money", "--json"]) == 0
-        found = json.loads(capsys.readouterr().out)
-        assert sorted(row["text"] for row in found) == sorted(TEXTS)
+    assert main(["search", str(file), "money", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert sorted(row["text"] for row in found) == sorted(TEXTS)
+    pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
+    lines = [] if has_rows else ["--lines"]
+    db = str(file.with_name("texts.db"))
+    assert main(["index", str(file), "--db", db, *lines]) == 0
+    capsys.readouterr()
+    assert main(["search", "--db", db, "money", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert sorted(row["text"] for row in found) == sorted(TEXTS)
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if "gz" not in name.lower()])
 def test_dedupe_keeps_rows_as_they_stand_in_the_file(name: str, tmp_path: Path) -> None:
-    given = write(tmp_path, name, FILES[name])
-    kept = tmp_path / "kept"
+    """Blank lines stay where they are texts: in plain text, and nowhere else."""
+    given = write(tmp_path, name, FILES[name] + (b"" if name == "plain.txt" else b"\n\n"))
+    kept = tmp_path / f"kept{given.suffix}"
     assert main(["dedupe", str(given), "--threshold", "0.99", "--out", str(kept)]) == 0
-    lines = [line for line in texts_of(given.rename(tmp_path / "as-lines")) if line.strip()]
+    lines = texts_of(given.rename(tmp_path / "as-lines"))
+    assert ("" in lines) == (name != "plain.txt")
+    if suffix_of(name) in ROWS:
+        lines = [line for line in lines if line.strip()]
     assert kept.read_text("utf-8").splitlines() == lines
+
+
+@pytest.mark.parametrize(
+    ("name", "out", "words"),
+    [
+        ("rows.csv", "kept.jsonl", "expected the suffix .csv of"),
+        ("rows.csv", "kept", "expected the suffix .csv of"),
+        ("rows.tsv", "kept.csv", "expected the suffix .tsv of"),
+        ("rows.jsonl", "kept.txt", "expected the suffix .jsonl of"),
+        ("rows.txt", "kept.csv", "expected the suffix .txt for the lines of"),
+        ("-", "kept.parquet", "expected the suffix .txt for the lines of -"),
+        ("rows.jsonl", "kept.ndjson", ""),
+        ("rows.txt", "kept.md", ""),
+    ],
+)
+def test_dedupe_writes_rows_under_a_suffix_that_reads_them_alike(
+    name: str, out: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = name if name == "-" else str(write(tmp_path, name, JSON_ROWS))
+    code = main(["dedupe", given, "--out", str(tmp_path / out)])
+    assert (code == 0) == (not words)
+    assert words in capsys.readouterr().err
+
+
+def test_dedupe_of_json_from_standard_input_may_leave_json_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = (JSON_ROWS + JSON_ROWS).encode()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
+    kept = tmp_path / "kept.jsonl"
+    assert main(["dedupe", "-", "--field", "text", "--out", str(kept)]) == 0
+    assert kept.read_text("utf-8") == JSON_ROWS
+    assert main(["dedupe", "-", "--field", "text", "--out", str(tmp_path / "kept.csv")]) == 2
+    assert "expected the suffix .jsonl for the lines of -" in capsys.readouterr().err
 
 
 def test_dedupe_of_a_table_with_line_ends_in_its_fields_leaves_a_table(tmp_path: Path) -> None:
@@ -178,6 +251,17 @@ def test_dedupe_of_a_table_with_line_ends_in_its_fields_leaves_a_table(tmp_path:
         ("a.csv", b"text\n\n\n", []),
         ("a.csv", b"text\n\"\"\n", [""]),
         ("a.csv", b"text;en\none, two;3\n", ["one, two"]),
+        ("a.csv", b"\n\ntext;en\none, two;3\n", ["one, two"]),
+        ("a.csv", b'"in, \nnumbers";text\n1;one, two\n', ["one, two"]),
+        ("a.csv", b'"a;b","c\n;d",text\n1,2,"one; two"\n', ["one; two"]),
+        ("a.csv", b"sep=|\nid|text\n1|one, two\n", ["one, two"]),
+        ("a.csv", b"\nsep=;\n\nid;text\n1;one\n", ["one"]),
+        ("a.csv", b"body\none\n", ["one"]),
+        ("a.csv", b"\"the, body\"\none\n", ["one"]),
+        ("a.csv", b"body,text\none,two\n", ["two"]),
+        ("a.tsv", b"body\none\n", ["one"]),
+        ("a.tsv", b'text\n"a\nb\n"c"\n', ['"a', "b", "c"]),
+        ("a.tsv", b'n\ttext\n1\t"a\n\n2\tb\n', ['"a', "b"]),
         ("a.csv", b"text\tid\none; two, three\t3\n", ["one; two, three"]),
         ("a.csv", b'text,id\n"a\r\nb",1\n', ["a\nb"]),
         ("a.tsv", b'n\ttext\n1\t"a\n2\tb"\n3\t"a" b\n4\t"c"\n', ['"a', 'b"', '"a" b', "c"]),
@@ -193,13 +277,29 @@ def test_what_is_odd_in_a_file_is_read_as_it_is_meant(
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("a.csv", "id;body\n1;x\n", ("line 1", "'text'", "id, body", "';'", "--field")),
-        ("a.csv", "sep=;\n\nid;body\n1;x\n", ("line 3", "'text'", "id, body")),
-        ("a.csv", 'id,text\n1,"x" y\n', ("line 2", "mend the row")),
+        ("a.csv", "id;body\n1;x\n", ("line 1", "'text'", "'id', 'body'", "';'", "--field")),
+        ("a.csv", "sep=;\n\nid;body\n1;x\n", ("line 3", "'text'", "'id', 'body'")),
+        ("a.csv", 'id,text\n1,"x" y\n', ("line 2", "fix the row")),
+        ("a.csv", "id,text\n1,x\n2,y,z\n", ("line 3", "2 fields", "got 3", "needs quotes")),
+        ("a.csv", "id, text\n1,x\n", ("line 1", "'id', ' text'")),
+        ("a.csv", "I came, I saw\nI left\n", ("the first row must name the columns", ".txt")),
+        ("a.csv", "text,id,text\nx,1,y\n", ("--field text", "one column of that name", "got 2")),
+        ("a.tsv", "text\ttext\nx\ty\n", ("--field text", "one column of that name", "got 2")),
+        ("a.csv", b"id,text\r1,x\r", ("line 1", "CR alone")),
+        ("a.csv", b"id,text\n1,x\r2,y\r", ("line 2", "CR alone")),
+        ("a.csv", "id,words" + "x" * 2**17 + "\n1,x\n", ("line 1", "a column 'text'")),
+        ("a.csv", "sep=:\nid:text\n", ("line 1", "sep=", "'|'", "got ':'")),
+        ("a.csv", 'sep="\ntext\n', ("line 1", "sep=")),
+        ("a.csv", "\n\nid;body\n1;x\n", ("line 3", "'id', 'body'", "';'")),
+        ("a.csv", 'text\n"x\ny"\n"open\n,and\n', ("line 4", "fix the row")),
+        ("a.tsv", 'text\nx\n"torn\n\nin two"\ny\n', ("line 3", "up to line 5", ".csv")),
+        ("a.csv", "id,text\n".encode("utf-16"), ("line 1", "UTF-16", "iconv")),
+        ("a.txt", "\ufefftext".encode("utf-16-be"), ("line 1", "UTF-16", "iconv")),
+        ("a.txt", b"\x7fELF\0\0\xff", ("binary", "pandoc")),
         ("a.tsv", "id\ttext\n1\tx\ny\n", ("line 3", "2 fields", "got 1", ".csv")),
         ("a.jsonl", '{"text": "x"}\n["text"]\n', ("line 2", "JSON object", "list")),
         ("a.jsonl", '{"text": "\\ud800"}\n', ("line 1", "lone surrogate")),
-        ("a.jsonl", "plain\n", ("line 1", "JSON", "without --field")),
+        ("a.jsonl", "plain\n", ("line 1", "JSON", "leave out --field", "rename the file to .txt")),
         ("a.csv.gz", b"no gzip", ("gzip",)),
         ("a.parquet.gz", gzip.compress(b"PAR1"), ("without .gz", "gunzip")),
     ],
@@ -222,10 +322,17 @@ def test_standard_input_is_lines_or_json_with_a_field(
 ) -> None:  # fmt: skip
     given = data or "\n".join(TEXTS).encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given)))
-    assert main([command, "-", *expected]) == 0
+    alike = [] if command == "embed" else ["--threshold", "-1", "--json"]
+    assert main([command, "-", *expected, *alike]) == 0
     said = capsys.readouterr()
     if command == "embed":
         assert [json.loads(line)["text"] for line in said.out.splitlines()] == TEXTS
+    elif command == "dedupe":
+        assert [row["text"] for row in json.loads(said.out)] == TEXTS[1:]
+        assert "in 3 lines" in said.err
+    else:
+        (group,) = json.loads(said.out)
+        assert sorted(row["text"] for row in group) == sorted(TEXTS)
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1)))
@@ -233,3 +340,82 @@ def test_any_text_comes_back_from_csv(texts: list[str]) -> None:
     quoted = "".join('"' + text.replace('"', '""') + '"\n' for text in texts)
     with TemporaryDirectory() as folder:
         assert texts_of(write(Path(folder), "a.csv", f"text\n{quoted}")) == texts
+
+
+def test_a_quote_that_is_not_closed_does_not_hold_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(separated, "RECORD", 100)
+    rows = 'text\n"one\ntwo"\n"three"\n"four\n' + "more\n" * 50
+    for data, words in (
+        (rows, r"line 5: expected a row of at most 100 .* close the quote"),
+        ('"text\n' + "more\n" * 50, r"line 1: expected a row of at most 100 .* close the quote"),
+        ("text\n" + "more " * 50, r"line 2: expected a row of at most 100 .* split it"),
+    ):
+        with pytest.raises(InputError, match=words):
+            texts_of(write(tmp_path, "a.csv", data))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv", ".jsonl", ".parquet", ".arrow"])
+def test_without_field_it_is_text_else_the_only_column(suffix: str, tmp_path: Path) -> None:
+    def file(**columns: str) -> Path:
+        path = tmp_path / f"rows{suffix}"
+        if suffix in (".parquet", ".arrow"):
+            return write_columns(path, {name: [text] for name, text in columns.items()})
+        between = "\t" if suffix == ".tsv" else ","
+        rows = [between.join(columns), between.join(columns.values())]
+        lines = [json.dumps(columns)] if suffix == ".jsonl" else rows
+        return write(tmp_path, path.name, "\n".join(lines))
+
+    assert texts_of(file(title="A title", text="a text")) == ["a text"]
+    with pytest.raises(InputError, match="'text'"):
+        texts_of(file(title="A title", body="a text"))
+    if suffix == ".jsonl":
+        with pytest.raises(InputError, match="'text'"):
+            texts_of(file(body="a text"))
+    else:
+        assert texts_of(file(body="a text")) == ["a text"]
+    with pytest.raises(InputError, match="text"):
+        texts_of(file(body="a text"), "text")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_is_read_once_and_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    lines = [f"line {number}, more" for number in range(3000)]
+    data = "text\n" + "".join(f'"{line}"\n' for line in lines)
+    for as_documents in (False, True):
+        writer = threading.Thread(target=pipe.write_text, args=(data,))
+        writer.start()
+        found = [one.text for one in read_documents(pipe)] if as_documents else texts_of(pipe)
+        assert found == lines
+        writer.join()
+    writer = threading.Thread(target=pipe.write_text, args=("text\nmy money\n",))
+    writer.start()
+    assert main(["search", str(pipe), "refund"]) == 0
+    writer.join()
+    assert "my money" in capsys.readouterr().out
+
+
+def test_standard_input_is_not_a_file_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "-", "SQLite format 3\0")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a text\n")))
+    assert read_documents(Path("-")) == [Document("a text")]
+
+
+@pytest.mark.parametrize("command", ["embed", "dedupe", "cluster"])
+def test_an_error_is_one_line_though_no_field_was_named(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = write(tmp_path, "a.csv", "id,text\n1,x\n2\n")
+    assert main([command, str(broken)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_table_without_its_suffix_is_told_how_it_is_known(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"leave out --field.*suffix, \.csv or \.tsv"):
+        texts_of(write(tmp_path, "table", "id,text\n1,x\n"), "text")

@@ -9,6 +9,7 @@ import functools
 import gzip
 import io
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -35,7 +36,7 @@ from minilm_onnx.text import pieces
 from tests.conftest import FakeSession
 
 # What may stand on stderr before an error, or without one.
-NOTES = ("warning: ", "going on after ")
+NOTES = ("warning: ", "resuming after ")
 RESUMED = [f"text {number}" for number in range(7)]
 
 
@@ -113,7 +114,8 @@ def reading(data: bytes) -> None:
     out = Path("v.jsonl" if how[:1] == b"j" else "v.csv" if how[:1] == b"c" else "v.npy")
     if how[1:2] == b"p":
         body = gzip.compress(body, 1, mtime=0)
-    source = Path("in.gz" if how[1:2] in (b"p", b"z") else "in")
+    suffix = {b"p": ".gz", b"z": ".gz", b"C": ".csv", b"L": ".jsonl"}.get(how[1:2], "")
+    source = Path(f"in{suffix}")
     field = how[3:].decode("utf-8", "replace") if how[2:3] == b"=" else None
     with workshop() as encoder:
         source.write_bytes(body)
@@ -137,11 +139,43 @@ def read_plainly(source: Path, field: str | None) -> list[str] | None:
         lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
         lines = lines if lines[-1] else lines[:-1]
         texts: list[Any] = [line.removesuffix(b"\r").decode() for line in lines]
-        if field is not None:
-            texts = [json.loads(text)[field] for text in texts if text.strip()]
+        if source.suffix == ".csv":
+            texts = read_columns(texts, field)
+        elif field is not None or source.suffix == ".jsonl":
+            name = "text" if field is None else field
+            texts = [json.loads(text)[name] for text in texts if text.strip()]
         return texts if all(map(is_unicode, texts)) else None
     except Exception:  # of many kinds
         return None
+
+
+def read_columns(lines: list[str], field: str | None) -> list[str]:
+    """The texts of .csv; an error if it is none."""
+    while lines and not lines[0]:
+        lines = lines[1:]
+    delimiters = [",", ";", "\t"]
+    if lines and (named := re.fullmatch(r'"?sep=([^\n])"?', lines[0], re.IGNORECASE)):
+        if named[1] not in ",;\t|":
+            raise ValueError
+        delimiters = [named[1]]
+        lines = lines[1:]
+    tables = []
+    for delimiter in delimiters:
+        reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
+        head: list[str] = []
+        rows: list[list[str]] | None = None
+        with suppress(csv.Error):  # another one may be between them
+            head = next((row for row in reader if row), [])
+            rows = [row for row in reader if row]
+        tables.append((head, rows))
+    name = "text" if field is None else field
+    having = [table for table in tables if name in table[0]]
+    head, found = having[0] if having else max(tables, key=lambda table: len(table[0]))
+    if lines and any(lines) and field is None and name not in head and len(head) == 1:
+        (name,) = head
+    if found is None or any(len(row) != len(head) for row in found) or head.count(name) > 1:
+        raise ValueError
+    return [row[head.index(name)] for row in found] if head else []
 
 
 def is_unicode(text: str) -> bool:
@@ -199,7 +233,7 @@ def partial(data: bytes) -> None:
         Path(f"{out}.partial.json").write_bytes(journal.replace(b"FINGERPRINT", fingerprint))
         code, said = command("embed", "in", f"--out={out}", "--resume")
         assert out.exists() == (code == 0)
-        if code == 0 and "going on after" not in said:
+        if code == 0 and "resuming after" not in said:
             assert out.read_bytes() == whole
 
 
@@ -239,9 +273,10 @@ def documents(data: bytes) -> None:
     names = {b"m": "in.md", b"j": "in.jsonl", b"c": "in.csv", b"t": "in.tsv", b"z": "in.md.gz"}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, names.get(how[:1], "in.txt"))
+        field = how[3:].decode("utf-8", "replace") if how[2:3] == b"=" else None
         path.write_bytes(body)
         try:
-            found = read_documents(path, lines=how[1:2] == b"l")
+            found = read_documents(path, field, lines=how[1:2] == b"l")
         except InputError as error:
             said = str(error)
             found = []

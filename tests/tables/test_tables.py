@@ -11,7 +11,7 @@ import pytest
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.cli import main
 from minilm_onnx.engine.embedder import Embedder
-from minilm_onnx.reading.columnar import Table
+from minilm_onnx.reading.columnar import ColumnarFile
 from minilm_onnx.text.tokens import TokenizedTexts
 from minilm_onnx.vectors.quantization import int8_codes
 
@@ -213,12 +213,12 @@ def test_long_texts_are_read_a_few_at_a_time(tmp_path: Path) -> None:
     texts = [f"{number} " + "x " * 50_000 for number in range(100)]
     for name in ("in.parquet", "in.arrow"):
         given = write(tmp_path / name, pa.table({"t": texts}))
-        with Table(str(given), None) as opened:
+        with ColumnarFile(str(given), None) as opened:
             held = [sum(len(text or "") for text in some) for _, some in opened.batches()]
         assert max(held) < 2**20 + 100_100
         assert sum(held) == sum(map(len, texts))
         assert len(held) >= 9
-    with Table(str(tmp_path / "in.parquet"), None) as opened:
+    with ColumnarFile(str(tmp_path / "in.parquet"), None) as opened:
         assert max(batch.nbytes for batch, _ in opened.batches()) < 2**22
 
 
@@ -295,3 +295,71 @@ def test_commands_that_compare_read_a_column(
     assert [row["line"] for row in group] == [1, 3]
     assert main(["search", str(given), "refund", "--top", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)[0]["first_line"] in (1, 3)
+
+
+@pytest.mark.parametrize("name", ["in.parquet", "in.arrow"])
+def test_null_is_a_blank_row_where_blanks_are_left_out(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = [None, "I want my money back", None, "I want my money back", "the train is late"]
+    given = write(tmp_path / name, pa.table({"id": range(5), "body": pa.array(texts)}))
+    kept = given.with_stem("kept")
+    assert main(["dedupe", str(given), "--out", str(kept)]) == 0
+    assert read(kept)["id"].to_pylist() == [0, 1, 2, 4]
+    assert main(["cluster", str(given), "--json"]) == 0
+    (group,) = json.loads(capsys.readouterr().out)
+    assert [row["line"] for row in group] == [2, 4]
+    assert main(["search", str(given), "refund", "--top", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["first_line"] == 2
+    assert main(["similarity", str(given), "--heatmap", str(tmp_path / "x.html")]) == 0
+    assert "3 texts to" in capsys.readouterr().err
+    for out in ("x.npy", "x.jsonl", "x.csv"):
+        assert main(["embed", str(given), "--out", str(tmp_path / out)]) == 2
+        assert "row 1: expected a text, got null" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow"])
+def test_embed_to_a_table_says_which_column_it_read(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = write(tmp_path / "in.parquet", pa.table({"id": [1], "body": ["a cat"]}))
+    out = tmp_path / f"out.{kind}"
+    assert main(["embed", str(given), "--out", str(out)]) == 0
+    said = capsys.readouterr().err
+    assert "read the field 'body' of each row" in said
+    assert said.count("\n") == 1
+    assert main(["embed", str(given), "--field", "body", "--out", str(out)]) == 0
+    assert "of each row" not in capsys.readouterr().err
+
+
+def test_dedupe_of_a_stream_with_several_dictionaries(tmp_path: Path) -> None:
+    words = pa.dictionary(pa.int32(), pa.string())
+    given, kept = tmp_path / "in.arrow", tmp_path / "kept.arrow"
+    with pa.ipc.new_stream(given, pa.schema([("t", pa.string()), ("c", words)])) as writer:
+        for number in range(3):
+            column = pa.array([f"c{number}"]).cast(words)
+            writer.write_table(pa.table({"t": [f"text {number}"], "c": column}))
+    assert main(["dedupe", str(given), "--field", "t", "--threshold", "1", "--out", str(kept)]) == 0
+    assert read(kept)["c"].to_pylist() == ["c0", "c1", "c2"]
+
+
+def test_dedupe_says_what_a_file_cannot_hold(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = write(tmp_path / "in.parquet", pa.table({"t": ["a cat", "a dog"]}))
+
+    def full(*_: object, **__: object) -> None:
+        raise pa.ArrowNotImplementedError("no such column")
+
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", full)
+    assert main(["dedupe", str(given), "--out", str(tmp_path / "kept.parquet")]) == 2
+    assert "expected columns that .parquet can hold" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["in.parquet"]
+
+
+def test_dedupe_writes_every_column_of_parquet_with_a_dictionary(tmp_path: Path) -> None:
+    rows = pa.table({"t": ["a cat", "the train is late"], "last": ["x", "x"]})
+    given, kept = write(tmp_path / "in.parquet", rows), tmp_path / "kept.parquet"
+    assert main(["dedupe", str(given), "--field", "t", "--out", str(kept)]) == 0
+    group = pq.read_metadata(kept).row_group(0)
+    assert [group.column(place).has_dictionary_page for place in range(2)] == [True, True]

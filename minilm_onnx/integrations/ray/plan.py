@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from minilm_onnx.errors import InputError
 from minilm_onnx.integrations.ray.cluster import answer, map_parts, part_of
 from minilm_onnx.reading.arrow import first_line
-from minilm_onnx.reading.columns import check_field, only_text_column
+from minilm_onnx.reading.columns import FIELD, choose_column
 from minilm_onnx.tables.column import Precision, Vectors
 from minilm_onnx.tables.filesystems import filesystem
-from minilm_onnx.tables.lines import holds_bytes, table_of
+from minilm_onnx.tables.objects import holds_bytes, table_of
 from minilm_onnx.tables.parts import Part, cut, read_lines
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def make_plan(job: Job, inputs: "Sequence[FileInfo]") -> Plan:
     import pyarrow as pa
 
     parts, schema = cut(job.source, inputs)
+    from_lines = schema is None
     if schema is None:
         seen: dict[int, tuple[int, pa.Schema]] = {}
         if not parts:
@@ -91,8 +92,9 @@ def make_plan(job: Job, inputs: "Sequence[FileInfo]") -> Plan:
                 f"{job.source}: expected values of one kind under each name, got: "
                 f"{first_line(error)}; write them alike"
             ) from error
-    field = only_text_column(schema, job.source) if job.field is None else job.field
-    check_field(field, schema, job.source)
+    # JSON lines are no table: of their fields none but "text" is chosen unasked.
+    asked = FIELD if job.field is None and from_lines else job.field
+    field = choose_column(schema, asked, job.source)
     # Its name must be new; how many components does not matter here.
     Vectors(schema, job.column, 1, job.precision, job.fingerprint)
     if job.format == "jsonl":

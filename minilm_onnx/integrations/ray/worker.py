@@ -9,7 +9,7 @@ from minilm_onnx.integrations.ray.cluster import answer, part_of
 from minilm_onnx.integrations.ray.plan import Job
 from minilm_onnx.tables.column import Vectors, embed_column, parquet_options
 from minilm_onnx.tables.filesystems import LINES, filesystem, kind_of, whole_on
-from minilm_onnx.tables.lines import lines_of, table_of, with_vectors
+from minilm_onnx.tables.objects import lines_of, table_of, with_vectors
 from minilm_onnx.tables.parts import Part, read_lines, read_rows
 from minilm_onnx.text.reports import Tally
 
@@ -67,7 +67,7 @@ class Worker:
             if job.format == "parquet":
                 if table is None:
                     table = table_of(rows, part.path, self.schema)
-                _write_parquet(file, added.beside(table, vectors))
+                _write_parquet(file, added.beside(table, vectors), job.column)
             else:
                 if lines is None:
                     lines = list(lines_of(part.path, table))
@@ -77,7 +77,7 @@ class Worker:
         return {"without": without, "cut": tally.cut, "unreadable": tally.unreadable}
 
 
-def _write_parquet(file: Any, table: "pa.Table") -> None:
+def _write_parquet(file: Any, table: "pa.Table", vectors: str) -> None:
     import pyarrow.parquet as pq
 
-    pq.write_table(table, file, **parquet_options(table.schema))
+    pq.write_table(table, file, **parquet_options(table.schema, vectors))

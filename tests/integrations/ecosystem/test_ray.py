@@ -375,7 +375,7 @@ def test_tables_keep_null_and_the_fingerprint(encoder: SentenceEncoder) -> None:
 def test_what_cannot_be_is_said(cluster: Any, tmp_path: Path) -> None:
     source = write(tmp_path, ["a", "b"])
     target = str(tmp_path / "out")
-    with pytest.raises(InputError, match="columns of texts, body"):
+    with pytest.raises(InputError, match="columns of texts, 'body'"):
         embed_files(str(source), target, field="no")
     with pytest.raises(InputError, match="new name"):
         embed_files(str(source), target, field="body", column="id")
