@@ -22,21 +22,30 @@ Every command reads a file in the same way, by what its name ends with, in capit
 | name ends in | a row is | its text is |
 | --- | --- | --- |
 | `.jsonl`, `.ndjson` | a line that is not blank | the field `--field` of the object, or `text` |
-| `.csv` | a row below the first | the column `--field`, or `text` |
-| `.tsv` | a line below the first | the column `--field`, or `text` |
-| `.parquet`, `.arrow` | a row | the column `--field`, or the only one of texts |
+| `.csv` | a row below the first | the column `--field`, or `text`, or the only one |
+| `.tsv` | a line below the first | the column `--field`, or `text`, or the only one |
+| `.parquet`, `.arrow` | a row | the column `--field`, or `text`, or the only one of texts |
 | anything else; `-` for stdin | a line | the line |
 | the same, with `--field` | a line that is not blank | that field of the object |
 
+The same rule finds the text everywhere: the field or column that `--field` names, else `text`, else
+the only column of a table. Summaries say which one was read unasked.
+
 `.gz` behind all but `.parquet` and `.arrow` is unpacked. Text is UTF-8, with a byte order mark or
-without, with line ends of either kind. Fields of `.csv` are separated by the comma, the semicolon
-or the tab by which the first row has the field, or as a first line `sep=;` says; a field in quotes
-may hold line ends. In `.tsv` a quote is a character like any other, unless quotes stand around a
-whole field. A blank line of plain text is an empty text to `embed`, so that vectors and lines have
-the same numbers; commands that compare texts leave it out.
+without, with line ends LF or CR LF. Fields of `.csv` are separated by the comma, the semicolon
+or the tab by which the first row that is not blank has the field; a first line such as `sep=;`
+chooses one of these, or `|`. A field in quotes may hold line ends, and a row 64 MiB. In `.tsv` a
+quote is a character like any other, unless quotes stand around a whole field.
+
+A blank line of plain text is an empty text to `embed`, so that vectors and lines have the same
+numbers; commands that compare texts leave it out. Null in `.parquet` and `.arrow` is a row without
+a text: it gets no vector in these files, `embed` refuses it for others, and commands that compare
+or search texts leave it out.
 
 `index` and `search` split Markdown (`.md`, `.markdown`) at its headings, and `index` takes plain
-text as one document, unless `--lines` says otherwise.
+text as one document, unless `--lines` says otherwise. `index` finds files of all kinds above in
+folders, and the text suffixes that [search.md](search.md) lists. `embed --engine ray` takes only
+`.parquet` and `.jsonl`, not packed.
 """
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import SentenceEncoder
+from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.cli import main
 from minilm_onnx.engine.embedder import Embedder
 from minilm_onnx.reading.columnar import ColumnarFile
+from minilm_onnx.tables.parts import Part, read_lines
 from minilm_onnx.text.tokens import TokenizedTexts
 from minilm_onnx.vectors.quantization import int8_codes
 
@@ -363,3 +364,24 @@ def test_dedupe_writes_every_column_of_parquet_with_a_dictionary(tmp_path: Path)
     assert main(["dedupe", str(given), "--field", "t", "--out", str(kept)]) == 0
     group = pq.read_metadata(kept).row_group(0)
     assert [group.column(place).has_dictionary_page for place in range(2)] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("{not json", "got something else"),
+        ("[" * 99_999, "got something else"),
+        ("[1]", "got list"),
+    ],
+)
+def test_a_part_of_json_lines_names_the_line_that_is_no_object(
+    tmp_path: Path, line: str, words: str
+) -> None:
+    fs = pytest.importorskip("pyarrow.fs", reason="pyarrow is not installed")
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f'{{"text": "x"}}\n\n{line}\n')
+    part = Part(str(path), 0, path.stat().st_size, -1)
+    with pytest.raises(InputError) as caught:
+        read_lines(fs.LocalFileSystem(), part)
+    assert str(caught.value).startswith(f"{path}, the line {line[:9].rstrip()}")
+    assert f"expected a JSON object, {words}" in str(caught.value)

@@ -63,7 +63,8 @@ def embed_files(
             which all machines can read.
         target: a folder that all machines share; the same call goes on with what an earlier one
             left there.
-        field: the column, or field, of texts; null has no vector; None for the only one of texts.
+        field: the column, or field, of texts; null has no vector. None for "text", or the only
+            column of texts of .parquet without it.
         column: of the vectors.
         precision: see `minilm-onnx embed`.
         format: of the files to write.

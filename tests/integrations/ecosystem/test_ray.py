@@ -372,6 +372,22 @@ def test_tables_keep_null_and_the_fingerprint(encoder: SentenceEncoder) -> None:
         Embed("body")({"body": np.array(["a cat", None])})
 
 
+def test_without_field_it_is_text_else_the_only_column(cluster: Any, tmp_path: Path) -> None:
+    for name, rows, column in (
+        ("both", {"title": ["a"], "text": ["b"]}, "text"),
+        ("only", {"id": [1], "body": ["b"]}, "body"),
+    ):
+        source, target = tmp_path / f"{name}.parquet", tmp_path / name
+        pq.write_table(pa.table(rows), source)
+        embed_files(str(source), str(target))
+        chosen, vectors = read_all(target)[column].to_pylist(), vectors_of(read_all(target))
+        assert np.array_equal(vectors, SentenceEncoder().encode(chosen))
+    lines = tmp_path / "only.jsonl"
+    lines.write_text('{"body": "b"}\n')
+    with pytest.raises(InputError, match="--field text"):
+        embed_files(str(lines), str(tmp_path / "lines"))
+
+
 def test_what_cannot_be_is_said(cluster: Any, tmp_path: Path) -> None:
     source = write(tmp_path, ["a", "b"])
     target = str(tmp_path / "out")
