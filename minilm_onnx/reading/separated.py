@@ -29,6 +29,10 @@ RECORD = 64 * 2**20
 csv.field_size_limit(2**31 - 1)
 
 
+class _TornError(InputError):
+    """Lines that are no rows with this delimiter, though they can be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A row of a table.
@@ -150,7 +154,7 @@ def _delimiter(name: str, opening: list[str], lines: Iterator[str], field: str) 
     for one in DELIMITERS:
         try:
             rows[one] = next(_commas(name, again(), one, 1)).fields
-        except InputError:  # with this one between them it has no first row
+        except _TornError:  # with this one between them it has no first row
             rows[one] = []
     having = (one for one, row in rows.items() if field in row)
     return next(having, max(DELIMITERS, key=lambda one: len(rows[one])))
@@ -173,7 +177,7 @@ def _commas(name: str, lines: Iterator[str], delimiter: str, first: int) -> Iter
                 opened = number if opened is None else None
             size += len(line)
             if size > RECORD:
-                raise InputError(
+                raise _TornError(
                     f"{name} line {opened or first}: expected a row of at most {RECORD} "
                     "characters, got more; "
                     + ("close the quote that opens there" if opened else "split it")
@@ -191,7 +195,7 @@ def _commas(name: str, lines: Iterator[str], delimiter: str, first: int) -> Iter
         remedy = "fix the row"
         if any("\r" in line for line in held):
             remedy += ", or the line ends, if they are CR alone: tr '\\r' '\\n'"
-        raise InputError(
+        raise _TornError(
             f"{name} line {opened or first}: expected fields with {delimiter!r} between them, got "
             f"something else ({error}); {remedy}"
         ) from error

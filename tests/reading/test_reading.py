@@ -290,6 +290,7 @@ def test_what_is_odd_in_a_file_is_read_as_it_is_meant(
         ("a.csv", "id,words" + "x" * 2**17 + "\n1,x\n", ("line 1", "a column 'text'")),
         ("a.csv", "sep=:\nid:text\n", ("line 1", "sep=", "'|'", "got ':'")),
         ("a.csv", 'sep="\ntext\n', ("line 1", "sep=")),
+        ("a.csv", b'"id",text,"\n\x98"\n1,x,y\n', ("line 2", "UTF-8", "0x98")),
         ("a.csv", "\n\nid;body\n1;x\n", ("line 3", "'id', 'body'", "';'")),
         ("a.csv", 'text\n"x\ny"\n"open\n,and\n', ("line 4", "fix the row")),
         ("a.tsv", 'text\nx\n"torn\n\nin two"\ny\n', ("line 3", "up to line 5", ".csv")),

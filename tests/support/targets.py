@@ -175,7 +175,10 @@ def read_columns(lines: list[str], field: str | None) -> list[str]:
         (name,) = head
     if found is None or any(len(row) != len(head) for row in found) or head.count(name) > 1:
         raise ValueError
-    return [row[head.index(name)] for row in found] if head else []
+    if not head:  # an empty file
+        return []
+    place = head.index(name)
+    return [row[place] for row in found]
 
 
 def is_unicode(text: str) -> bool:
