@@ -52,7 +52,7 @@ def test_thread_count_changes_no_bit(golden: Golden) -> None:
     assert np.array_equal(one, two)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     texts=st.lists(st.text(st.characters(codec="utf-8"), max_size=120), min_size=1, max_size=12),
     index=st.integers(0, 11),

@@ -279,7 +279,7 @@ def test_a_manifest_names_no_file_elsewhere(folder: Path, name: str) -> None:
         SentenceEncoder(folder)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, suppress_health_check=list(HealthCheck))
 @given(
     name=st.sampled_from(list(Manifest.__annotations__)),
     value=st.recursive(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.index.passages import Passage, Splitter
 from minilm_onnx.reading.documents import Document, read_documents
+from tests.support.files import write
 
 pytest.importorskip("semantic_text_splitter", reason="minilm-onnx[search] is not installed")
 pytest.importorskip("markdown_it", reason="minilm-onnx[search] is not installed")
@@ -85,7 +86,7 @@ PIECES = (
 texts = st.lists(st.sampled_from(PIECES), max_size=400).map("".join)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(texts, st.booleans())
 def test_whatever_the_text_nothing_is_cut_and_no_word_is_lost(text: str, markdown: bool) -> None:
     encoder = SHARED
@@ -120,12 +121,6 @@ def test_a_model_of_any_length_is_served(encoder: SentenceEncoder, limit: int) -
 def test_blank_documents_have_hardly_a_passage(splitter: Splitter, text: str) -> None:
     assert all(passage.text.strip() for passage in split(splitter, text, markdown=True))
     assert split(splitter, " \n\n ") == []
-
-
-def write(folder: Path, name: str, data: str | bytes) -> Path:
-    path = folder / name
-    path.write_bytes(data.encode() if isinstance(data, str) else data)
-    return path
 
 
 def test_a_row_is_one_place_whatever_is_in_it(tmp_path: Path, splitter: Splitter) -> None:

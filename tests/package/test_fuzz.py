@@ -82,7 +82,7 @@ def test_any_bytes_can_be_packed_a_line_each(tmp_path: Path) -> None:
     assert read_inputs(path) == sorted(inputs)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(["encode", "encode_query", "encode_document"]),
     st.one_of(values, st.lists(st.text(max_size=12), max_size=3)),
@@ -101,7 +101,7 @@ def test_encode_gives_unit_rows_or_says_what_is_wrong(
         assert np.abs(np.linalg.norm(np.atleast_2d(found), axis=1) - 1).max() < 1e-5
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.sampled_from(["inspect", "tokenize", "tokenize_texts", "encode_stream"]), values)
 def test_other_methods_answer_or_say_what_is_wrong(name: str, texts: Any) -> None:
     method = getattr(ENCODER, name)
@@ -123,7 +123,7 @@ CALLS = {
 }
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(sorted(CALLS)), st.data())
 def test_functions_of_vectors_answer_or_say_what_is_wrong(name: str, data: Any) -> None:
     choices = st.sampled_from([*ARRAYS, "int8", "ubinary", 2])

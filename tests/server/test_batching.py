@@ -64,7 +64,7 @@ async def begun(shared: Batcher, encoder: Slow, *texts: str) -> "asyncio.Task[Em
     return task
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.lists(st.text(max_size=60), max_size=5), max_size=12))
 def test_vectors_are_those_of_encode_whoever_asks_beside(requests: list[list[str]]) -> None:
     async def work() -> list[Any]:

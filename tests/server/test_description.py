@@ -26,7 +26,6 @@ SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", APP, config=CONFIG)
 @SCHEMA.parametrize()  # type: ignore[untyped-decorator]  # it is made at run time
 @settings(
     max_examples=100,
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),  # what is generated is schemathesis' affair
 )
