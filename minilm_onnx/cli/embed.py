@@ -38,13 +38,7 @@ def add_parser(subparsers: Subparsers) -> None:
             "minilm-onnx embed --engine ray rows/ vectors/ --field body",
         ),
     )
-    parser.add_argument(
-        "file",
-        nargs="?",
-        default="-",
-        metavar="FILE",
-        help=FILE,
-    )
+    parser.add_argument("file", nargs="?", default="-", metavar="FILE", help=FILE)
     parser.add_argument("output", nargs="?", metavar="OUTPUT", help="the same as --out OUTPUT")
     add_field(parser)
     parser.add_argument(

@@ -7,6 +7,7 @@ from minilm_onnx.closing import Closing
 from minilm_onnx.errors import InputError
 from minilm_onnx.reading.arrow import first_line, needed
 from minilm_onnx.reading.columns import choose_column
+from minilm_onnx.reading.kinds import suffix_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,7 +42,7 @@ class ColumnarFile(Closing):
         import pyarrow.parquet as pq
 
         self.name = name
-        self._arrow = name.lower().endswith(".arrow")
+        self._arrow = suffix_of(name) == ".arrow"
         try:
             if self._arrow:
                 self._source = pa.memory_map(name)

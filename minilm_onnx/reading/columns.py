@@ -1,4 +1,4 @@
-"""The columns of Arrow and Parquet: which hold texts, and what they are without dictionaries."""
+"""The columns of tables: which one holds the texts; of Arrow and Parquet, without dictionaries."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING

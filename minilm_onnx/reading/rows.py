@@ -1,4 +1,4 @@
-"""The rows of a file of any kind, for who takes one text a row.
+"""The rows of a file of any kind, for callers that take one text per row.
 
 | name ends in (.gz taken off) | a row is | its text |
 | --- | --- | --- |

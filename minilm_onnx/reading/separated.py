@@ -135,7 +135,7 @@ def _first(lines: Iterator[str]) -> tuple[int, str]:
 
 
 def _delimiter(name: str, opening: list[str], lines: Iterator[str], field: str) -> str:
-    """Find what stands between the fields: what makes the field one of the first row's.
+    """Find the delimiter: the one with which the first row has the field.
 
     Args:
         name: of the file.
