@@ -38,6 +38,7 @@ from minilm_onnx.text.overflow import Overflow, check_overflow
 from minilm_onnx.text.padding import pad
 from minilm_onnx.text.reports import Tally, TextReport
 from minilm_onnx.text.tokens import TokenizedTexts
+from minilm_onnx.text.unread import unread
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.vectors.quantization import Precision, quantize_embeddings, truncate_embeddings
 from minilm_onnx.vectors.similarity import Measure, check_measure, similarity, similarity_pairwise
@@ -372,6 +373,23 @@ class SentenceEncoder(Closing):
         """
         return self.tokenize_texts(texts, overflow=overflow).reports
 
+    def unread(self, texts: Sequence[str]) -> list[str]:
+        """Give what `encode` leaves out of each text: all behind its first `max_seq_length` tokens.
+
+        Returns:
+            One a text; "" of a text that is read whole.
+
+        Raises:
+            InputError: as in `encode`.
+        """
+        given = self.with_default_prompt(as_texts(texts))
+        limit = self.max_seq_length
+        reports = self.inspect(given)
+        return [
+            unread(self.tokenizer, text, limit) if report.cut else ""
+            for text, report in zip(given, reports, strict=True)
+        ]
+
     def tokenize(self, texts: Sequence[str]) -> dict[str, IdArray]:
         """Give what sentence-transformers' `tokenize` gives, as numpy arrays.
 
@@ -383,8 +401,20 @@ class SentenceEncoder(Closing):
         """
         return pad(self.tokenizer, self.tokenize_texts(texts).ids)
 
-    def embed_texts(self, texts: Sequence[str]) -> tuple[Matrix, list[TextReport]]:
+    def embed_texts(
+        self,
+        texts: Sequence[str],
+        *,
+        prompt_names: Sequence[str] = (),
+        show_progress_bar: bool = False,
+    ) -> tuple[Matrix, list[TextReport]]:
         """Embed texts, equal ones once, and say what the model saw of each.
+
+        Args:
+            texts: what to embed.
+            prompt_names: the first of these that there is is put before each text; where there is
+                none, the prompt of texts that are given none.
+            show_progress_bar: as in `encode`.
 
         Returns:
             (N, 384) float32 unit rows, whether the model normalises or not; and a report a text.
@@ -394,8 +424,10 @@ class SentenceEncoder(Closing):
             SessionError: onnxruntime failed.
         """
         limit = self.max_seq_length
-        texts = self.with_default_prompt(as_texts(texts))
-        vectors, reports = self._embedder.embed(texts, limit, "truncate", None)
+        name = next((name for name in prompt_names if name in self.prompts), None)
+        texts = put_before(self._prompt(name, None), as_texts(texts))
+        with progress_bar(len(texts), show=show_progress_bar) as done:
+            vectors, reports = self._embedder.embed(texts, limit, "truncate", None, done)
         return self._unit(vectors), reports
 
     def with_default_prompt(self, texts: Sequence[str]) -> Sequence[str]:

@@ -53,7 +53,10 @@ def run(options: argparse.Namespace) -> int:
     groups = community_detection(read.vectors, options.threshold, options.least, read.batch_size)
     if options.json:
         named = [
-            [{"line": texts[row].first_line, "text": texts[row].text} for row in group]
+            [
+                {"line": texts[row].first_line, "text": texts[row].text, "cut": read.cut[row]}
+                for row in group
+            ]
             for group in groups
         ]
         print(json.dumps(named, indent=2))

@@ -32,8 +32,9 @@ def add_parser(subparsers: Subparsers) -> None:
         "dedupe",
         summary="lines that say what an earlier one says",
         description="Print each line that is nearly the same as an earlier one, below that one; or "
-        "write the others to a file. All lines are compared with all: 100,000 take a minute or "
-        "two once they are embedded.",
+        "write the others to a file. A line that is longer than the model reads is one only if "
+        "what is not read of it is the same, too. All lines are compared with all: 100,000 take a "
+        "minute or two once they are embedded.",
         examples=(
             "minilm-onnx dedupe questions.txt",
             "minilm-onnx dedupe rows.jsonl --field body --threshold 0.95 --out fewer.jsonl",
@@ -57,9 +58,14 @@ def run(options: argparse.Namespace) -> int:
     """Print the duplicates below their originals, or as JSON, and write the rest."""
     if options.out is not None:
         _check_out(options.out, options.file, options.field)
-    read = read_and_embed(options, load_encoder(options))
+    encoder = load_encoder(options)
+    read = read_and_embed(options, encoder)
     texts = read.texts
-    found = near_duplicates(read.vectors, options.threshold, read.batch_size)
+    unread = [
+        encoder.unread([row.text])[0] if cut else ""
+        for row, cut in zip(texts, read.cut, strict=True)
+    ]
+    found = near_duplicates(read.vectors, options.threshold, read.batch_size, unread=unread)
     if options.json:
         named = [
             {
@@ -67,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
                 "of": texts[original].first_line,
                 "score": score,
                 "text": texts[row].text,
+                "cut": read.cut[row],
             }
             for row, original, score in found
         ]

@@ -12,7 +12,7 @@ from minilm_onnx.cli.columnar import write_rows, write_texts
 from minilm_onnx.cli.inputs import FILE, note_of_field, open_input
 from minilm_onnx.cli.options import Subparsers, add_command, add_field, load_encoder
 from minilm_onnx.cli.resuming import open_resumable
-from minilm_onnx.cli.spread import run_on_cluster, unseen
+from minilm_onnx.cli.spread import run_on_cluster, without_text
 from minilm_onnx.cli.writing import FORMATS, open_output
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
@@ -129,8 +129,7 @@ def run(options: argparse.Namespace) -> int:
     where = options.out or "stdout"
     shape = f"{tally.texts} x {encoder.dimension} {options.precision}"
     summary = f"{tally.texts} texts to {where}: {shape}"
-    limit = f"{encoder.max_seq_length} tokens"
-    summary += unseen(missing, tally.cut, limit, tally.unreadable)
+    summary += without_text(missing) + tally.said(encoder.max_seq_length)
     print(summary + note_of_field(options, field), file=sys.stderr)
     return 0
 

@@ -9,6 +9,7 @@ from minilm_onnx.cli.options import add_field, show_bar
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
 from minilm_onnx.reading.rows import Row, Rows, open_rows
+from minilm_onnx.text.reports import tallied
 
 FILE = (
     "one text a line, JSON lines, .csv, .tsv, .parquet or .arrow, by its suffix; .gz is unpacked; "
@@ -24,10 +25,12 @@ class EmbeddedRows:
 
     Attributes:
         head: what stands before the rows; see `Rows`.
-        note: which field was read, for the summary; "" where there is nothing to say.
+        note: what the model did not see and which field was read, to go behind a summary; "" where
+            there is nothing to say.
         rows: all of them.
         texts: those that are not blank, N.
         vectors: (N, H) float32 unit rows.
+        cut: whether the model did not read a text whole, N.
     """
 
     head: str | None
@@ -35,6 +38,7 @@ class EmbeddedRows:
     rows: list[Row]
     texts: list[Row]
     vectors: Matrix
+    cut: list[bool]
 
     @property
     def batch_size(self) -> int:
@@ -85,6 +89,9 @@ def read_and_embed(
             raise InputError(
                 f"{source.name}: expected lines of text{limit}, got {len(texts)}; check the file"
             )
-    vectors = encoder.encode([row.text for row in texts], show_progress_bar=show_bar())
-    note = note_of_field(options, source.field)
-    return EmbeddedRows(source.head, note, rows, texts, vectors)
+    vectors, reports = encoder.embed_texts(
+        [row.text for row in texts], show_progress_bar=show_bar()
+    )
+    note = tallied(reports).said(encoder.max_seq_length) + note_of_field(options, source.field)
+    cut = [report.cut for report in reports]
+    return EmbeddedRows(source.head, note, rows, texts, vectors, cut)

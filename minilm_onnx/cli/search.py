@@ -21,6 +21,7 @@ from minilm_onnx.cli.options import (
     printable,
     show_bar,
 )
+from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, shorten
 
 if TYPE_CHECKING:
@@ -81,9 +82,12 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Search, and print what was found; 1 if nothing was."""
-    found = _in_database(options) if options.db else _in_file(options)
+    found, cut = (_in_database(options), []) if options.db else _in_file(options)
     if options.json:
-        print(json.dumps([asdict(result) for result in found], indent=2))
+        rows = [asdict(result) for result in found]
+        for row, one in zip(rows, cut, strict=False):  # passages of a database are not cut
+            row["cut"] = one
+        print(json.dumps(rows, indent=2))
     else:
         for result in found:
             print(_show(result))
@@ -101,16 +105,16 @@ def _in_database(options: argparse.Namespace) -> "list[Result]":
     # Not needed by the other commands.
     from minilm_onnx.index.textindex import TextIndex
 
+    question = " ".join(options.words)
     with TextIndex(options.db, load_encoder(options), create_file=False) as index:
-        return index.search(
-            " ".join(options.words),
-            top_k=options.top,
-            hybrid=options.hybrid,
-            source=options.source,
+        found = index.search(
+            question, top_k=options.top, hybrid=options.hybrid, source=options.source
         )
+        _say_cut(index.encoder, question)
+    return found
 
 
-def _in_file(options: argparse.Namespace) -> "list[Result]":
+def _in_file(options: argparse.Namespace) -> "tuple[list[Result], list[bool]]":
     for name in ("hybrid", "source"):
         if getattr(options, name):
             raise InputError(f"--{name}: expected a database, got a file; make one with index")
@@ -127,17 +131,22 @@ def _in_file(options: argparse.Namespace) -> "list[Result]":
     _refuse_files(words)
     from minilm_onnx.index.filesearch import search_file
 
-    encoder = load_encoder(options)
-    results, cut = search_file(
-        encoder, file, " ".join(words), options.top, field=options.field, show_bar=show_bar()
+    encoder, question = load_encoder(options), " ".join(words)
+    found = search_file(
+        encoder, file, question, options.top, field=options.field, show_bar=show_bar()
     )
-    if cut:
-        print(
-            f"{counted(cut, 'text')} cut at {encoder.max_seq_length} tokens; index splits them "
-            "instead",
-            file=sys.stderr,
-        )
-    return results
+    if said := found.tally.said(encoder.max_seq_length):
+        instead = "; index splits long ones" if found.tally.cut else ""
+        print(f"{counted(found.tally.texts, 'text')}{said}{instead}", file=sys.stderr)
+    _say_cut(encoder, question)
+    return found.results, found.cut
+
+
+def _say_cut(encoder: SentenceEncoder, question: str) -> None:
+    """Say it where the model did not read the question whole."""
+    (report,) = encoder.inspect([encoder.prompts.get("query", "") + question])
+    if report.cut:
+        print(f"the question was cut at {encoder.max_seq_length} tokens", file=sys.stderr)
 
 
 def _refuse_files(words: Sequence[str]) -> None:

@@ -15,6 +15,7 @@ from minilm_onnx.cli.options import (
 )
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.errors import InputError
+from minilm_onnx.text.reports import tallied
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -55,9 +56,11 @@ def run(options: argparse.Namespace) -> int:
             "the lines of a file"
         )
     encoder = load_encoder(options)
-    vectors = encoder.encode([options.file, *options.b])
+    vectors, reports = encoder.embed_texts([options.file, *options.b])
     for score, text in zip(encoder.similarity(vectors[0], vectors[1:])[0], options.b, strict=True):
         print(f"{score:.4f}\t{text}")
+    if said := tallied(reports).said(encoder.max_seq_length):
+        print(f"{counted(len(reports), 'text')}{said}", file=sys.stderr)
     return 0
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from minilm_onnx.cli.options import show_bar
 from minilm_onnx.errors import InputError
+from minilm_onnx.text.reports import Tally
 
 FORMATS = ("parquet", "jsonl")
 # How one process uses the CPUs of one machine.
@@ -55,16 +56,15 @@ def run_on_cluster(options: argparse.Namespace) -> int:
     said = f"{done.rows} rows in {target}: {options.precision} vectors"
     if done.embedded < done.rows:
         said += f"; {done.embedded} embedded now, the others were there"
-    said += unseen(done.without, done.cut, "the model's limit", done.unreadable)
+    tally = Tally(done.rows, done.cut, done.unreadable)
+    said += without_text(done.without) + tally.said("the model's limit")
     print(said, file=sys.stderr)
     return 0
 
 
-def unseen(without: int, cut: int, limit: str, unreadable: int) -> str:
-    """Say what the model did not see; nothing where there is none of it."""
-    said = f"; {without} rows have no text, and no vector" if without else ""
-    said += f"; {cut} were cut at {limit}" if cut else ""
-    return said + (f"; {unreadable} are mostly unknown to the model" if unreadable else "")
+def without_text(rows: int) -> str:
+    """Say how many rows of a table have null in place of a text; "" for none."""
+    return f"; {rows} rows have no text, and no vector" if rows else ""
 
 
 @contextmanager

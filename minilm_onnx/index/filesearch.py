@@ -1,13 +1,30 @@
 """Search in a file as it is, without a database."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from minilm_onnx.checks import check_positive
-from minilm_onnx.encoder import SentenceEncoder
+from minilm_onnx.encoder import DOCUMENT_PROMPTS, SentenceEncoder
 from minilm_onnx.index.passages import Passage, Splitter
 from minilm_onnx.index.ranking import Result, check_query
 from minilm_onnx.reading.documents import Document, read_documents
+from minilm_onnx.text.reports import Tally, tallied
 from minilm_onnx.vectors.search import semantic_search
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a file.
+
+    Attributes:
+        results: the best, as `TextIndex.search` gives them.
+        cut: whether the model did not read one whole, a bool a result.
+        tally: what the model did not see of all texts.
+    """
+
+    results: list[Result]
+    cut: list[bool]
+    tally: Tally
 
 
 def search_file(
@@ -18,7 +35,7 @@ def search_file(
     *,
     field: str | None = None,
     show_bar: bool = False,
-) -> tuple[list[Result], int]:
+) -> Found:
     """Find the texts of a file that are nearest to a query.
 
     Args:
@@ -30,9 +47,6 @@ def search_file(
         field: see `read_documents`.
         show_bar: whether to show a progress bar.
 
-    Returns:
-        The best, as `TextIndex.search` gives them, and how many texts the model did not read whole.
-
     Raises:
         InputError: the query is empty, or the file cannot be read.
     """
@@ -41,12 +55,18 @@ def search_file(
     documents = read_documents(Path(file), field, lines=True)
     passages = _passages(encoder, documents)
     if not passages:
-        return [], 0
-    texts = [passage.embedded for passage in passages]
-    vectors = encoder.encode_document(texts, show_progress_bar=show_bar)
-    cut = sum(report.cut for report in encoder.inspect(texts))
+        return Found([], [], Tally())
+    vectors, reports = encoder.embed_texts(
+        [passage.embedded for passage in passages],
+        prompt_names=DOCUMENT_PROMPTS,
+        show_progress_bar=show_bar,
+    )
     (hits,) = semantic_search(encoder.encode_query(query), vectors, top_k=top_k)
-    return [_result(hit["score"], str(file), passages[hit["corpus_id"]]) for hit in hits], cut
+    return Found(
+        [_result(hit["score"], str(file), passages[hit["corpus_id"]]) for hit in hits],
+        [reports[hit["corpus_id"]].cut for hit in hits],
+        tallied(reports),
+    )
 
 
 def _passages(encoder: SentenceEncoder, documents: list[Document]) -> list[Passage]:

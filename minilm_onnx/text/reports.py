@@ -57,6 +57,18 @@ class Tally:
         self.cut += sum(report.cut for report in reports)
         self.unreadable += sum(report.unreadable for report in reports)
 
+    def said(self, limit: object) -> str:
+        """Say it behind the summary of a command; "" where there is nothing to say.
+
+        Args:
+            limit: where texts were cut: tokens, or words for them.
+        """
+        at = f"{limit} tokens" if isinstance(limit, int) else limit
+        said = f"; {self.cut} were cut at {at}" if self.cut else ""
+        return said + (
+            f"; {self.unreadable} are mostly unknown to the model" if self.unreadable else ""
+        )
+
     def warn(self, max_seq_length: int, overflow: Overflow) -> None:
         """Say it to the caller's caller."""
         if overflow == "warn" and self.cut:
@@ -71,6 +83,13 @@ class Tally:
                 "their vectors mean little; see inspect",
                 stacklevel=3,
             )
+
+
+def tallied(reports: Sequence[TextReport]) -> Tally:
+    """Count texts that are all there."""
+    tally = Tally()
+    tally.add(reports)
+    return tally
 
 
 def refuse_long(reports: Sequence[TextReport], max_seq_length: int, first: int = 0) -> None:

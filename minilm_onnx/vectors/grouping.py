@@ -1,5 +1,7 @@
 """Which vectors belong together: all within a threshold of one."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IndexArray
@@ -57,7 +59,11 @@ def community_detection(
 
 
 def near_duplicates(
-    embeddings: Vectors, threshold: float = 0.9, batch_size: int = 1024
+    embeddings: Vectors,
+    threshold: float = 0.9,
+    batch_size: int = 1024,
+    *,
+    unread: Sequence[str] | None = None,
 ) -> list[tuple[int, int, float]]:
     """Find the vectors that are near an earlier one.
 
@@ -68,28 +74,43 @@ def near_duplicates(
         embeddings: (N, H) float.
         threshold: least cosine.
         batch_size: rows to compare with all at a time.
+        unread: of each text what its vector does not tell, from `SentenceEncoder.unread`: texts
+            are near only if these are equal, but for white space. None for nothing of any.
 
     Returns:
         (row, its original, their cosine) of each that is not kept, in order.
 
     Raises:
-        InputError: the vectors are not (N, H) or hold NaN, the threshold is no number, or
-            batch_size not a positive integer.
+        InputError: the vectors are not (N, H) or hold NaN, the threshold is no number,
+            batch_size not a positive integer, or `unread` not of N texts.
     """
     check_threshold(threshold)
     batch_size = check_positive("batch_size", batch_size)
     unit = _unit_rows(embeddings)
+    rest = _numbered(unread, len(unit))
     kept = np.ones(len(unit), dtype=bool)
     found: list[tuple[int, int, float]] = []
     for first, chunk in in_chunks(unit, batch_size):
         cosines = chunk @ unit[: first + len(chunk)].T
         for row, line in enumerate(cosines, first):
-            near = np.flatnonzero((line[:row] >= threshold) & kept[:row])
+            alike = (line[:row] >= threshold) & kept[:row] & (rest[:row] == rest[row])
+            near = np.flatnonzero(alike)
             if len(near):
                 original = near[np.argmax(line[near])]
                 kept[row] = False
                 found.append((row, int(original), float(line[original])))
     return found
+
+
+def _numbered(texts: Sequence[str] | None, count: int) -> IndexArray:
+    """Give equal texts the same number, (N,) intp; all the same where there are none."""
+    if texts is None:
+        return np.zeros(count, dtype=np.intp)
+    if len(texts) != count:
+        raise InputError(f"unread: expected one str a vector, {count}, got {len(texts)}")
+    numbers: dict[str, int] = {}
+    bare = (" ".join(text.split()) for text in texts)
+    return np.array([numbers.setdefault(text, len(numbers)) for text in bare], dtype=np.intp)
 
 
 def _unit_rows(embeddings: Vectors) -> FloatArray:

@@ -1,7 +1,7 @@
 """Which pairs of a collection are most alike."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,8 +33,16 @@ def paraphrase_mining(
     top_k: int = 100,
     score_function: Score = similarity,
 ) -> list[list[float | int]]:
-    """Embed texts and find the pairs that are most alike; see `paraphrase_mining_embeddings`."""
-    embeddings = model.encode(sentences, batch_size=batch_size, show_progress_bar=show_progress_bar)
+    """Embed texts and find the pairs that are most alike; see `paraphrase_mining_embeddings`.
+
+    Warns:
+        UserWarning: a SentenceEncoder cut some texts; they may differ in what it did not read.
+    """
+    # Of encoders, only this package's have `unread` and can warn.
+    more: dict[str, Any] = {"overflow": "warn"} if hasattr(model, "unread") else {}
+    embeddings = model.encode(
+        sentences, batch_size=batch_size, show_progress_bar=show_progress_bar, **more
+    )
     return paraphrase_mining_embeddings(
         embeddings, query_chunk_size, corpus_chunk_size, max_pairs, top_k, score_function
     )

@@ -388,7 +388,7 @@ def test_what_the_model_cannot_read_is_said_in_a_line(
 ) -> None:
     chinese = "\u732b\u5728\u6905\u5b50\u4e0a"
     assert main(["similarity", "a cat", chinese]) == 0
-    assert capsys.readouterr().err.startswith("warning: 1 of 2 texts are mostly unknown")
+    assert capsys.readouterr().err == "2 texts; 1 are mostly unknown to the model\n"
     (tmp_path / "in.txt").write_text(f"a cat\n{chinese}\n", "utf-8")
     assert main(["embed", str(tmp_path / "in.txt"), "--out", str(tmp_path / "v.npy")]) == 0
     assert "; 1 are mostly unknown to the model" in capsys.readouterr().err

@@ -294,7 +294,7 @@ def test_a_file_is_searched_without_a_database(
     assert "Boats leave at ten." in out
     (folder / "long.txt").write_text("some words " * 400)
     said = run(capsys, "search", folder / "long.txt", "words")[2]
-    assert "1 text cut at 256 tokens" in said
+    assert "; 1 were cut at 256 tokens; index splits long ones" in said
     assert list(folder.glob("*.db*")) == []
 
 

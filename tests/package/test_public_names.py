@@ -136,6 +136,7 @@ ENCODER = [
     "tokenize",
     "tokenize_texts",
     "tokenizer",
+    "unread",
     "with_default_prompt",
 ]
 

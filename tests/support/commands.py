@@ -42,6 +42,11 @@ numbers; commands that compare texts leave it out. Null in `.parquet` and `.arro
 a text: it gets no vector in these files, `embed` refuses it for others, and commands that compare
 or search texts leave it out.
 
+The model reads 256 tokens of a text. Every command counts on stderr the texts that it did not read
+whole, and those that are mostly unknown to it; `--json` of `dedupe`, `cluster` and `search FILE`
+has `cut` for each text. `dedupe` drops no text that differs from its original only in what was not
+read.
+
 `index` and `search` split Markdown (`.md`, `.markdown`) at its headings, and `index` takes plain
 text as one document, unless `--lines` says otherwise. `index` finds files of all kinds above in
 folders, and the text suffixes that [search.md](search.md) lists. `embed --engine ray` takes only

@@ -89,3 +89,25 @@ def test_any_sequence_of_str_is_taken(encoder: SentenceEncoder) -> None:
     assert encoder.encode(texts).shape == (2, 384)
     from_pandas: Any = np.array(texts)
     assert np.array_equal(encoder.encode(from_pandas), encoder.encode(texts))
+
+
+@pytest.mark.parametrize(
+    ("text", "rest"),
+    [
+        ("short", ""),
+        ("cat " * 254, ""),
+        ("cat " * 254 + "dog", "dog"),
+        ("cat " * 300, " cat" * 46 + " "),
+        ("\N{CAT} " * 253 + "unaffable", "ffable"),
+        ("  cat\u00a0" * 255 + "é", "  cat\u00a0é"),
+        ("x" * 40_000 + " cat" * 254, " cat"),
+        (" " * 40_000 + "cat " * 255, "cat"),
+        (" " * (2**14 - 4 * 253 - 12) + "cat " * 253 + "understanding dog", " dog"),
+    ],
+)
+def test_what_is_not_read_of_a_text_is_all_behind_its_last_token(
+    encoder: SentenceEncoder, text: str, rest: str
+) -> None:
+    found = encoder.unread([text])[0]
+    assert found.strip() == rest.strip()
+    assert text.endswith(found)
