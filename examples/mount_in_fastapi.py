@@ -1,6 +1,6 @@
 """A help desk of your own, with the embedding protocols beside it, in one process.
 
-    pip install 'minilm-onnx[server]' fastapi
+    pip install '.[server]' fastapi
     uvicorn mount_in_fastapi:app --app-dir examples
 
 GET /ask?question=... answers from a list; POST /embeddings/v1/embeddings is OpenAI's protocol, for

@@ -1,6 +1,6 @@
 """Embed a column of Parquet on Spark.
 
-    pip install 'minilm-onnx' pyspark pandas pyarrow    # and a Java of version 17 or newer
+    pip install . pyspark pandas pyarrow    # and a Java of version 17 or newer
     python examples/spark_embed.py IN.parquet COLUMN OUT.parquet
 
 Every worker has the model inside the package, and downloads nothing.

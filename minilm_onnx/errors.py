@@ -47,8 +47,13 @@ def importing(what: str, packages: str, extra: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise InputError(
-            f"{what}: expected {packages}, got {error}; pip install 'minilm-onnx[{extra}]'"
+            f"{what}: expected {packages}, got {error}; {installing(extra)}"
         ) from error
+
+
+def installing(extra: str) -> str:
+    """Say how to install an extra: from a clone, since no package index has this package yet."""
+    return f"run pip install '.[{extra}]' in a clone of minilm-onnx"
 
 
 # Characters of what somebody gave that a message repeats.

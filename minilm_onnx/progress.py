@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, installing
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def progress_bar(total: int, *, show: bool, unit: str = "text") -> Iterator[Call
     except ImportError as error:
         raise InputError(
             "show_progress_bar: expected tqdm, which is not installed; "
-            "pip install 'minilm-onnx[progress]' or leave it out"
+            f"{installing('progress')}, or leave it out"
         ) from error
     notebook = any(base.__module__ == "tqdm.notebook" for base in tqdm.__mro__)
     hidden = False if notebook else None

@@ -3,7 +3,7 @@
 import argparse
 
 from minilm_onnx.cli.options import Subparsers, add_command
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import importing, installing
 
 # Arguments that are completed as files are.
 FILES = ("file", "paths", "words", "b", "db", "out", "heatmap", "model")
@@ -18,7 +18,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "completion",
         summary="a script that lets a shell complete commands and options",
         description="Print a script that lets a shell complete commands and options. It needs "
-        "pip install 'minilm-onnx[completion]'.",
+        f"shtab: {installing('completion')}.",
         examples=(
             'eval "$(minilm-onnx completion bash)"',
             "minilm-onnx completion zsh > ~/.zfunc/_minilm-onnx",
@@ -30,13 +30,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the script."""
-    try:
+    with importing("completion", "shtab", "completion"):
         import shtab
-    except ImportError as error:
-        raise InputError(
-            "completion: expected shtab, which is not installed; "
-            "pip install 'minilm-onnx[completion]'"
-        ) from error
     from minilm_onnx.cli import build_parser
 
     parser = build_parser()

@@ -15,7 +15,7 @@ from minilm_onnx.cli.resuming import open_resumable
 from minilm_onnx.cli.spread import run_on_cluster, without_text
 from minilm_onnx.cli.writing import FORMATS, open_output
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, installing
 from minilm_onnx.reading.columnar import CHUNK, CHUNK_CHARACTERS, ColumnarFile
 from minilm_onnx.reading.kinds import is_columnar
 from minilm_onnx.text.pieces import chunks
@@ -237,7 +237,7 @@ def _progress(size: int | None, unit: str) -> Iterator[Callable[[int, int], None
     try:
         from tqdm import tqdm
     except ImportError:
-        print("no progress bar: pip install 'minilm-onnx[progress]'", file=sys.stderr)
+        print(f"no progress bar; for one, {installing('progress')}", file=sys.stderr)
         yield lambda position, texts: None
         return
     with tqdm(total=size, unit=unit, unit_scale=True, desc="embed", leave=False) as bar:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, installing
 
 SUFFIXES = (".png", ".svg", ".html")
 # Beyond this a cell has no room for its figure, and beyond that the picture none for its texts.
@@ -47,7 +47,7 @@ def check_suffix(path: Path) -> None:
     except ImportError as error:
         raise InputError(
             f"--heatmap {path}: expected matplotlib, which is not installed; "
-            "pip install 'minilm-onnx[plots]', or choose .html"
+            f"{installing('plots')}, or choose .html"
         ) from error
 
 

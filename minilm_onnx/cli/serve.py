@@ -18,7 +18,7 @@ from minilm_onnx.cli.options import (
 )
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import available_cpus
-from minilm_onnx.errors import InputError, MiniLMError
+from minilm_onnx.errors import InputError, MiniLMError, importing
 
 if TYPE_CHECKING:
     from minilm_onnx.server import Settings
@@ -98,18 +98,13 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serve until a signal comes."""
-    try:
+    with importing("serve", "the packages of a server", "server"):
         import uvicorn
         from uvicorn.supervisors import Multiprocess
 
         from minilm_onnx.server import Settings
         from minilm_onnx.server.connections import Connection
         from minilm_onnx.server.metrics import COUNTERS
-    except ImportError as error:
-        raise InputError(
-            f"serve: expected the packages of a server, got {error}; "
-            "pip install 'minilm-onnx[server]'"
-        ) from error
     given = {"max_requests": options.max_requests, "deadline_s": options.deadline}
     settings = Settings(
         names=tuple(options.name),

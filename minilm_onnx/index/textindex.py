@@ -71,7 +71,7 @@ class TextIndex(Closing):
     """Texts by meaning, in a file: sources, their passages, their vectors.
 
     May be shared between threads, and the file between processes: readers see it as it was or as it
-    is to be, and writers wait for each other. Needs `pip install 'minilm-onnx[search]'`.
+    is to be, and writers wait for each other. Needs `pip install '.[search]'`.
 
     Attributes:
         path: the file.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import InputError, describe
+from minilm_onnx.errors import InputError, describe, installing
 from minilm_onnx.folder.finding import find_folder
 
 T = TypeVar("T")  # a str, or None where there may be none
@@ -24,7 +24,7 @@ def needing(extra: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise ImportError(
-            f"{extra}: expected its packages, got: {error}; pip install 'minilm-onnx[{extra}]'",
+            f"{extra}: expected its packages, got: {error}; {installing(extra)}",
             name=error.name,
         ) from error
 

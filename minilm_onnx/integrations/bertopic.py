@@ -1,4 +1,4 @@
-"""BERTopic's embedding backend: `pip install 'minilm-onnx[bertopic]'`.
+"""BERTopic's embedding backend: `pip install '.[bertopic]'`.
 
 https://maartengr.github.io/BERTopic/getting_started/embeddings/embeddings.html#custom-backend
 """

@@ -1,4 +1,4 @@
-"""Chroma's embedding function: `pip install 'minilm-onnx[chroma]'`.
+"""Chroma's embedding function: `pip install '.[chroma]'`.
 
 Importing this file registers it, so that a persisted collection finds it again by its name.
 https://docs.trychroma.com/docs/embeddings/embedding-functions

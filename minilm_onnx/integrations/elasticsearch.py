@@ -1,6 +1,6 @@
 """An index's passages in Elasticsearch, as documents with a dense_vector, by its official client.
 
-Needs `pip install 'minilm-onnx[elasticsearch]'` and a server of version 8 or 9,
+Needs `pip install '.[elasticsearch]'` and a server of version 8 or 9,
 https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/dense-vector.
 """
 

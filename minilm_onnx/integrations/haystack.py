@@ -1,4 +1,4 @@
-"""Haystack's embedders: `pip install 'minilm-onnx[haystack]'`.
+"""Haystack's embedders: `pip install '.[haystack]'`.
 
 https://docs.haystack.deepset.ai/docs/embedders
 """

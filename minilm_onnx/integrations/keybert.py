@@ -1,4 +1,4 @@
-"""KeyBERT's embedding backend: `pip install 'minilm-onnx[keybert]'`.
+"""KeyBERT's embedding backend: `pip install '.[keybert]'`.
 
 https://maartengr.github.io/KeyBERT/guides/embeddings.html#custom-backend
 """

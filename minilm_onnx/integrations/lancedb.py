@@ -1,4 +1,4 @@
-"""LanceDB's embedding function: `pip install 'minilm-onnx[lancedb]'`.
+"""LanceDB's embedding function: `pip install '.[lancedb]'`.
 
 Importing this file registers it as "minilm-onnx", by which a table finds it again.
 https://lancedb.github.io/lancedb/embeddings/

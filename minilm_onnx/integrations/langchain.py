@@ -1,4 +1,4 @@
-"""LangChain's embeddings interface: `pip install 'minilm-onnx[langchain]'`.
+"""LangChain's embeddings interface: `pip install '.[langchain]'`.
 
 https://docs.langchain.com/oss/python/integrations/text_embedding
 """

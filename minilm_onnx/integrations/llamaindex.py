@@ -1,4 +1,4 @@
-"""LlamaIndex's embedding interface: `pip install 'minilm-onnx[llamaindex]'`.
+"""LlamaIndex's embedding interface: `pip install '.[llamaindex]'`.
 
 https://developers.llamaindex.ai/python/framework/module_guides/models/embeddings/
 """

@@ -1,4 +1,4 @@
-"""A plugin of the `llm` command: `llm install 'minilm-onnx[llm]'`, then `llm embed -m all-minilm`.
+"""A plugin of the `llm` command: `llm install '.[llm]'`, then `llm embed -m all-minilm`.
 
 https://llm.datasette.io/en/stable/embeddings/writing-plugins.html
 """

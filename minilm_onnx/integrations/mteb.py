@@ -1,4 +1,4 @@
-"""A model for MTEB: `pip install 'minilm-onnx[mteb]'`, then `mteb.evaluate(MTEBEncoder(), tasks)`.
+"""A model for MTEB: `pip install '.[mteb]'`, then `mteb.evaluate(MTEBEncoder(), tasks)`.
 
 https://embeddings-benchmark.github.io/mteb/usage/defining_the_model/
 """

@@ -1,6 +1,6 @@
 """An index's passages in PostgreSQL, for the pgvector extension to search.
 
-Needs `pip install 'minilm-onnx[postgres]'` and a server with pgvector 0.5 or newer,
+Needs `pip install '.[postgres]'` and a server with pgvector 0.5 or newer,
 https://github.com/pgvector/pgvector.
 """
 

@@ -1,4 +1,4 @@
-"""Texts in a Qdrant collection, by its official client: `pip install 'minilm-onnx[qdrant]'`.
+"""Texts in a Qdrant collection, by its official client: `pip install '.[qdrant]'`.
 
 https://qdrant.tech/documentation/concepts/points/
 """

@@ -1,4 +1,4 @@
-"""A scikit-learn transformer: `pip install 'minilm-onnx[sklearn]'`.
+"""A scikit-learn transformer: `pip install '.[sklearn]'`.
 
 https://scikit-learn.org/stable/developers/develop.html
 """

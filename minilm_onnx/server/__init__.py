@@ -1,6 +1,6 @@
 """The encoder behind HTTP: `create_app` gives an ASGI application; `minilm-onnx serve` runs it.
 
-Needs `pip install 'minilm-onnx[server]'`.
+Needs `pip install '.[server]'`.
 """
 
 from minilm_onnx.server.app import create_app

@@ -379,7 +379,7 @@ def test_a_terminal_without_tqdm_is_told(
     monkeypatch.setitem(sys.modules, "tqdm", None)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     assert main(["embed", str(lines), "--out", str(tmp_path / "v.npy")]) == 0
-    assert "pip install 'minilm-onnx[progress]'" in capsys.readouterr().err
+    assert "pip install '.[progress]'" in capsys.readouterr().err
 
 
 @pytest.mark.filterwarnings("default")

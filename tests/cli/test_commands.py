@@ -173,7 +173,7 @@ def test_a_picture_without_matplotlib_says_what_to_install(file: Path) -> None:
     command = [sys.executable, "-c", code, "similarity", str(file), "--heatmap", "o.png"]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 2
-    assert "pip install 'minilm-onnx[plots]'" in result.stderr
+    assert "pip install '.[plots]'" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_completion_without_shtab_says_what_to_install() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
     assert result.returncode == 2
-    assert "pip install 'minilm-onnx[completion]'" in result.stderr
+    assert "pip install '.[completion]'" in result.stderr
 
 
 def test_models_lists_what_is_here(

@@ -213,5 +213,5 @@ def test_a_bar_is_shown_where_somebody_sees_it(
     shown = re.findall(r"(\d+)/6", capsys.readouterr().err)
     assert max(map(int, shown)) == 6  # texts, not windows
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    with pytest.raises(InputError, match=r"pip install 'minilm-onnx\[progress\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[progress\]'"):
         encoder.encode(WORDS, show_progress_bar=True)

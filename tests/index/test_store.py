@@ -35,7 +35,7 @@ def test_a_package_that_is_missing_is_named_with_what_brings_it(
     package: str,
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)  # importing it fails
-    words = rf"expected {package}, got .*{module}.*; pip install 'minilm-onnx\[search\]'"
+    words = rf"expected {package}, got .*{module}.*; run pip install '\.\[search\]'"
     with pytest.raises(InputError, match=words), TextIndex(db, encoder) as index:
         index.add("a", "# Some text", markdown=True)
 

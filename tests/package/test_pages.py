@@ -1,6 +1,7 @@
 """README.md, docs/ and the like: no link is dead, every page is found, none is stale."""
 
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from importlib import import_module
@@ -16,6 +17,12 @@ pytestmark = pytest.mark.skipif(
 NAMES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 PAGES = [*(ROOT / name for name in NAMES), *sorted((ROOT / "docs").glob("*.md"))]
 INDEX = ROOT / "docs" / "README.md"
+FROM_AN_INDEX = re.compile(r"\binstall (?:-\S+ )*['\"]?minilm[-_]onnx\b")
+# Of what pip is given, and of the functions that say what to give it.
+EXTRA = re.compile(
+    r"""\.\[([\w{},-]+)\]' | (?:installing|needing)\(['"]([\w-]+) | importing\([^)]*"([\w-]+)"\)""",
+    re.VERBOSE,
+)
 
 
 def read(page: Path) -> tuple[list[str], set[str]]:
@@ -75,3 +82,18 @@ def test_generated_pages_are_what_their_generator_writes(generator: str) -> None
         pytest.importorskip("griffe", reason="griffe is not installed")
     module = import_module(f"tests.support.{generator}")
     assert module.DOCUMENT.read_text("utf-8") == module.render(), "stale: run just docs"
+
+
+def test_what_is_said_to_be_installed_can_be() -> None:
+    """From a clone, since no package index has this package yet, and only extras that there are."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = set(project["optional-dependencies"])
+    code = [path for room in ("minilm_onnx", "examples") for path in (ROOT / room).rglob("*.py")]
+    named = set()
+    for path in [*PAGES, *code]:
+        text = " ".join(path.read_text("utf-8").split())
+        assert not FROM_AN_INDEX.findall(text), path
+        for found in EXTRA.findall(text):
+            named |= set("".join(found).split(","))
+    assert named <= extras | {"{extra}", "NAME"}
+    assert len(named) > 10

@@ -1,4 +1,4 @@
-"""Embedding on many machines with Ray Data: `pip install 'minilm-onnx[ray]'`.
+"""Embedding on many machines with Ray Data: `pip install '.[ray]'`.
 
 `Embed` is a class for `Dataset.map_batches`; `embed_files` is `minilm-onnx embed --engine ray`. The
 model is inside the package, so that a machine that has it installed downloads nothing.
