@@ -92,6 +92,9 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _run(arguments: list[str]) -> int:
     parser = build_parser()
+    if not arguments:
+        parser.print_help()
+        return 2
     options, more = parser.parse_known_args(arguments)
     if more:
         # argparse ends a list of words at the first option; those behind it belong to it, too.

@@ -1,6 +1,7 @@
 """The file of texts that a command is given; for those that compare all, its rows embedded."""
 
 import argparse
+import sys
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -58,7 +59,25 @@ def open_input(options: argparse.Namespace) -> AbstractContextManager[Rows]:
     Raises:
         InputError: it cannot be read.
     """
+    say_waiting(options.file, options.field)
     return open_rows(options.file, options.field)
+
+
+def say_waiting(name: str, field: str | None) -> None:
+    """Say it on stderr where a command waits for somebody to type.
+
+    Args:
+        name: of the file; "-" is standard input.
+        field: that holds the text of each row; None of plain lines.
+    """
+    if name != "-" or sys.stdin is None or not sys.stdin.isatty():
+        return
+    row = "text" if field is None else "JSON object"
+    print(
+        f"waiting for standard input: one {row} per line, Ctrl-D to end; --help names the files "
+        "that can be read instead",
+        file=sys.stderr,
+    )
 
 
 def note_of_field(options: argparse.Namespace, field: str | None) -> str:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from minilm_onnx.cli.inputs import say_waiting
 from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
@@ -132,6 +133,7 @@ def _in_file(options: argparse.Namespace) -> "tuple[list[Result], list[bool]]":
     from minilm_onnx.index.filesearch import search_file
 
     encoder, question = load_encoder(options), " ".join(words)
+    say_waiting(file, options.field)
     found = search_file(
         encoder, file, question, options.top, field=options.field, show_bar=show_bar()
     )

@@ -2,6 +2,7 @@ import csv
 import gzip
 import io
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 
 from minilm_onnx import SentenceEncoder, __version__
 from minilm_onnx.cli import embed, main
+from tests.support.commands import commands
+from tests.support.running import run
 
 TEXTS = ["a cat sat", "", "zwei Hunde", 'commas, and "quotes"', "river " * 400]
 
@@ -346,8 +349,53 @@ def test_a_wrong_model_folder_is_one_line_and_exit_code_1(
 
 
 def test_wrong_arguments_exit_with_2(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in ([], ["nonsense"], ["similarity"], ["embed", "--format", "xml"]):
+    for arguments in (["nonsense"], ["similarity"], ["embed", "--format", "xml"]):
         assert fails(capsys, 2, *arguments).startswith("error: arguments: ")
+
+
+def test_no_arguments_are_answered_with_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, said = run(capsys)
+    assert (code, said) == (2, "")
+    assert out.startswith("usage: minilm-onnx ")
+    assert all(name in out for name in commands())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "row"),
+    [
+        (("embed",), "text"),
+        (("embed", "--field", "text"), "JSON object"),
+        (("dedupe", "-"), "text"),
+        (("cluster", "-"), "text"),
+        (("similarity", "-", "--heatmap", "{folder}/map.html"), "text"),
+        (("search", "-", "a", "question"), "text"),
+    ],
+)
+def test_a_terminal_is_told_that_its_input_is_waited_for(
+    arguments: tuple[str, ...], row: str, tmp_path: Path
+) -> None:
+    pty = pytest.importorskip("pty", reason="needs POSIX terminals")
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "minilm_onnx", *arguments]
+    with subprocess.Popen(
+        [word.format(folder=tmp_path) for word in command],
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        os.close(theirs)
+        os.write(ours, b'{"text": "a cat"}\n\x04')
+        said = process.communicate()[1].decode()
+        os.close(ours)
+    assert process.returncode == 0
+    assert said.startswith(f"waiting for standard input: one {row} per line, Ctrl-D to end; ")
+
+
+def test_a_pipe_is_not_told_that_it_is_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"a cat\n")))
+    assert run(capsys, "embed")[2] == "1 texts to stdout: 1 x 384 float32\n"
 
 
 def test_an_interrupt_leaves_nothing_half_written(

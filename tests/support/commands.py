@@ -13,7 +13,8 @@ HEAD = """# Commands and options
 `python -m tests.support.commands` wrote this page from the program's own `--help`. Every command
 exits with 0; with 2 for wrong arguments, texts or files, and with 1 for a failure on the way, a
 wrong model folder, or nothing found, and then says so on one line of stderr. `minilm-onnx
---version` prints the version, `minilm-onnx COMMAND --help` what stands here.
+--version` prints the version, `minilm-onnx COMMAND --help` what stands here, and `minilm-onnx`
+alone the list of commands, with exit code 2.
 
 ## The files that commands read
 
