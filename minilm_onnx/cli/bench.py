@@ -16,6 +16,7 @@ from minilm_onnx.cli.options import Subparsers, add_command, load_encoder
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import cpu_name
 from minilm_onnx.errors import InputError
+from minilm_onnx.folder.finding import packaged
 from minilm_onnx.measure.sample import sample_texts
 
 # `python -m benchmarks report --publish` writes it.
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
         "peak_rss_mib": peak_rss_mib(),
         "latency_ms": {str(length): latency_ms(encoder, length) for length in LENGTHS},
         "ceiling": asdict(measure_ceiling(threads)),
-        "published": json.loads(PUBLISHED.read_text("utf-8")),
+        "published": json.loads(packaged(PUBLISHED).read_text("utf-8")),
     }
     if options.json:
         print(json.dumps(facts, indent=2))

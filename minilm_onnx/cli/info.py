@@ -5,12 +5,15 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+import tokenizers
+
+from minilm_onnx import __version__
 from minilm_onnx.cli.options import Subparsers, add_command, load_encoder
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import available_cpus, cgroup_quota
 from minilm_onnx.engine.policy import products_saturate
-
-DISTRIBUTIONS = ("minilm-onnx", "onnxruntime", "tokenizers", "numpy")
+from minilm_onnx.engine.silent import onnxruntime
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -31,9 +34,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def surroundings(encoder: SentenceEncoder) -> dict[str, Any]:
     """Say on what an encoder runs, and how."""
-    # Not needed by the other commands, and 20 ms to load.
-    import platform
-    from importlib.metadata import version
+    import platform  # not needed by the other commands, and 20 ms to load
 
     return {
         "policy": asdict(encoder.policy),
@@ -41,7 +42,13 @@ def surroundings(encoder: SentenceEncoder) -> dict[str, Any]:
         "machine": platform.machine(),
         "system": platform.system(),
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in DISTRIBUTIONS},
+        # As they say themselves: a frozen program has no metadata of its packages.
+        "versions": {
+            "minilm-onnx": __version__,
+            "onnxruntime": onnxruntime.__version__,
+            "tokenizers": tokenizers.__version__,
+            "numpy": np.__version__,
+        },
     }
 
 

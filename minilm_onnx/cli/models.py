@@ -11,7 +11,7 @@ from minilm_onnx.cli.options import Subparsers, add_command, printable
 from minilm_onnx.errors import ArtifactError, InputError, shown
 from minilm_onnx.folder.artifact import load_artifact
 from minilm_onnx.folder.files import check_file
-from minilm_onnx.folder.finding import BUNDLED, HOME
+from minilm_onnx.folder.finding import BUNDLED, HOME, packaged
 from minilm_onnx.folder.layout import MANIFEST
 from minilm_onnx.folder.manifest import Manifest
 
@@ -79,6 +79,8 @@ def _describe(name: str, folder: Path) -> dict[str, Any]:
     """Give what a folder is, without a look at the bytes of its large files."""
     found: dict[str, Any] = {"name": name, "folder": str(folder), "error": None, "manifest": None}
     try:
+        if folder == BUNDLED:
+            packaged(folder)
         manifest = load_artifact(folder).manifest
         if manifest is not None:
             found["manifest"] = asdict(manifest)

@@ -11,6 +11,7 @@ from minilm_onnx.engine.batches import TOKEN_BUDGET
 from minilm_onnx.engine.cpus import affinity, available_cpus
 from minilm_onnx.engine.silent import onnxruntime, open_session
 from minilm_onnx.errors import InputError, shown
+from minilm_onnx.folder.finding import packaged
 
 SATURATION = Path(__file__).parents[1] / "probes" / "saturation.onnx"
 # More than any machine has; beyond it onnxruntime's own limits fail in less clear ways.
@@ -92,7 +93,7 @@ def products_saturate() -> bool:
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    session = open_session(SATURATION, options)
+    session = open_session(packaged(SATURATION), options)
     width = session.get_inputs()[0].shape[1]
     rows = np.full((8, width), 255, dtype=np.uint8)
     return bool(np.any(session.run(None, {"rows": rows})[0] != 255 * 127 * width))

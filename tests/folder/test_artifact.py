@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -368,3 +369,36 @@ def test_a_link_out_of_the_folder_is_followed_and_still_verified(
     other.write_bytes(other.read_bytes() + b" ")
     with pytest.raises(ArtifactError, match="expected sha256"):
         SentenceEncoder(folder)
+
+
+@pytest.mark.parametrize("model", ["None", "'all-MiniLM-L6-v2'", "'{folder}'"])
+def test_a_package_in_a_zip_archive_says_what_is_missing(model: str, tmp_path: Path) -> None:
+    """Not even with a model folder elsewhere: the probe of this CPU is in the package, too."""
+    archive = tmp_path / "app.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for source in BUNDLED.parent.rglob("*.py"):
+            file.write(source, Path("minilm_onnx", source.relative_to(BUNDLED.parent)))
+    code = (
+        f"import sys; sys.path.insert(0, {str(archive)!r})\n"
+        "from minilm_onnx import ArtifactError, SentenceEncoder\n"
+        f"try: SentenceEncoder({model.format(folder=BUNDLED)})\n"
+        "except ArtifactError as error: print(error)"
+    )
+    command = [sys.executable, "-c", code]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said.startswith(f"{archive}/minilm_onnx/")
+    assert "expected a part of the package, got none" in said
+    assert "unpack the archive, or install the package with pip" in said
+
+
+@pytest.mark.parametrize(
+    ("frozen", "remedy"), [(True, "--collect-data minilm_onnx"), (False, "reinstall minilm-onnx")]
+)
+def test_a_part_of_the_package_that_is_missing_is_named_with_the_remedy(
+    frozen: bool, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "frozen", frozen, raising=False)
+    monkeypatch.setattr("minilm_onnx.folder.finding.BUNDLED", tmp_path / "model")
+    for model in (None, "all-MiniLM-L6-v2"):
+        with pytest.raises(ArtifactError, match=f"model: expected a part .*{remedy}"):
+            SentenceEncoder(model)
