@@ -1,16 +1,35 @@
 """What `encode` can be asked for, beyond texts to vectors."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypedDict, get_args
-
-import numpy as np
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, TypedDict, get_args
 
 from minilm_onnx.checks import check_positive
+from minilm_onnx.construction import check_device
 from minilm_onnx.errors import InputError, describe, shown
 from minilm_onnx.text.overflow import Overflow, check_overflow
 from minilm_onnx.vectors.quantization import Precision, check_precision
 
 Output: TypeAlias = Literal["sentence_embedding", "token_embeddings"]
+
+
+# Of an Arrow column that become str at a time.
+SLICE = 2048
+
+
+class _NumpyLike(Protocol):
+    def tolist(self) -> Any: ...
+
+
+class _SeriesLike(Protocol):
+    def to_list(self) -> Any: ...
+
+
+class _ArrowLike(Protocol):
+    def to_pylist(self) -> Any: ...
+
+
+# N texts: a list, an array of numpy or Arrow, a series of pandas or polars.
+Texts: TypeAlias = Sequence[str] | _NumpyLike | _SeriesLike | _ArrowLike
 
 
 class Options(TypedDict, total=False):
@@ -37,37 +56,68 @@ class AllOptions(Options, total=False):
     chunk_size: None
 
 
-def as_texts(texts: Sequence[str] | None) -> Sequence[str]:
-    """Take a sequence of texts, also as a numpy array of one axis.
+def as_texts(texts: Any) -> Sequence[str]:
+    """Take a sequence of texts, also as a column of a table; see `Texts`.
 
     Raises:
         InputError: it is something else.
     """
-    if isinstance(texts, np.ndarray) and texts.ndim == 1:
-        texts = texts.tolist()
-    if isinstance(texts, str | bytes | bytearray) or not isinstance(texts, Sequence):
+    if isinstance(texts, list | tuple):
+        return texts
+    if isinstance(texts, Sequence) and not isinstance(texts, str | bytes | bytearray):
+        return list(texts)  # a deque is a sequence that cannot be sliced
+    found = listed(texts)
+    if found is None:
         raise InputError(
             f"texts: expected a sequence of str, got {describe(texts)}; "
-            "give a list, for one text too"
+            "give a list, for one text too, or one column of a table"
         )
-    # A deque is a sequence that cannot be sliced.
-    return texts if isinstance(texts, list | tuple) else list(texts)
+    return found
 
 
-def as_iterator(texts: Iterable[str]) -> Iterator[str]:
-    """Take an iterable of texts.
+def listed(column: Any) -> list[Any] | None:
+    """Give the values of a column in Python's own types; None for what is no column.
+
+    Args:
+        column: an array of numpy or Arrow of one axis, a series of pandas or polars, and the like.
+    """
+    if is_table(column) or getattr(column, "ndim", 1) != 1:
+        return None
+    # Arrow's; that of pandas and polars; numpy's, which pandas' own arrays have too.
+    for name in ("to_pylist", "to_list", "tolist"):
+        if not isinstance(column, type) and callable(convert := getattr(column, name, None)):
+            found = convert()
+            return found if isinstance(found, list) else None
+    return None
+
+
+def as_iterator(texts: Any) -> Iterator[str]:
+    """Take an iterable of texts, also as a column of a table.
 
     Raises:
-        InputError: it is none, or one text.
+        InputError: it is none, or one text, or a table or dict, which give names.
     """
     try:
-        if isinstance(texts, str | bytes | bytearray):
+        if isinstance(texts, str | bytes | bytearray | Mapping) or is_table(texts):
             raise TypeError
+        if hasattr(texts, "to_pylist") and hasattr(texts, "slice"):  # Arrow's give no str
+            return _in_slices(texts)
         return iter(texts)  # an array without axes claims to be iterable
     except TypeError:
         raise InputError(
-            f"inputs: expected an iterable of str, got {describe(texts)}; use encode for one"
+            f"inputs: expected an iterable of str, got {describe(texts)}; use encode for one, and "
+            "give one column of a table"
         ) from None
+
+
+def _in_slices(column: Any) -> Iterator[str]:
+    for first in range(0, len(column), SLICE):
+        yield from column.slice(first, SLICE).to_pylist()
+
+
+def is_table(value: Any) -> bool:
+    """Whether it has columns, whose names or values an iteration would take for texts."""
+    return hasattr(value, "columns")
 
 
 def choose_prompt(
@@ -166,9 +216,7 @@ def check_arguments(
             "convert_to_numpy: expected True, since there is no torch here, got "
             f"{shown(convert_to_numpy)}; use list(encoder.encode(...)) for a list of vectors"
         )
-    kind = getattr(device, "type", device)  # torch.device("cpu") is one as well
-    if kind is not None and not (isinstance(kind, str) and kind == "cpu"):
-        raise InputError(f"device: expected None or 'cpu', got {shown(device)}; this runs on CPUs")
+    check_device(device)
     if pool is not None or chunk_size is not None:
         name, value = ("pool", pool) if pool is not None else ("chunk_size", chunk_size)
         raise InputError(

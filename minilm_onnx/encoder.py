@@ -15,6 +15,7 @@ from minilm_onnx.arguments import (
     AllOptions,
     Options,
     Output,
+    Texts,
     as_iterator,
     as_texts,
     check_arguments,
@@ -24,15 +25,17 @@ from minilm_onnx.arguments import (
 from minilm_onnx.arrays import CodeArray, FloatArray, IdArray, Matrix, Vector
 from minilm_onnx.checks import check_positive
 from minilm_onnx.closing import Closing
+from minilm_onnx.construction import TheirOptions, load_asked, settings_asked
 from minilm_onnx.engine.asynchronous import OwnThread
 from minilm_onnx.engine.embedder import Embedder
 from minilm_onnx.engine.policy import Policy, choose_policy
-from minilm_onnx.errors import InputError, describe
-from minilm_onnx.folder.artifact import Artifact, load_artifact
-from minilm_onnx.folder.finding import find_folder
-from minilm_onnx.folder.fingerprint import fingerprint_of
-from minilm_onnx.folder.manifest import MIN_TOKENS, Manifest
+from minilm_onnx.errors import InputError
+from minilm_onnx.folder.artifact import Artifact
+from minilm_onnx.folder.finding import BUNDLED
+from minilm_onnx.folder.fingerprint import check_same, fingerprint_of, name_and_precision
+from minilm_onnx.folder.manifest import Manifest
 from minilm_onnx.progress import progress_bar
+from minilm_onnx.settings import MAY_BE_SET, Setting, components_kept, measure_named, tokens_read
 from minilm_onnx.stream import stream
 from minilm_onnx.text.overflow import Overflow, check_overflow
 from minilm_onnx.text.padding import pad
@@ -41,7 +44,7 @@ from minilm_onnx.text.tokens import TokenizedTexts
 from minilm_onnx.text.unread import unread
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.vectors.quantization import Precision, quantize_embeddings, truncate_embeddings
-from minilm_onnx.vectors.similarity import Measure, check_measure, similarity, similarity_pairwise
+from minilm_onnx.vectors.similarity import similarity, similarity_pairwise
 
 # Names that sentence-transformers looks for, in its order.
 DOCUMENT_PROMPTS = ("document", "passage", "corpus")
@@ -59,6 +62,7 @@ class SentenceEncoder(Closing):
         folder: the model folder in use.
         manifest: what that folder says it is; None for a graph that optimum wrote.
         dimension: components of a vector.
+        truncate_dim: components that are kept of every vector, or None for all; may be set.
         max_seq_length: tokens read of a text, special tokens included; may be set.
         policy: how the CPU is used.
         prompts: what is put before texts, by name; this model wants nothing.
@@ -68,6 +72,9 @@ class SentenceEncoder(Closing):
     """
 
     device = "cpu"
+    max_seq_length = Setting(tokens_read)
+    truncate_dim = Setting(components_kept)
+    similarity_fn_name = Setting(measure_named)
 
     def __init__(
         self,
@@ -79,6 +86,7 @@ class SentenceEncoder(Closing):
         exact_products: bool | None = None,
         token_budget: int | None = None,
         cache_size: int = 0,
+        **theirs: Unpack[TheirOptions],
     ) -> None:
         """Load a model folder. Nothing needs to be set: None is what is best for this CPU.
 
@@ -99,43 +107,39 @@ class SentenceEncoder(Closing):
                 thread; a single longer text still gets its run.
             cache_size: texts whose vectors are kept, 1.6 KiB each and the text, for when they
                 come again; 0 for none.
+            theirs: arguments of `SentenceTransformer`: `prompts`, `default_prompt_name`,
+                `similarity_fn_name` and `truncate_dim` mean what they mean there; docs/encode.md
+                says of the others which change nothing, and which are refused.
 
         Raises:
             ArtifactError: the folder is missing, altered or unfamiliar.
             SessionError: onnxruntime cannot load the graph.
-            InputError: threads or token_budget is not a positive integer, or there are too few
-                CPUs to pin so many threads.
+            InputError: an argument cannot be honoured, such as a number that is not positive, or
+                more threads to pin than CPUs.
         """
-        if model is not None and not isinstance(model, str | Path):
-            raise InputError(f"model: expected a folder's path or None, got {describe(model)}")
-        artifact: Artifact = load_artifact(find_folder(model))
-        self.folder: Path = artifact.folder
-        self.manifest: Manifest | None = artifact.manifest
-        self._max_seq_length = artifact.max_seq_length
-        policy = choose_policy(
-            threads=threads,
-            spinning=spinning,
-            pinning=pinning,
-            exact_products=exact_products,
-            token_budget=token_budget,
-        )
+        artifact: Artifact = load_asked(model, theirs)
         if type(cache_size) is not int or cache_size != 0:
             cache_size = check_positive("cache_size", cache_size)
-        self.prompts: dict[str, str] = {"query": "", "document": "", **artifact.prompts}
-        self.default_prompt_name: str | None = artifact.default_prompt_name or None
-        self._similarity_fn_name: Measure = artifact.similarity_fn_name
-        self._embedder = Embedder(artifact, policy, cache_size)
-        self.dimension: int = self._embedder.dimension
-        self._thread = OwnThread()
-        self._made_with: dict[str, Any] = {
-            "model": None if model is None else str(self.folder),
+        cpu: dict[str, Any] = {
             "threads": threads,
             "spinning": spinning,
             "pinning": pinning,
             "exact_products": exact_products,
             "token_budget": token_budget,
-            "cache_size": cache_size,
         }
+        self.folder: Path = artifact.folder
+        self.manifest: Manifest | None = artifact.manifest
+        self._embedder = Embedder(artifact, choose_policy(**cpu), cache_size)
+        self._thread = OwnThread()
+        self.prompts: dict[str, str] = {"query": "", "document": "", **artifact.prompts}
+        self.default_prompt_name: str | None = artifact.default_prompt_name or None
+        self.max_seq_length = artifact.max_seq_length
+        self.similarity_fn_name = artifact.similarity_fn_name
+        self.truncate_dim = None
+        for name, value in settings_asked(theirs, self.prompts).items():
+            setattr(self, name, value)
+        folder = None if self.folder == BUNDLED.resolve() else str(self.folder)
+        self._made_with = {"model": folder, "cache_size": cache_size, **cpu}
 
     @overload
     def encode(  # type: ignore[overload-overlap]  # a str is a Sequence of str too
@@ -143,22 +147,22 @@ class SentenceEncoder(Closing):
     ) -> Vector: ...
 
     @overload
-    def encode(self, inputs: Sequence[str], **options: Unpack[Options]) -> Matrix: ...
+    def encode(self, inputs: Texts, **options: Unpack[Options]) -> Matrix: ...
 
     @overload
     def encode(
         self,
-        inputs: str | Sequence[str] | None = ...,
+        inputs: str | Texts | None = ...,
         *,
-        sentences: str | Sequence[str] | None = ...,
+        sentences: str | Texts | None = ...,
         **options: Unpack[AllOptions],
     ) -> Any: ...
 
     def encode(
         self,
-        inputs: str | Sequence[str] | None = None,
+        inputs: str | Texts | None = None,
         *,
-        sentences: str | Sequence[str] | None = None,
+        sentences: str | Texts | None = None,
         prompt_name: str | None = None,
         prompt: str | None = None,
         batch_size: int | None = None,
@@ -227,7 +231,7 @@ class SentenceEncoder(Closing):
             pool=pool,
             chunk_size=chunk_size,
             overflow=overflow,
-            dimension=self.dimension,
+            dimension=self._embedder.dimension,
         )
         if inputs is not None and sentences is not None:
             raise InputError("inputs: expected texts as inputs or as sentences, got both")
@@ -247,10 +251,7 @@ class SentenceEncoder(Closing):
             )
         tally.add(reports)
         tally.warn(self.max_seq_length, overflow)
-        if truncate_dim is not None:
-            vectors = truncate_embeddings(vectors, truncate_dim, normalize=normalize_embeddings)
-        elif normalize_embeddings:
-            vectors = self._unit(vectors)
+        vectors = self._shortened(vectors, truncate_dim, normalize_embeddings)
         finished: FloatArray | CodeArray = vectors
         if precision != "float32":
             finished = quantize_embeddings(vectors, precision)
@@ -262,12 +263,12 @@ class SentenceEncoder(Closing):
     ) -> Vector: ...
 
     @overload
-    def encode_query(self, inputs: Sequence[str], **options: Unpack[Options]) -> Matrix: ...
+    def encode_query(self, inputs: Texts, **options: Unpack[Options]) -> Matrix: ...
 
     @overload
-    def encode_query(self, inputs: str | Sequence[str], **options: Unpack[AllOptions]) -> Any: ...
+    def encode_query(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any: ...
 
-    def encode_query(self, inputs: str | Sequence[str], **options: Unpack[AllOptions]) -> Any:
+    def encode_query(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any:
         """Embed queries: `encode` with the prompt named "query"; this model's is empty."""
         return self.encode(inputs, **self._with_prompt(options, "query"))
 
@@ -277,20 +278,18 @@ class SentenceEncoder(Closing):
     ) -> Vector: ...
 
     @overload
-    def encode_document(self, inputs: Sequence[str], **options: Unpack[Options]) -> Matrix: ...
+    def encode_document(self, inputs: Texts, **options: Unpack[Options]) -> Matrix: ...
 
     @overload
-    def encode_document(
-        self, inputs: str | Sequence[str], **options: Unpack[AllOptions]
-    ) -> Any: ...
+    def encode_document(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any: ...
 
-    def encode_document(self, inputs: str | Sequence[str], **options: Unpack[AllOptions]) -> Any:
+    def encode_document(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any:
         """Embed documents: `encode` with the prompt named "document", "passage" or "corpus"."""
         return self.encode(inputs, **self._with_prompt(options, *DOCUMENT_PROMPTS))
 
     def encode_stream(
         self,
-        inputs: Iterable[str],
+        inputs: Iterable[str] | Texts,
         *,
         prompt_name: str | None = None,
         prompt: str | None = None,
@@ -321,7 +320,8 @@ class SentenceEncoder(Closing):
             check_positive("batch_size", batch_size)
         check_overflow(overflow)
         before = self._prompt(prompt_name, prompt)
-        return stream(self._embedder, texts, before, self.max_seq_length, overflow, batch_size)
+        limit, keep = self.max_seq_length, self.truncate_dim
+        return stream(self._embedder, texts, before, limit, keep, overflow, batch_size)
 
     @overload
     async def aencode(  # type: ignore[overload-overlap]  # as above
@@ -329,12 +329,12 @@ class SentenceEncoder(Closing):
     ) -> Vector: ...
 
     @overload
-    async def aencode(self, inputs: Sequence[str], **options: Unpack[Options]) -> Matrix: ...
+    async def aencode(self, inputs: Texts, **options: Unpack[Options]) -> Matrix: ...
 
     @overload
-    async def aencode(self, inputs: str | Sequence[str], **options: Unpack[AllOptions]) -> Any: ...
+    async def aencode(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any: ...
 
-    async def aencode(self, inputs: str | Sequence[str], **options: Unpack[AllOptions]) -> Any:
+    async def aencode(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any:
         """Embed texts without blocking the event loop.
 
         One call at a time computes, on a thread of its own that uses all CPUs; others wait their
@@ -353,19 +353,15 @@ class SentenceEncoder(Closing):
         self._embedder.session.check_open()
         return await self._thread.run(lambda: self.encode(inputs, **options))
 
-    async def aencode_query(
-        self, inputs: str | Sequence[str], **options: Unpack[AllOptions]
-    ) -> Any:
+    async def aencode_query(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any:
         """Embed queries as `encode_query` does, as `aencode` does it."""
         return await self.aencode(inputs, **self._with_prompt(options, "query"))
 
-    async def aencode_document(
-        self, inputs: str | Sequence[str], **options: Unpack[AllOptions]
-    ) -> Any:
+    async def aencode_document(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any:
         """Embed documents as `encode_document` does, as `aencode` does it."""
         return await self.aencode(inputs, **self._with_prompt(options, *DOCUMENT_PROMPTS))
 
-    def inspect(self, texts: Sequence[str], *, overflow: Overflow = "truncate") -> list[TextReport]:
+    def inspect(self, texts: Texts, *, overflow: Overflow = "truncate") -> list[TextReport]:
         """Say what the model sees of texts: tokens, how many are read, how many it knows.
 
         Raises:
@@ -373,7 +369,7 @@ class SentenceEncoder(Closing):
         """
         return self.tokenize_texts(texts, overflow=overflow).reports
 
-    def unread(self, texts: Sequence[str]) -> list[str]:
+    def unread(self, texts: Texts) -> list[str]:
         """Give what `encode` leaves out of each text: all behind its first `max_seq_length` tokens.
 
         Returns:
@@ -390,7 +386,7 @@ class SentenceEncoder(Closing):
             for text, report in zip(given, reports, strict=True)
         ]
 
-    def tokenize(self, texts: Sequence[str]) -> dict[str, IdArray]:
+    def tokenize(self, texts: Texts) -> dict[str, IdArray]:
         """Give what sentence-transformers' `tokenize` gives, as numpy arrays.
 
         Returns:
@@ -403,7 +399,7 @@ class SentenceEncoder(Closing):
 
     def embed_texts(
         self,
-        texts: Sequence[str],
+        texts: Texts,
         *,
         prompt_names: Sequence[str] = (),
         show_progress_bar: bool = False,
@@ -425,18 +421,16 @@ class SentenceEncoder(Closing):
         """
         limit = self.max_seq_length
         name = next((name for name in prompt_names if name in self.prompts), None)
-        texts = put_before(self._prompt(name, None), as_texts(texts))
-        with progress_bar(len(texts), show=show_progress_bar) as done:
-            vectors, reports = self._embedder.embed(texts, limit, "truncate", None, done)
+        given = put_before(self._prompt(name, None), as_texts(texts))
+        with progress_bar(len(given), show=show_progress_bar) as done:
+            vectors, reports = self._embedder.embed(given, limit, "truncate", None, done)
         return self._unit(vectors), reports
 
     def with_default_prompt(self, texts: Sequence[str]) -> Sequence[str]:
         """Put the prompt of texts that are given none before each; the bundled model has none."""
         return put_before(self._prompt(None, None), texts)
 
-    def tokenize_texts(
-        self, texts: Sequence[str], *, overflow: Overflow = "truncate"
-    ) -> TokenizedTexts:
+    def tokenize_texts(self, texts: Texts, *, overflow: Overflow = "truncate") -> TokenizedTexts:
         """Turn texts into what the model will read of them.
 
         Raises:
@@ -479,9 +473,21 @@ class SentenceEncoder(Closing):
         """
         return self._embedder.hidden_states(tokens, None, lambda count: None)
 
+    def _shortened(self, vectors: Matrix, truncate_dim: int | None, normalize: bool) -> Matrix:
+        """Keep some components, of the encoder's own number where the call says none."""
+        keep = self.truncate_dim if truncate_dim is None else truncate_dim
+        if keep is not None:
+            return truncate_embeddings(vectors, keep, normalize=normalize)
+        # Most models make unit vectors themselves.
+        return (
+            l2_normalize(vectors)
+            if normalize and not self._embedder.artifact.normalize
+            else vectors
+        )
+
     def _unit(self, vectors: Matrix) -> Matrix:
-        """Scale to length 1 what the model does not."""
-        return vectors if self._embedder.artifact.normalize else l2_normalize(vectors)
+        """Keep the encoder's own number of components, and scale them to length 1."""
+        return self._shortened(vectors, None, True)
 
     def similarity(self, a: FloatArray, b: FloatArray) -> Matrix:
         """Compare every row of `a` with every row of `b` by `similarity_fn_name`.
@@ -508,26 +514,9 @@ class SentenceEncoder(Closing):
         return self._embedder.policy
 
     @property
-    def max_seq_length(self) -> int:
-        """Tokens read of a text, special tokens included."""
-        return self._max_seq_length
-
-    @max_seq_length.setter
-    def max_seq_length(self, value: int) -> None:
-        value = check_positive("max_seq_length", value, self._embedder.artifact.positions)
-        if value < MIN_TOKENS:
-            raise InputError(f"max_seq_length: expected at least {MIN_TOKENS}, got {value}")
-        self._max_seq_length = value
-
-    @property
-    def similarity_fn_name(self) -> Measure:
-        """How `similarity` compares: cosine, dot, euclidean or manhattan."""
-        return self._similarity_fn_name
-
-    @similarity_fn_name.setter
-    def similarity_fn_name(self, value: Measure) -> None:
-        check_measure(value)
-        self._similarity_fn_name = value
+    def dimension(self) -> int:
+        """Components of a vector."""
+        return self.truncate_dim or self._embedder.dimension
 
     @property
     def fingerprint(self) -> str:
@@ -536,8 +525,13 @@ class SentenceEncoder(Closing):
         Vectors of encoders with different fingerprints are not to be compared. Keep it beside
         vectors, and `check_fingerprint` before they are used.
         """
-        artifact = self._embedder.artifact
-        return fingerprint_of(artifact, self.max_seq_length, self.prompts, self.default_prompt_name)
+        return fingerprint_of(
+            self._embedder.artifact,
+            self.max_seq_length,
+            self.prompts,
+            self.default_prompt_name,
+            self.truncate_dim,
+        )
 
     def check_fingerprint(self, fingerprint: str) -> None:
         """Refuse vectors that another model, precision or limit made.
@@ -545,11 +539,7 @@ class SentenceEncoder(Closing):
         Raises:
             InputError: the fingerprint is not this encoder's.
         """
-        if fingerprint != self.fingerprint:
-            raise InputError(
-                f"fingerprint: expected {self.fingerprint}, this encoder's, got {fingerprint!r}; "
-                "embed the texts again, or load the model that made the vectors"
-            )
+        check_same(fingerprint, self.fingerprint)
 
     def get_embedding_dimension(self) -> int:
         """Give the number of components of a vector."""
@@ -559,6 +549,14 @@ class SentenceEncoder(Closing):
         """Give the number of components of a vector; the older name."""
         return self.dimension
 
+    def __repr__(self) -> str:
+        """Say which model this is, and what it gives."""
+        name, precision = name_and_precision(self.manifest)
+        return (
+            f"{type(self).__name__}({name}, {precision}, {self.dimension} dimensions, "
+            f"max_seq_length={self.max_seq_length}, threads={self.policy.threads})"
+        )
+
     def close(self) -> None:
         """End the threads; the encoder cannot be used any more. Garbage collection does as much."""
         self._embedder.session.close()
@@ -566,8 +564,10 @@ class SentenceEncoder(Closing):
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep what the encoder was made with, not the model."""
-        changed = ("max_seq_length", "prompts", "default_prompt_name", "similarity_fn_name")
-        return {"made_with": self._made_with, "set": {key: getattr(self, key) for key in changed}}
+        return {
+            "made_with": self._made_with,
+            "set": {key: getattr(self, key) for key in MAY_BE_SET},
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Load the model again."""

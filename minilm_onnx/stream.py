@@ -8,6 +8,7 @@ from minilm_onnx.arrays import Vector
 from minilm_onnx.engine.embedder import Embedder
 from minilm_onnx.text.overflow import Overflow
 from minilm_onnx.text.reports import Tally
+from minilm_onnx.vectors.quantization import truncate_embeddings
 
 # Texts that are read ahead, sorted by length and run together.
 STREAM_CHUNK = 2048
@@ -18,6 +19,7 @@ def stream(
     texts: Iterator[str],
     prompt: str,
     max_seq_length: int,
+    truncate_dim: int | None,
     overflow: Overflow,
     batch_size: int | None,
 ) -> Iterator[Vector]:
@@ -29,6 +31,6 @@ def stream(
                 chunk, max_seq_length, overflow, batch_size, first=tally.texts
             )
             tally.add(reports)
-            yield from rows
+            yield from rows if truncate_dim is None else truncate_embeddings(rows, truncate_dim)
     finally:
         tally.warn(max_seq_length, overflow)

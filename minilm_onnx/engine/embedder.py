@@ -17,6 +17,7 @@ from minilm_onnx.engine.session import Session, start_thread
 from minilm_onnx.errors import ArtifactError, MiniLMError
 from minilm_onnx.folder.artifact import Artifact
 from minilm_onnx.folder.layout import DENSE, GRAPH, TOKENIZER
+from minilm_onnx.folder.states import check_unchanged, states_of
 from minilm_onnx.text.overflow import Overflow
 from minilm_onnx.text.reports import TextReport, refuse_long
 from minilm_onnx.text.tokens import TokenizedTexts, check_texts, load_tokenizer, to_ids, tokenize
@@ -50,6 +51,7 @@ class Embedder:
         # thread, because an executor refuses to start once the main thread has ended.
         altered: list[MiniLMError] = []
         weights = artifact.check_graph()
+        states = states_of(artifact.folder / name for name in weights) | artifact.states
 
         def verify() -> None:
             try:
@@ -61,7 +63,7 @@ class Embedder:
         try:
             artifact.verify(TOKENIZER)
             self.tokenizer = load_tokenizer(artifact.folder / TOKENIZER)
-            self.session = Session(artifact.graph, policy, artifact.verify_graph)
+            self.session = Session(artifact.graph, policy, artifact.verified_graph)
         finally:
             verifier.join()
             if altered:
@@ -77,7 +79,7 @@ class Embedder:
                 f"{artifact.folder}: expected {artifact.manifest.dimension} components as its "
                 f"manifest says, got {self.dimension} of its graph; export the folder again"
             )
-
+        check_unchanged(states)
         _ALIVE.add(self)
 
     def leave_behind(self) -> None:

@@ -45,6 +45,7 @@ class Interface:
 
         Raises:
             SessionError: onnxruntime failed.
+            ArtifactError: the graph gave something of another shape.
         """
         feed = {"input_ids": ids}
         if "attention_mask" in self.inputs:
@@ -57,6 +58,12 @@ class Interface:
             what = f"onnxruntime {onnxruntime.__version__} failed on ids of shape {ids.shape}"
             report = "report it with this message if the ids are those of tokenize_texts"
             raise SessionError(f"{what}: {error}; {remedy(error, report)}") from error
+        expected = (*ids.shape, self.dimension)
+        if hidden.shape != expected or hidden.dtype != np.float32:
+            raise ArtifactError(
+                f"graph output {self.output}: expected float32 of shape {expected}, as it says of "
+                f"itself, got {hidden.dtype} of {hidden.shape}; export the model folder again"
+            )
         return hidden
 
 
@@ -64,7 +71,9 @@ def read_interface(session: onnxruntime.InferenceSession) -> Interface:
     """Ask a graph for the names of its inputs and outputs.
 
     Raises:
-        ArtifactError: it asks for an input that is unknown here, or gives no hidden state.
+        ArtifactError: it asks for an input that is unknown here, or gives no hidden state, or
+            something else than it says.
+        SessionError: onnxruntime cannot run it.
     """
     inputs = [node.name for node in session.get_inputs()]
     unknown = sorted(set(inputs) - KNOWN_INPUTS)
@@ -80,13 +89,17 @@ def read_interface(session: onnxruntime.InferenceSession) -> Interface:
             f"graph outputs: expected {' or '.join(HIDDEN_OUTPUTS)}, "
             f"got {', '.join(outputs)}; export with task feature-extraction"
         )
-    width = session.get_outputs()[outputs.index(output)].shape[-1]
-    if not isinstance(width, int):
+    found = session.get_outputs()[outputs.index(output)]
+    width = found.shape[-1] if len(found.shape) == 3 else None
+    if found.type != "tensor(float)" or not isinstance(width, int) or width < 1:
         raise ArtifactError(
-            f"graph output {output}: expected a fixed last axis, got {width!r}; "
-            "export with task feature-extraction"
+            f"graph output {output}: expected float32 of three axes, the last one fixed, got "
+            f"{found.type} of {found.shape}; export with task feature-extraction"
         )
-    return Interface(inputs, output, width)
+    interface = Interface(inputs, output, width)
+    # What a graph says of its output need not be so; the shortest text shows it.
+    interface.run(session, np.zeros((1, 2), dtype=np.int64))
+    return interface
 
 
 def load_graph(graph: Path, policy: Policy) -> onnxruntime.InferenceSession:

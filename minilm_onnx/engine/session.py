@@ -3,7 +3,7 @@
 import ctypes
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -46,14 +46,17 @@ class Session:
     """
 
     def __init__(
-        self, graph: Path, policy: Policy, verify: Callable[[], object] = lambda: None
+        self,
+        graph: Path,
+        policy: Policy,
+        verified: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Load a graph.
 
         Args:
             graph: an ONNX file.
             policy: how the CPU is used.
-            verify: called before the graph is loaded again, for further sessions; raises if
+            verified: a block in which the graph is loaded again, for further sessions; raises if
                 it is no longer what it was.
 
         Raises:
@@ -62,7 +65,7 @@ class Session:
                 state.
         """
         self.policy = policy
-        self._graph, self._verify = graph, verify
+        self._graph, self._verified = graph, verified
         session = load_graph(graph, policy)
         self._shared: OneAtATime | None = OneAtATime(session)
         self._apart: list[OneAtATime] = []
@@ -88,8 +91,9 @@ class Session:
         with self._lock:
             self.check_open()
             if self._shared is None:  # after a fork
-                self._verify()
-                self._shared = OneAtATime(load_graph(self._graph, self.policy))
+                with self._verified():
+                    session = load_graph(self._graph, self.policy)
+                self._shared = OneAtATime(session)
             shared = self._shared
         with shared.turn, staying_on(self.policy.pinned, 0):
             return self.interface.run(shared.session, ids)
@@ -214,10 +218,12 @@ class Session:
                 self._shared_work += work
                 if self._shared_work < SESSIONS_PAY:
                     return apart[:count] if len(apart) > 1 else []
-                self._verify()
-            while len(apart) < count:
                 alone = replace(self.policy, threads=1, pinned=())
-                apart.append(OneAtATime(load_graph(self._graph, alone), number=len(apart)))
+                with self._verified():
+                    more = [load_graph(self._graph, alone) for _ in range(count - len(apart))]
+                apart += [
+                    OneAtATime(one, number=place) for place, one in enumerate(more, len(apart))
+                ]
             return apart[:count]
 
 

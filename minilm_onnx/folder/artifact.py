@@ -4,6 +4,8 @@ The weights are a file of their own (ONNX calls it external data) because onnxru
 file into memory where it would copy an .onnx file twice: half the time to load, and 39 MiB less.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as short  # of what may be long
@@ -12,12 +14,14 @@ from typing import cast
 from minilm_onnx.errors import ArtifactError
 from minilm_onnx.folder.files import check_file, external_files, read_json, sha256_of
 from minilm_onnx.folder.finding import HOME
-from minilm_onnx.folder.layout import GRAPH, MANIFEST, WEIGHTS
+from minilm_onnx.folder.layout import DENSE, GRAPH, LOADED, MANIFEST, WEIGHTS
 from minilm_onnx.folder.manifest import MAX_TOKENS, MIN_TOKENS, Manifest, parse_manifest
+from minilm_onnx.folder.states import State, states_of, unchanged
 from minilm_onnx.vectors.similarity import Measure
 
 # Of a checkpoint: what it is, and the tokens it reads. Optimum's folders have them too.
 CONFIG, LIMIT = "config.json", "sentence_bert_config.json"
+READ = {CONFIG, LIMIT, MANIFEST, DENSE, *LOADED}
 # What config.json says of all-MiniLM-L6-v2 in a folder without a manifest. A model of the very
 # same shape cannot be told from it.
 MINILM = {
@@ -36,9 +40,11 @@ class Artifact:
     What a folder without a manifest does not say of itself is as in all-MiniLM-L6-v2.
 
     Attributes:
-        folder: where it lies.
+        folder: where it lies, links followed, so that a link that is set to another folder later
+            does not mix the two.
         manifest: what it is; None for a folder written by optimum, which has none.
         sha256: of each file, by name; without a manifest, of what it was when first looked at.
+        states: of the folder and what is read of it, from before any was read.
         max_seq_length: tokens the model reads of a text.
         positions: see `Manifest`, as are the others.
     """
@@ -46,6 +52,7 @@ class Artifact:
     folder: Path
     manifest: Manifest | None
     sha256: dict[str, str]
+    states: dict[Path, State]
     max_seq_length: int
     positions: int = MAX_TOKENS
     pooling: str = "mean"
@@ -101,13 +108,17 @@ class Artifact:
             )
         return names
 
-    def verify_graph(self) -> None:
-        """Check what onnxruntime loads: graph and weights.
+    @contextmanager
+    def verified_graph(self) -> Iterator[None]:
+        """Check graph and weights, and that the block loads what was checked.
 
         Raises:
-            ArtifactError: one is missing, unreadable or altered.
+            ArtifactError: one is missing, unreadable or altered, or was replaced meanwhile.
         """
-        self.verify(GRAPH, *self.check_graph())
+        names = self.check_graph()
+        with unchanged([self.folder, self.graph, *(self.folder / name for name in names)]):
+            self.verify(GRAPH, *names)
+            yield
 
 
 def load_artifact(folder: Path) -> Artifact:
@@ -121,9 +132,13 @@ def load_artifact(folder: Path) -> Artifact:
         ArtifactError: the folder or its manifest is missing, unreadable or unfamiliar.
     """
     try:
-        folder = folder.absolute()  # so that it outlives a change of directory
+        folder = folder.resolve()  # so that it outlives a change of directory, or of a link
         names = {path.name for path in folder.iterdir()}
-    except (OSError, ValueError) as error:  # ValueError: of a NUL in its name
+    except (
+        OSError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # of a NUL in its name; of links in circles
         raise ArtifactError(
             f"{folder}: expected a model folder, got {getattr(error, 'strerror', error)}; give one "
             f"that `python -m export` wrote, the name of one in {HOME} (`minilm-onnx models` lists "
@@ -134,15 +149,17 @@ def load_artifact(folder: Path) -> Artifact:
             f"{folder}: expected a model folder, got a checkpoint; make one of it with "
             "`python -m export --model FOLDER --name NAME --out DIR`"
         )
+    states = states_of([folder, *(folder / name for name in sorted(names & READ))])
     if MANIFEST not in names and CONFIG in names:
         _check_minilm(folder / CONFIG)
         limit = _max_seq_length(folder / LIMIT) if LIMIT in names else 256
-        return Artifact(folder, None, {}, limit)
+        return Artifact(folder, None, {}, states, limit)
     manifest = parse_manifest(folder)
     return Artifact(
         folder,
         manifest,
         dict(manifest.files),
+        states,
         manifest.max_seq_length,
         positions=manifest.positions,
         pooling=manifest.pooling,

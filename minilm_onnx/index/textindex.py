@@ -325,6 +325,11 @@ class TextIndex(Closing):
         if found is not None:
             return Facts(fingerprint, storage or found.storage, dimension)
         facts = Facts(fingerprint, storage or "float32", dimension)
+        if storage == "binary" and dimension % 8:
+            raise InputError(
+                f"storage: expected a number of components that 8 divides for binary, got "
+                f"{dimension}; choose int8, or another truncate_dim"
+            )
         if self._store.writable:
             self._store.make_index(facts)
         return facts

@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
+from minilm_onnx.arguments import is_table, listed
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, describe, installing
 from minilm_onnx.folder.finding import find_folder
@@ -70,9 +71,10 @@ def as_list(name: str, texts: Iterable[T]) -> list[T]:
     Raises:
         InputError: it is a str, or nothing that holds texts.
     """
-    if isinstance(texts, str | bytes) or not isinstance(texts, Iterable):
+    if isinstance(texts, str | bytes) or is_table(texts) or not isinstance(texts, Iterable):
         raise InputError(
             f"{name}: expected a list of texts, got {describe(texts)}; "
-            "give a list, for one text too"
+            "give a list, for one text too, or one column of a table"
         )
-    return list(texts)
+    found = listed(texts)  # Arrow's arrays give no str
+    return list(texts) if found is None else found

@@ -61,7 +61,7 @@ def test_texts_may_be_named_as_there(models: tuple[SentenceEncoder, Any]) -> Non
     expected = theirs.encode(WORDS)
     check(ours.encode(inputs=WORDS), expected)
     check(ours.encode(sentences=WORDS), expected)
-    check(ours.encode(np.array(WORDS)), expected)  # type: ignore[call-overload]
+    check(ours.encode(np.array(WORDS)), expected)
 
 
 @pytest.mark.parametrize("precision", ["int8", "uint8"])

@@ -219,3 +219,55 @@ def test_session_refuses_unknown_inputs_and_outputs(tmp_path: Path) -> None:
         Session(save("pixels", "last_hidden_state"), choose_policy())
     with pytest.raises(ArtifactError, match=r"graph outputs: expected last_hidden_state .* logits"):
         Session(save("input_ids", "logits"), choose_policy())
+
+
+@pytest.mark.parametrize(
+    ("declared", "width", "words"),
+    [
+        (["B", "T", 4], 4, None),
+        (["B", "T", 4], 6, r"expected float32 of shape \(1, 2, 4\).* got float32 of \(1, 2, 6\)"),
+        (["B", "T", 4], 0, r"expected float32 of shape .* got float32 of \(2,\)"),
+        (["B", "T"], 0, r"of three axes, the last one fixed, got tensor\(float\) of \['B', 'T'\]"),
+        (["B", "T", "H"], 4, "the last one fixed"),
+        (["B", 1, "T", 4], 4, "of three axes"),
+        ([], 4, "of three axes"),
+        (["B", "T", 4], 2**20, "got float32 of"),
+    ],
+)
+def test_session_refuses_an_output_that_is_not_as_declared(
+    tmp_path: Path, declared: list[str | int], width: int, words: str | None
+) -> None:
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    helper, types = onnx.helper, onnx.TensorProto
+    # A width that depends on the ids, so that onnxruntime does not find out by itself; or none.
+    constants = [
+        helper.make_tensor("zero", types.INT64, [1], [0]),
+        helper.make_tensor("width", types.INT64, [1], [max(1, width)]),
+        helper.make_tensor("axis", types.INT64, [1], [2]),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["input_ids"], ["floats"], to=types.FLOAT),
+        helper.make_node("ReduceMax", ["input_ids"], ["largest"], keepdims=0),
+        helper.make_node("Mul", ["largest", "zero"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "width"], ["last"]),
+        helper.make_node("Shape", ["input_ids"], ["first"]),
+        helper.make_node("Concat", ["first", "last"], ["shape"], axis=0),
+        helper.make_node("Unsqueeze", ["floats", "axis"], ["thin"]),
+        helper.make_node("Expand", ["thin", "shape"], ["wide"]),
+        helper.make_node("Identity" if width else "Squeeze", ["wide"], ["last_hidden_state"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("input_ids", types.INT64, ["B", "T"])],
+        [helper.make_tensor_value_info("last_hidden_state", types.FLOAT, declared)],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "model.onnx")
+    if words is None:
+        assert Session(tmp_path / "model.onnx", choose_policy()).interface.dimension == 4
+        return
+    with pytest.raises((ArtifactError, SessionError), match=words) as refused:
+        Session(tmp_path / "model.onnx", choose_policy())
+    assert isinstance(refused.value, ArtifactError)

@@ -117,6 +117,7 @@ ENCODER = [
     "check_fingerprint",
     "close",
     "device",
+    "dimension",
     "embed_texts",
     "embed_tokens",
     "encode",
@@ -136,6 +137,7 @@ ENCODER = [
     "tokenize",
     "tokenize_texts",
     "tokenizer",
+    "truncate_dim",
     "unread",
     "with_default_prompt",
 ]
