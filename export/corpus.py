@@ -39,7 +39,7 @@ def read_split(texts: Path | None) -> tuple[list[str], list[str]]:
     if texts is None:
         return calibration, held_out
     try:
-        lines = [line for line in texts.read_text("utf-8").splitlines() if line.strip()]
+        lines = [line for line in texts.read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise InputError(
             f"--calibration {texts}: expected UTF-8, a text a line, got: {error}; choose another"

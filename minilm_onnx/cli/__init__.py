@@ -1,7 +1,6 @@
 """The command `minilm-onnx`: one file a subcommand."""
 
 import argparse
-import io
 import os
 import signal
 import sys
@@ -27,6 +26,7 @@ from minilm_onnx.cli import (
     verify,
 )
 from minilm_onnx.cli.options import Parser, printable
+from minilm_onnx.cli.oserrors import STDOUT, explained, marked_stdout
 from minilm_onnx.errors import InputError, MiniLMError, shorten
 
 COMMANDS = (
@@ -49,8 +49,6 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand and give its exit code: 0, 1 for a failure, 2 for wrong input."""
     if sys.stderr is None:  # closed: what is meant for it would be printed to stdout
         sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115  it ends with the process
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr, where it is not UTF-8
     with _tidy_when_terminated():
         return report_errors(_run, sys.argv[1:] if arguments is None else arguments)
 
@@ -105,21 +103,9 @@ def _run(arguments: list[str]) -> int:
     run: Callable[[argparse.Namespace], int] = options.run
     if sys.stdout is None and getattr(options, "out", None) in (None, "-", Path("-")):
         raise MiniLMError("stdout: expected to write to it, got a closed one; use --out or > FILE")
-    try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            code = run(options)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        # Files are dealt with where they are opened, so this is stdout.
-        _drop_stdout()
-        raise MiniLMError(
-            f"stdout: expected to write on, got {error.strerror}; free some space or use --out"
-        ) from error
-    return code
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        return run(options)
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
@@ -134,19 +120,33 @@ def _drop_stdout() -> None:
     os.close(null)
 
 
+def _print_error(error: MiniLMError) -> int:
+    print(f"error: {printable(str(error))}", file=sys.stderr)
+    return 2 if isinstance(error, InputError) else 1
+
+
 def report_errors(run: Callable[[list[str]], int], arguments: list[str]) -> int:
     """Run a command; print what went wrong as one line on stderr."""
+    with marked_stdout():
+        return _reported(run, arguments)
+
+
+def _reported(run: Callable[[list[str]], int], arguments: list[str]) -> int:
     try:
-        code = run(arguments)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-        return code
+        try:
+            return run(arguments)
+        finally:  # --help ends here, too
+            if sys.stdout is not None:
+                sys.stdout.flush()
     except BrokenPipeError:
         _drop_stdout()
         return 0  # whoever read the output has seen enough
+    except OSError as error:
+        if error.filename == STDOUT:
+            _drop_stdout()
+        return _print_error(explained(error))
     except MiniLMError as error:
-        print(f"error: {printable(str(error))}", file=sys.stderr)
-        return 2 if isinstance(error, InputError) else 1
+        return _print_error(error)
     except MemoryError:
         print(
             "error: memory: expected to get some more, got none; free some, or lower "

@@ -6,11 +6,14 @@ import sys
 import textwrap
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import NoReturn, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.batches import TOKEN_BUDGET
 from minilm_onnx.errors import InputError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 # Of a description in --help, as argparse has it on a terminal of 80.
 WIDTH = 78
@@ -57,6 +60,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raise InputError."""
         raise InputError(f"arguments: {message}; see {self.prog} --help")
+
+    def _print_message(self, message: str, file: "SupportsWrite[str] | None" = None) -> None:
+        """Print --help or --version; argparse's own keeps it to itself where that fails."""
+        (sys.stderr if file is None else file).write(message)
 
 
 def add_field(parser: argparse.ArgumentParser) -> None:

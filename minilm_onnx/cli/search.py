@@ -4,9 +4,11 @@ import argparse
 import json
 import os
 import shutil
+import stat
 import sys
 import textwrap
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,7 +164,9 @@ def _refuse_files(words: Sequence[str]) -> None:
 
 def _is_file(name: str) -> bool:
     try:
-        return Path(name).exists() and not Path(name).is_dir()  # a pipe is read as well
+        return not stat.S_ISDIR(Path(name).stat().st_mode)  # a pipe is read as well
+    except PermissionError:  # reading it will say so
+        return True
     except (OSError, ValueError):  # too long, or with a NUL
         return False
 
@@ -171,8 +175,9 @@ def _show(result: "Result") -> str:
     """Put a result in lines: as many as it needs, or a few as wide as the terminal."""
     source = result.source
     if source.startswith("/"):
-        near = os.path.relpath(source)
-        source = source if near.startswith("..") else near
+        with suppress(OSError):  # the current folder is gone
+            near = os.path.relpath(source)
+            source = source if near.startswith("..") else near
     lines = f"{result.first_line}"
     if result.last_line > result.first_line:
         lines += f"-{result.last_line}"

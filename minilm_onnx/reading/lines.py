@@ -1,6 +1,7 @@
 """The lines of a text file: opened, unpacked, decoded, every fault named by its line."""
 
 import codecs
+import errno
 import gzip
 import os
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from minilm_onnx.closing import Closing
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, shorten
 from minilm_onnx.reading.kinds import is_packed
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -51,8 +52,11 @@ class TextFile(Closing):
                 opened = Path(name).open("rb")  # noqa: SIM115  close() does
             except (OSError, ValueError) as error:  # ValueError: a name with a NUL
                 got = getattr(error, "strerror", error)
+                remedy = "check the path"
+                if getattr(error, "errno", None) == errno.ENAMETOOLONG:  # a text, most likely
+                    name, remedy = shorten(name), "to give the text itself, put it in a file"
                 raise InputError(
-                    f"{name}: expected a readable file, got {got}; check the path"
+                    f"{name}: expected a readable file, got {got}; {remedy}"
                 ) from error
             self._raw = opened
             self.size = os.fstat(opened.fileno()).st_size or None
