@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from minilm_onnx.arrays import FloatArray
+from minilm_onnx.cli.options import is_harmless
 from minilm_onnx.errors import InputError, installing
 
 SUFFIXES = (".png", ".svg", ".html")
@@ -94,20 +95,20 @@ def draw(file: BinaryIO, kind: str, texts: Sequence[str], cosines: FloatArray) -
 
 
 def _label(text: str) -> str:
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = " ".join("".join(c if is_harmless(c) else " " for c in text).split())
     return line if len(line) <= LABEL else f"{line[: LABEL - 3]}..."
 
 
 def _page(texts: Sequence[str], labels: Sequence[str], cosines: FloatArray) -> str:
     heads = [
-        f'<th scope="{{}}" title="{html.escape(text)}">{html.escape(label)}</th>'
+        f' title="{html.escape(text)}">{html.escape(label)}</th>'
         for text, label in zip(texts, labels, strict=True)
     ]
     rows = [
-        f"<tr>{head.replace('{}', 'row')}{''.join(_cell(float(value)) for value in line)}</tr>"
+        f'<tr><th scope="row"{head}{"".join(_cell(float(value)) for value in line)}</tr>'
         for head, line in zip(heads, cosines, strict=True)
     ]
-    columns = "".join(head.replace("{}", "col") for head in heads)
+    columns = "".join(f'<th scope="col"{head}' for head in heads)
     return PAGE.format(columns=columns, rows="\n".join(rows))
 
 

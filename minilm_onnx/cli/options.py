@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from unicodedata import bidirectional, category
 
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.batches import TOKEN_BUDGET
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 # Of a description in --help, as argparse has it on a terminal of 80.
 WIDTH = 78
+# Classes of characters that turn the order in which others are shown.
+TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -101,7 +104,21 @@ def counted(count: int, what: str) -> str:
 
 def printable(text: str) -> str:
     """Put a file's own words on one line, without what would be a terminal's commands."""
-    return " ".join(word if word.isprintable() else ascii(word)[1:-1] for word in text.split())
+    words = (word if word.isprintable() else "".join(map(_shown, word)) for word in text.split())
+    return " ".join(words)
+
+
+def is_harmless(character: str) -> bool:
+    """Whether a terminal shows a character, or joins others by it; not if it commands by it.
+
+    Neither controls (Cc), nor halves of a pair (Cs), nor what turns the order of what follows:
+    https://www.unicode.org/reports/tr9/#Explicit_Directional_Embeddings and those below it.
+    """
+    return category(character) not in ("Cc", "Cs") and bidirectional(character) not in TURNING
+
+
+def _shown(character: str) -> str:
+    return character if is_harmless(character) else ascii(character)[1:-1]
 
 
 def _add_encoder_options(parser: argparse._ArgumentGroup) -> None:

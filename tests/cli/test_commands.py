@@ -103,6 +103,18 @@ def test_blank_lines_are_nobodys_duplicates(
     assert out.read_text() == "\none\n\n\n"
 
 
+def test_words_are_shown_as_they_are_but_for_what_commands_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    joined = "👩\u200d🚀 na\u00adïve می\u200cخواهم 🏴\U000e0067\U000e007f \u2060 \U0001fae9\ue000 א\u200f!"
+    path = tmp_path / "texts.txt"
+    path.write_text(f"{joined}\n{joined}\nna\x1b[2Jïve \u202eevil\u2066 \x07\n", "utf-8")
+    assert run(capsys, "dedupe", path)[1].splitlines()[0] == f"line 1: {joined}"
+    out = run(capsys, "search", path, "x", "--top", "3")[1]
+    assert f"        {joined}\n" in out
+    assert "        na\\x1b[2Jïve \\u202eevil\\u2066 \\x07\n" in out
+
+
 def test_cluster_prints_groups_with_their_centre_first(
     file: Path, capsys: pytest.CaptureFixture[str], encoder: SentenceEncoder
 ) -> None:
@@ -138,7 +150,7 @@ class Cells(HTMLParser):
 def test_a_heat_map_is_a_page_without_outside_resources(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], encoder: SentenceEncoder
 ) -> None:
-    lines = ["a <b>cat</b>", "a dog & a 'cat'", '"猫"']
+    lines = ["a <b>cat</b>", "a dog & a 'cat'", '"猫" {} {columns} {{0}}', "👩\u200d🚀 so\u00adft"]
     path, out = tmp_path / "texts.txt", tmp_path / "map.html"
     path.write_text("\n".join(lines), "utf-8")
     assert run(capsys, "similarity", path, "--heatmap", out)[0] == 0
@@ -147,7 +159,7 @@ def test_a_heat_map_is_a_page_without_outside_resources(
     vectors = encoder.encode(lines)
     figures = [f"{value:.2f}" for value in (vectors @ vectors.T).ravel()]
     assert [cell for cell in page.cells if cell[-3:-2] == "."] == figures
-    assert page.cells.count(lines[0]) == 2
+    assert all(page.cells.count(line) == 2 for line in lines)
     assert not {"script", "link", "img", "iframe"} & page.tags
 
 
