@@ -107,7 +107,7 @@ def run(options: argparse.Namespace) -> int:
     encoder = load_encoder(options)
     _refuse_input(options.out, options.file)
     write = _resume if options.resume else _write
-    missing = 0
+    missing, seems = 0, ""
     field: str | None
     if is_columnar(options.file) and kind in COLUMNAR:
         with (
@@ -118,7 +118,7 @@ def run(options: argparse.Namespace) -> int:
             missing, field = table.rows - tally.texts, table.column
     else:
         with open_input(options) as source, _progress(source.total, source.unit) as show:
-            texts, field = source.texts(), source.field
+            texts, field, seems = source.texts(), source.field, source.seems
 
             def show_read(count: int) -> None:
                 show(source.position(), count)
@@ -131,7 +131,7 @@ def run(options: argparse.Namespace) -> int:
     shape = f"{tally.texts} x {encoder.dimension} {options.precision}"
     summary = f"{tally.texts} texts to {where}: {shape}"
     summary += without_text(missing) + tally.said(encoder.max_seq_length)
-    print(summary + note_of_field(options, field), file=sys.stderr)
+    print(summary + note_of_field(options, field, seems), file=sys.stderr)
     return 0
 
 

@@ -80,13 +80,17 @@ def say_waiting(name: str, field: str | None) -> None:
     )
 
 
-def note_of_field(options: argparse.Namespace, field: str | None) -> str:
+def note_of_field(options: argparse.Namespace, field: str | None, seems: str = "") -> str:
     """Say which field was read where the options name none; it goes behind a summary.
 
     Args:
         options: of the command.
         field: that was read; None of plain lines.
+        seems: see `Rows`; it is said that they were taken as they are.
     """
+    if seems:
+        known = "--field NAME reads a field of each" if seems == "JSON" else "name it .csv or .tsv"
+        return f"; its lines seem to be {seems} and were taken as they are, {known}"
     if options.field is not None or field is None:
         return ""
     return f"; read the field {field!r} of each row, --field NAME for another"
@@ -111,6 +115,8 @@ def read_and_embed(
     vectors, reports = encoder.embed_texts(
         [row.text for row in texts], show_progress_bar=show_bar()
     )
-    note = tallied(reports).said(encoder.max_seq_length) + note_of_field(options, source.field)
+    note = tallied(reports).said(encoder.max_seq_length) + note_of_field(
+        options, source.field, source.seems
+    )
     cut = [report.cut for report in reports]
     return EmbeddedRows(source.head, note, rows, texts, vectors, cut)

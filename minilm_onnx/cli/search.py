@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minilm_onnx.cli.inputs import say_waiting
+from minilm_onnx.cli.inputs import note_of_field, say_waiting
 from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
@@ -139,9 +139,10 @@ def _in_file(options: argparse.Namespace) -> "tuple[list[Result], list[bool]]":
     found = search_file(
         encoder, file, question, options.top, field=options.field, show_bar=show_bar()
     )
-    if said := found.tally.said(encoder.max_seq_length):
-        instead = "; index splits long ones" if found.tally.cut else ""
-        print(f"{counted(found.tally.texts, 'text')}{said}{instead}", file=sys.stderr)
+    said = found.tally.said(encoder.max_seq_length)
+    said += "; index splits long ones" if found.tally.cut else ""
+    if said := said + note_of_field(options, None, found.seems):
+        print(f"{counted(found.tally.texts, 'text')}{said}", file=sys.stderr)
     _say_cut(encoder, question)
     return found.results, found.cut
 

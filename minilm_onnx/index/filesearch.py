@@ -8,6 +8,8 @@ from minilm_onnx.encoder import DOCUMENT_PROMPTS, SentenceEncoder
 from minilm_onnx.index.passages import Passage, Splitter
 from minilm_onnx.index.ranking import Result, check_query
 from minilm_onnx.reading.documents import Document, read_documents
+from minilm_onnx.reading.guesses import seems_to_be
+from minilm_onnx.reading.kinds import MARKDOWN, ROWS, suffix_of
 from minilm_onnx.text.reports import Tally, tallied
 from minilm_onnx.vectors.search import semantic_search
 
@@ -20,11 +22,13 @@ class Found:
         results: the best, as `TextIndex.search` gives them.
         cut: whether the model did not read one whole, a bool a result.
         tally: what the model did not see of all texts.
+        seems: what its lines seem to be rather than texts; see `guesses.seems_to_be`.
     """
 
     results: list[Result]
     cut: list[bool]
     tally: Tally
+    seems: str = ""
 
 
 def search_file(
@@ -53,6 +57,7 @@ def search_file(
     check_query(query)
     top_k = check_positive("top_k", top_k)
     documents = read_documents(Path(file), field, lines=True)
+    suffix = suffix_of(str(file))
     passages = _passages(encoder, documents)
     if not passages:
         return Found([], [], Tally())
@@ -66,6 +71,7 @@ def search_file(
         [_result(hit["score"], str(file), passages[hit["corpus_id"]]) for hit in hits],
         [reports[hit["corpus_id"]].cut for hit in hits],
         tallied(reports),
+        "" if field is not None or suffix in ROWS | MARKDOWN else seems_to_be(documents[0].text),
     )
 
 

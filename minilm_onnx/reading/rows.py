@@ -15,10 +15,12 @@ texts, in .parquet and .arrow).
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from minilm_onnx.errors import InputError
 from minilm_onnx.reading.columnar import ColumnarFile
 from minilm_onnx.reading.columns import FIELD
+from minilm_onnx.reading.guesses import seems_to_be
 from minilm_onnx.reading.jsonlines import TO_EMBED_LINES, field_of
 from minilm_onnx.reading.kinds import JSON_LINES, SEPARATED, is_columnar, is_packed, suffix_of
 from minilm_onnx.reading.lines import TextFile
@@ -62,6 +64,7 @@ class Rows:
         total: how much there is to read, None where that is unknown.
         unit: of `total` and `position`: "B" for bytes, or "row".
         position: gives how much is read.
+        seems: what plain lines seem to be rather than texts; see `guesses.seems_to_be`.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Rows:
     total: int | None
     unit: str
     position: Callable[[], int]
+    seems: str = ""
 
     def texts(self) -> Iterator[str]:
         """Give the texts of the rows, blank ones too.
@@ -116,7 +120,7 @@ def open_rows(name: str, field: str | None = None) -> Iterator[Rows]:
             yield Rows(table.name, counted(), table.column, None, table.rows, "row", lambda: count)
         return
     with TextFile(name) as source:
-        head = None
+        head, seems = None, ""
         suffix = suffix_of(name)
         if suffix in SEPARATED:
             records = Records(source, field, tabs=suffix == ".tsv")
@@ -127,9 +131,12 @@ def open_rows(name: str, field: str | None = None) -> Iterator[Rows]:
         elif field is not None:
             rows = _objects(source, field, TO_EMBED_OTHERS)
         else:
-            lines = enumerate(source.lines(), 1)
-            rows = (Row(line, number, number, line) for number, line in lines)
-        yield Rows(source.name, rows, field, head, source.size, "B", source.position)
+            lines = source.lines()
+            opening = list(islice(lines, 1))
+            seems = seems_to_be("".join(opening))
+            numbered = enumerate(chain(opening, lines), 1)
+            rows = (Row(line, number, number, line) for number, line in numbered)
+        yield Rows(source.name, rows, field, head, source.size, "B", source.position, seems)
 
 
 def _columns(records: Records) -> Iterator[Row]:

@@ -21,6 +21,7 @@ from minilm_onnx import InputError
 from minilm_onnx.cli import main
 from minilm_onnx.reading import separated
 from minilm_onnx.reading.documents import Document, read_documents
+from minilm_onnx.reading.guesses import seems_to_be
 from minilm_onnx.reading.kinds import ROWS, suffix_of
 from minilm_onnx.reading.rows import open_rows
 from tests.support.files import write
@@ -261,6 +262,44 @@ def test_standard_input_is_lines_or_json_with_a_field(
     else:
         (group,) = json.loads(said.out)
         assert sorted(row["text"] for row in group) == sorted(TEXTS)
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/fd", "rows.txt"])
+@pytest.mark.parametrize("command", ["embed", "dedupe", "cluster", "search", "similarity"])
+def test_rows_that_are_taken_as_plain_lines_are_not_taken_in_silence(
+    command: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Neither from a pipe, as the shell's <(...), which has no suffix that says what it is."""
+    rows: io.TextIOBase = io.TextIOWrapper(io.BytesIO(JSON_ROWS.encode()))
+    file = name if name == "-" else str(write(tmp_path, "rows.txt", JSON_ROWS))
+    if name == "/dev/fd":
+        if not Path(name).exists():
+            pytest.skip("needs /dev/fd")
+        reads, writes = os.pipe()
+        os.write(writes, JSON_ROWS.encode())
+        os.close(writes)
+        rows, file = os.fdopen(reads), f"{name}/{reads}"
+    with rows:
+        monkeypatch.setattr(sys, "stdin", rows)
+        more = {"search": ["x"], "similarity": ["--heatmap", str(tmp_path / "map.html")]}
+        assert main([command, file, *more.get(command, [])]) == 0
+    said = capsys.readouterr().err
+    assert "; its lines seem to be JSON and were taken as they are, --field NAME reads" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        *[(data.split("\n")[0], "a table") for data in (CSV, TSV)],
+        *[(line, "a table") for line in ('"id";"text"', "id,größe,x.y-z", "a,b")],
+        *[(line, "JSON") for line in (JSON_ROWS.split("\n")[0], "[", "{", " [{", '[{"a": 1}]')],
+        *[(line, "") for line in ("", "one, two", "Well, no", "1,2", "word", "[1] one", "[3]")],
+        *[(line, "") for line in ("{name}", "{}", "[[1]]", "[" * 99999)],
+    ],
+)
+def test_what_lines_seem_to_be_is_told_by_the_first(line: str, expected: str) -> None:
+    assert seems_to_be(line) == expected
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0\r\n"), min_size=1)))

@@ -30,7 +30,8 @@ Every command reads a file in the same way, by what its name ends with, in capit
 | the same, with `--field` | a line that is not blank | that field of the object |
 
 The same rule finds the text everywhere: the field or column that `--field` names, else `text`, else
-the only column of a table. Summaries say which one was read unasked.
+the only column of a table. Summaries say which one was read unasked, and where plain lines seem to
+be JSON or a table, as from a pipe, whose name has no suffix.
 
 `.gz` behind all but `.parquet` and `.arrow` is unpacked. Text is UTF-8, with a byte order mark or
 without, with line ends LF or CR LF. Fields of `.csv` are separated by the comma, the semicolon
