@@ -19,6 +19,7 @@ from minilm_onnx.cli.options import (
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import available_cpus
 from minilm_onnx.errors import InputError, MiniLMError, importing
+from minilm_onnx.reading.lines import TextFile
 
 if TYPE_CHECKING:
     from minilm_onnx.server import Settings
@@ -208,12 +209,10 @@ def _keys(path: Path | None) -> tuple[str, ...]:
         words = os.environ.get(KEYS, "").split(",")
     else:
         try:
-            words = path.read_text("utf-8").splitlines()
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"--api-keys {path}: expected a readable file of keys, got "
-                f"{getattr(error, 'strerror', None) or 'other bytes'}; check the path"
-            ) from error
+            with TextFile(str(path)) as file:
+                words = list(file.lines())
+        except InputError as error:
+            raise InputError(f"--api-keys {error}") from error
     keys = tuple(word.strip() for word in words if word.strip())
     if given and not keys:
         where = (

@@ -88,6 +88,11 @@ class TextFile(Closing):
             InputError: reading or unpacking failed, or a line is not UTF-8.
         """
         for number, line in enumerate(self._split(), 1):
+            if number == 1 and _is_utf16(line):
+                raise InputError(
+                    f"{self.name} line 1: expected UTF-8, got UTF-16; convert the file first, "
+                    "for example with iconv -f UTF-16 -t UTF-8"
+                )
             try:
                 text = line.decode()
             except UnicodeDecodeError as error:
@@ -95,11 +100,6 @@ class TextFile(Closing):
                     raise InputError(
                         f"{self.name} line 1: expected UTF-8, got gzip data; name the file with "
                         ".gz, or zcat it first"
-                    ) from None
-                if number == 1 and line.startswith(UTF16):
-                    raise InputError(
-                        f"{self.name} line 1: expected UTF-8, got UTF-16; convert the file first, "
-                        "for example with iconv -f UTF-16 -t UTF-8"
                     ) from None
                 if b"\0" in self._start and not is_packed(self.name):
                     raise InputError(f"{self.name}: expected text, got {BINARY}") from None
@@ -122,6 +122,15 @@ class TextFile(Closing):
             raise InputError(
                 f"{self.name}: expected to read on after line {number}, got {error}; check the file"
             ) from error
+
+
+def _is_utf16(line: bytes) -> bool:
+    """Whether a first line is UTF-16: by its mark, or by the NUL beside each Latin letter."""
+    if line.startswith(UTF16):
+        return True
+    start = line[:LOOK]
+    halves = (start[0::2], start[1::2])
+    return len(start) > 3 and sum(not half.strip(b"\0") for half in halves) == 1
 
 
 def _refuse_binary(name: str, start: bytes) -> None:

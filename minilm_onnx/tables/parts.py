@@ -3,6 +3,7 @@
 Parquet is cut between rows, JSON lines between lines.
 """
 
+import codecs
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,7 +112,10 @@ def read_lines(files: "FileSystem", part: Part) -> tuple[list[str], list[dict[st
         InputError: it cannot be read, or a line is no object.
     """
     with _readable(part.path), files.open_input_file(part.path) as file:
-        found = [line.strip() for line in _lines(file, part).decode("utf-8").split("\n")]
+        data = _lines(file, part)
+        if not part.first:
+            data = data.removeprefix(codecs.BOM_UTF8)
+        found = [line.strip() for line in data.decode("utf-8").split("\n")]
         lines = [line for line in found if line]
         rows = []
         for line in lines:

@@ -432,5 +432,5 @@ def test_parquet_and_arrow_are_found_in_folders(
     with TextIndex(folder.parent / "other.db", encoder) as index:
         outcome = index_paths(index, [folder])
         assert set(outcome.refused) == set(named)
-        assert all("minilm-onnx[arrow]" in str(error) for error in outcome.refused.values())
+        assert all("pip install '.[arrow]'" in str(error) for error in outcome.refused.values())
         assert len(outcome.changed) == 4

@@ -224,6 +224,9 @@ def test_what_is_odd_in_a_file_is_read_as_it_is_meant(
         ("a.tsv", 'text\nx\n"torn\n\nin two"\ny\n', ("line 3", "up to line 5", ".csv")),
         ("a.csv", "id,text\n".encode("utf-16"), ("line 1", "UTF-16", "iconv")),
         ("a.txt", "\ufefftext".encode("utf-16-be"), ("line 1", "UTF-16", "iconv")),
+        ("a.txt", "some\ntext\n".encode("utf-16-le"), ("line 1", "UTF-16", "iconv")),
+        ("a.csv", "text\nsome\n".encode("utf-16-be"), ("line 1", "UTF-16", "iconv")),
+        ("a.jsonl.gz", gzip.compress('{"text": "x"}\n'.encode("utf-16")), ("line 1", "UTF-16")),
         ("a.txt", b"\x7fELF\0\0\xff", ("binary", "pandoc")),
         ("a.tsv", "id\ttext\n1\tx\ny\n", ("line 3", "2 fields", "got 1", ".csv")),
         ("a.jsonl", '{"text": "x"}\n["text"]\n', ("line 2", "JSON object", "list")),
@@ -293,7 +296,10 @@ def test_rows_that_are_taken_as_plain_lines_are_not_taken_in_silence(
     [
         *[(data.split("\n")[0], "a table") for data in (CSV, TSV)],
         *[(line, "a table") for line in ('"id";"text"', "id,größe,x.y-z", "a,b")],
-        *[(line, "JSON") for line in (JSON_ROWS.split("\n")[0], "[", "{", " [{", '[{"a": 1}]')],
+        *[
+            (line, "JSON")
+            for line in (JSON_ROWS.split("\n")[0], "[", "{", " [{", '[{"a": 1},', '{"a":')
+        ],
         *[(line, "") for line in ("", "one, two", "Well, no", "1,2", "word", "[1] one", "[3]")],
         *[(line, "") for line in ("{name}", "{}", "[[1]]", "[" * 99999)],
     ],

@@ -29,6 +29,7 @@ from starlette.testclient import TestClient
 
 from minilm_onnx.server import Settings
 from minilm_onnx.server.logs import JsonFormatter
+from tests.support.files import write
 from tests.support.servers import can_connect, free_port, start, stop
 
 
@@ -50,7 +51,7 @@ def test_a_port_of_the_systems_choice_is_named(encoder: SentenceEncoder) -> None
 
 def test_a_unix_socket_a_key_file_and_a_log_without_the_texts(tmp_path: Path) -> None:
     keys, where = tmp_path / "keys.txt", str(tmp_path / "s.sock")
-    keys.write_text("secret\n")
+    keys.write_bytes(b"\xef\xbb\xbfsecret\r\n")  # as Notepad of Windows writes it
     process = start("--unix-socket", where, "--api-keys", str(keys), "--log-requests", where=where)
     with httpx.Client(transport=httpx.HTTPTransport(uds=where)) as client:
         assert client.post("http://x/embed", json={"inputs": "unheard"}).status_code == 401
@@ -95,6 +96,7 @@ def test_an_address_that_cannot_be_had_is_an_error_in_words(
         for arguments, code, words in (
             (("--port", port), 1, "expected to listen on"),
             (("--api-keys", str(tmp_path / "none")), 2, "--api-keys"),
+            (("--api-keys", str(write(tmp_path, "k", "key".encode("utf-16")))), 2, "got UTF-16"),
         ):
             result = subprocess.run(
                 [*command, *arguments], capture_output=True, text=True, check=False
@@ -205,7 +207,7 @@ def test_keys_come_from_a_file_or_the_environment(
     with pytest.raises(InputError, match="a key a line"):
         serve._keys(path)
     path.write_bytes(b"\xff")
-    with pytest.raises(InputError, match="other bytes"):
+    with pytest.raises(InputError, match=r"--api-keys .* line 1: expected UTF-8"):
         serve._keys(path)
     monkeypatch.setenv(serve.KEYS, "a,b,")
     assert serve._keys(None) == ("a", "b")

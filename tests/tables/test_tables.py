@@ -385,3 +385,18 @@ def test_a_part_of_json_lines_names_the_line_that_is_no_object(
         read_lines(fs.LocalFileSystem(), part)
     assert str(caught.value).startswith(f"{path}, the line {line[:9].rstrip()}")
     assert f"expected a JSON object, {words}" in str(caught.value)
+
+
+def test_a_byte_order_mark_and_blank_lines_of_json_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.JSONL"
+    lines = ['{"text": "x"}', '{"text": "\ufeffy"}']
+    path.write_bytes(("\ufeff" + "\r\n \r\n".join(lines) + "\r\n\r\n").encode())
+    size = path.stat().st_size
+    fs = pytest.importorskip("pyarrow.fs", reason="pyarrow is not installed")
+    for parts in ([(0, size)], [(0, 9), (9, size)]):
+        found = [
+            line
+            for first, last in parts
+            for line in read_lines(fs.LocalFileSystem(), Part(str(path), first, last, -1))[0]
+        ]
+        assert found == lines
