@@ -548,7 +548,9 @@ class SentenceEncoder(Closing):
         """Give the number of components of a vector."""
         return self.dimension
 
-    get_sentence_embedding_dimension = get_embedding_dimension  # the older name
+    def get_sentence_embedding_dimension(self) -> int:
+        """Give the number of components of a vector; the older name."""
+        return self.dimension
 
     def __repr__(self) -> str:
         """Say which model this is, and what it gives."""
