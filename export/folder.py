@@ -11,6 +11,7 @@ from typing import Any
 
 from minilm_onnx.errors import ArtifactError, shorten
 from minilm_onnx.folder.files import read_json
+from minilm_onnx.folder.small import is_plain
 
 # torch's names of what may follow a linear map, and the runtime's.
 ACTIVATIONS = {
@@ -25,6 +26,12 @@ DENSE: dict[str, tuple[Any, ...] | None] = {
     "out_features": None,
     "bias": (True, False),
     "activation_function": tuple(ACTIVATIONS),
+    "module_input_name": ("sentence_embedding",),
+    "module_output_name": ("sentence_embedding",),
+    "use_residual": (False,),
+}
+# Of a Normalize module's, which older versions do not write.
+NORMALIZE: dict[str, tuple[Any, ...] | None] = {
     "module_input_name": ("sentence_embedding",),
     "module_output_name": ("sentence_embedding",),
 }
@@ -65,9 +72,13 @@ def check_folder(folder: Path) -> None:
     Raises:
         ArtifactError: naming the file, what was expected and what is there.
     """
-    for dense in _check_modules(folder / "modules.json"):
-        _check_fields(dense / "config.json", DENSE)
-        weights = dense / "model.safetensors"
+    for kind, module in _check_modules(folder / "modules.json"):
+        if kind == "Normalize" and (module / "config.json").is_file():
+            _check_fields(module / "config.json", NORMALIZE)
+        if kind != "Dense":
+            continue
+        _check_fields(module / "config.json", DENSE)
+        weights = module / "model.safetensors"
         if not weights.is_file():
             raise ArtifactError(
                 f"{weights}: expected the module's weights, got nothing there; pickles are not "
@@ -107,8 +118,8 @@ def _check_fields(path: Path, known: Mapping[str, tuple[Any, ...] | None]) -> No
             )
 
 
-def _check_modules(path: Path) -> list[Path]:
-    """Look at the list of modules; give the folders of the Dense ones."""
+def _check_modules(path: Path) -> list[tuple[str, Path]]:
+    """Look at the list of modules; give the name of each and its folder."""
     if not path.is_file():
         raise ArtifactError(
             f"{path}: expected sentence-transformers' list of modules, got nothing there; save the "
@@ -132,10 +143,15 @@ def _check_modules(path: Path) -> list[Path]:
             f"{path}: expected the Transformer in the folder itself, got "
             f"{shorten(str(entries[0]['path']))}; save the model anew"
         )
+    for one in entries[1:]:
+        inner = one.get("path")
+        if not is_plain(inner):
+            raise ArtifactError(
+                f"{path}: expected each module in a folder beside it, got {shorten(str(inner))}; "
+                "save the model anew"
+            )
     return [
-        path.parent / str(one.get("path"))
-        for one, name in zip(entries, names, strict=True)
-        if name == "Dense"
+        (name, path.parent / str(one.get("path"))) for one, name in zip(entries, names, strict=True)
     ]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.folder import check_folder
+from export.readable import readable
 from minilm_onnx.errors import ArtifactError, shorten
 
 # What optimum is asked for; the lean graph declares the same.
@@ -52,18 +53,24 @@ class SentenceTransformersReference:
         check_folder(checkpoint)
         self.folder = checkpoint
         try:
-            self.model = SentenceTransformer(
-                str(checkpoint),
-                device="cpu",
-                trust_remote_code=False,
-                local_files_only=True,
-                model_kwargs={"use_safetensors": True, "weights_only": True, "dtype": "float32"},
-            )
+            with readable(checkpoint) as folder:
+                self.model = SentenceTransformer(
+                    str(folder),
+                    device="cpu",
+                    trust_remote_code=False,
+                    local_files_only=True,
+                    model_kwargs={
+                        "use_safetensors": True,
+                        "weights_only": True,
+                        "dtype": "float32",
+                    },
+                )
         except Exception as error:  # transformers and what it calls raise of every kind
             raise ArtifactError(
                 f"{checkpoint}: expected a folder that sentence-transformers loads without code "
                 f"in it and without pickles, got {type(error).__name__}: {shorten(str(error))}; "
-                "if other versions made it, save it anew with those of export/requirements.txt"
+                "load it with the versions that config_sentence_transformers.json names, to see "
+                "whether it is whole"
             ) from error
 
     def vectors(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:

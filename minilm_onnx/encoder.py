@@ -29,6 +29,7 @@ from minilm_onnx.construction import TheirOptions, load_asked, settings_asked
 from minilm_onnx.engine.asynchronous import OwnThread
 from minilm_onnx.engine.embedder import Embedder
 from minilm_onnx.engine.policy import Policy, choose_policy
+from minilm_onnx.engine.silent import onnxruntime
 from minilm_onnx.errors import InputError
 from minilm_onnx.folder.artifact import Artifact
 from minilm_onnx.folder.finding import BUNDLED
@@ -69,9 +70,11 @@ class SentenceEncoder(Closing):
         default_prompt_name: the prompt of texts that are given none.
         similarity_fn_name: how `similarity` compares: cosine, dot, euclidean or manhattan.
         device: "cpu".
+        runtime: what computes, such as "onnxruntime 1.32.0", on whose version bits depend.
     """
 
     device = "cpu"
+    runtime = f"onnxruntime {onnxruntime.__version__}"
     max_seq_length = Setting(tokens_read)
     truncate_dim = Setting(components_kept)
     similarity_fn_name = Setting(measure_named)
@@ -523,7 +526,7 @@ class SentenceEncoder(Closing):
         """Name what vectors depend on: weights, recipe, precision, tokens read, pooling.
 
         Vectors of encoders with different fingerprints are not to be compared. Keep it beside
-        vectors, and `check_fingerprint` before they are used.
+        vectors, and `check_fingerprint` before they are used. It does not name `runtime`.
         """
         return fingerprint_of(
             self._embedder.artifact,

@@ -160,7 +160,8 @@ def _resume(
     show: Callable[[int], None],
 ) -> Tally:
     """Do the same, resuming what an earlier run left, and leave as much for a later one."""
-    with open_resumable(out, kind, encoder.dimension, encoder.fingerprint) as output:
+    made_by = f"{encoder.fingerprint} by {encoder.runtime}"  # for the same bits throughout
+    with open_resumable(out, kind, encoder.dimension, made_by) as output:
         output.skip(texts)
         if output.tally.texts:
             print(f"resuming after {output.tally.texts} texts", file=sys.stderr)

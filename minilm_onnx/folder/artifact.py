@@ -12,25 +12,15 @@ from reprlib import repr as short  # of what may be long
 from typing import cast
 
 from minilm_onnx.errors import ArtifactError
-from minilm_onnx.folder.files import check_file, external_files, read_json, sha256_of
+from minilm_onnx.folder.files import check_file, external_files, sha256_of
 from minilm_onnx.folder.finding import HOME
 from minilm_onnx.folder.layout import DENSE, GRAPH, LOADED, MANIFEST, WEIGHTS
-from minilm_onnx.folder.manifest import MAX_TOKENS, MIN_TOKENS, Manifest, parse_manifest
+from minilm_onnx.folder.manifest import MAX_TOKENS, Manifest, parse_manifest
+from minilm_onnx.folder.small import CONFIG, SMALL, read_small_files
 from minilm_onnx.folder.states import State, states_of, unchanged
 from minilm_onnx.vectors.similarity import Measure
 
-# Of a checkpoint: what it is, and the tokens it reads. Optimum's folders have them too.
-CONFIG, LIMIT = "config.json", "sentence_bert_config.json"
-READ = {CONFIG, LIMIT, MANIFEST, DENSE, *LOADED}
-# What config.json says of all-MiniLM-L6-v2 in a folder without a manifest. A model of the very
-# same shape cannot be told from it.
-MINILM = {
-    "model_type": "bert",
-    "num_hidden_layers": 6,
-    "hidden_size": 384,
-    "num_attention_heads": 12,
-    "vocab_size": 30522,
-}
+READ = {MANIFEST, DENSE, *LOADED, *SMALL}
 
 
 @dataclass(frozen=True)
@@ -126,7 +116,8 @@ def load_artifact(folder: Path) -> Artifact:
 
     With a manifest.json they must match it to the byte. A folder that optimum wrote has
     a config.json instead, which does not say how to pool: it is taken where it can be of
-    all-MiniLM-L6-v2, and read as that, mean pooling over 256 tokens.
+    all-MiniLM-L6-v2, and read as that, mean pooling over 256 tokens, unless files of
+    sentence-transformers beside it say otherwise.
 
     Raises:
         ArtifactError: the folder or its manifest is missing, unreadable or unfamiliar.
@@ -151,9 +142,8 @@ def load_artifact(folder: Path) -> Artifact:
         )
     states = states_of([folder, *(folder / name for name in sorted(names & READ))])
     if MANIFEST not in names and CONFIG in names:
-        _check_minilm(folder / CONFIG)
-        limit = _max_seq_length(folder / LIMIT) if LIMIT in names else 256
-        return Artifact(folder, None, {}, states, limit)
+        limit, pooling, normalize = read_small_files(folder, names)
+        return Artifact(folder, None, {}, states, limit, pooling=pooling, normalize=normalize)
     manifest = parse_manifest(folder)
     return Artifact(
         folder,
@@ -169,24 +159,3 @@ def load_artifact(folder: Path) -> Artifact:
         similarity_fn_name=cast(Measure, manifest.similarity_fn_name),  # checked as it was read
         unknown_token=manifest.unknown_token,
     )
-
-
-def _check_minilm(path: Path) -> None:
-    fields = read_json(path)
-    found = {name: fields.get(name) for name in MINILM} if isinstance(fields, dict) else fields
-    if found != MINILM:
-        raise ArtifactError(
-            f"{path}: expected all-MiniLM-L6-v2 ({MINILM}), got {short(found)}; nothing here says "
-            "how another model pools: export it with `python -m export`"
-        )
-
-
-def _max_seq_length(path: Path) -> int:
-    fields = read_json(path)
-    limit = fields.get("max_seq_length") if isinstance(fields, dict) else None
-    if type(limit) is not int or not MIN_TOKENS <= limit <= MAX_TOKENS:
-        raise ArtifactError(
-            f"{path}: expected a max_seq_length of {MIN_TOKENS} to {MAX_TOKENS}, "
-            f"got {short(limit)}; copy it from the checkpoint"
-        )
-    return limit

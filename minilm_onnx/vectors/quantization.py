@@ -54,7 +54,8 @@ def quantize_embeddings(
 ) -> FloatArray | CodeArray:
     """Store vectors in a byte, or a bit, a component.
 
-    The same values as sentence-transformers' function of this name.
+    The same values as sentence-transformers' function of this name, which gives codes of equal
+    vectors without ranges too: all of them the same, whatever the vectors.
 
     Args:
         embeddings: (N, H) float.
@@ -70,8 +71,9 @@ def quantize_embeddings(
         (N, H) float32, int8 or uint8; (N, H / 8) for binary, rounded up.
 
     Raises:
-        InputError: the vectors are not (N, H) floats, the ranges not (2, H), a NaN is among
-            them, or the precision is unknown.
+        InputError: the vectors are not (N, H) floats, the ranges not (2, H) or empty, a NaN is
+            among them, the precision is unknown, or ranges would have to be taken from one vector,
+            or from equal ones.
     """
     array = as_numbers("embeddings: expected (N, H) floats", embeddings)
     if array.ndim != 2 or array.dtype.kind != "f":
@@ -97,6 +99,11 @@ def quantize_embeddings(
         raise InputError(
             f"ranges: expected (2, {array.shape[1]}), got {bounds.shape}; give the least and the "
             "greatest value of each component"
+        )
+    if array.size and (np.any(bounds[1] < bounds[0]) or np.array_equal(*bounds)):
+        raise InputError(
+            "ranges: expected the least values, then the greatest, got the same ones or the other "
+            "way round; give ranges_of some hundred vectors"
         )
     steps = (bounds[1] - bounds[0]) / 255
     steps = np.where(steps == 0, 1, steps)
@@ -139,18 +146,24 @@ def ranges_of(embeddings: Vectors) -> FloatArray:
         (2, H), in the vectors' own type.
 
     Raises:
-        InputError: there are none.
+        InputError: there are none, or they are all the same.
     """
     array = as_numbers("embeddings: expected (N, H) floats", embeddings)
     if array.ndim != 2 or not len(array):
         raise InputError(f"embeddings: expected (N, H), N at least 1, got {array.shape}")
+    bounds: FloatArray = np.vstack((array.min(axis=0), array.max(axis=0)))
+    if np.array_equal(*bounds) and array.size:
+        raise InputError(
+            f"embeddings: expected vectors that differ, to take ranges from, got {len(array)} that "
+            "do not, whose codes would all be the same; give quantize_embeddings ranges, or "
+            f"calibration_embeddings of {ENOUGH_FOR_RANGES} texts or more"
+        )
     if len(array) < ENOUGH_FOR_RANGES:
         warnings.warn(
             f"ranges of {len(array)} vectors hardly cover others; give {ENOUGH_FOR_RANGES} or more "
             "as calibration_embeddings, or ranges",
             stacklevel=3,
         )
-    bounds: FloatArray = np.vstack((array.min(axis=0), array.max(axis=0)))
     return bounds
 
 

@@ -165,6 +165,16 @@ def test_precision_and_truncation_are_those_of_the_helpers(encoder: SentenceEnco
     np.testing.assert_allclose(np.linalg.norm(unit, axis=1), 1, rtol=1e-6)
 
 
+def test_int8_of_one_text_or_of_equal_ones_is_refused(encoder: SentenceEncoder) -> None:
+    """Its codes would be the lowest everywhere, since each range is that of the text itself."""
+    both: list[Precision] = ["int8", "uint8"]
+    for precision in both:
+        for texts in ("a cat", ["a cat"], ["a cat", "a cat"], ["a cat", " A  CAT "]):
+            with pytest.raises(InputError, match=r"vectors that differ, .* give quantize_embed"):
+                encoder.encode(texts, precision=precision)
+        assert encoder.encode([], precision=precision).shape == (0, 384)
+
+
 def test_prompts_are_put_before_texts() -> None:
     encoder = SentenceEncoder(threads=1)
     plain = encoder.encode("query: a cat")

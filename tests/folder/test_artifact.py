@@ -16,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from minilm_onnx import ArtifactError, SentenceEncoder
-from minilm_onnx.folder.artifact import MINILM, load_artifact
+from minilm_onnx.folder.artifact import load_artifact
 from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.folder.layout import FILES, GRAPH, LOADED, MANIFEST, TOKENIZER, WEIGHTS
 from minilm_onnx.folder.manifest import Manifest, parse_manifest
+from minilm_onnx.folder.small import MINILM
 
 
 @pytest.fixture

@@ -24,9 +24,9 @@ import numpy as np
 
 from minilm_onnx import InputError, MiniLMError, SentenceEncoder
 from minilm_onnx.cli import bench, embed, main, verify
-from minilm_onnx.folder.artifact import MINILM
 from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.folder.layout import GOLDEN, MANIFEST
+from minilm_onnx.folder.small import MINILM
 from minilm_onnx.index.passages import Splitter
 from minilm_onnx.index.ranking import Result
 from minilm_onnx.index.textindex import TextIndex

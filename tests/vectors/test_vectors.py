@@ -8,6 +8,7 @@ from minilm_onnx import (
     SentenceEncoder,
     dequantize_embeddings,
     quantize_embeddings,
+    ranges_of,
     similarity,
     similarity_pairwise,
     truncate_embeddings,
@@ -119,6 +120,33 @@ def test_dequantised_values_are_near_what_they_were() -> None:
 def test_few_vectors_for_ranges_are_warned_of() -> None:
     with pytest.warns(UserWarning, match="ranges of 3 vectors"):
         quantize_embeddings(draw(3, 0), "int8")
+
+
+@pytest.mark.parametrize("precision", ["int8", "uint8"])
+@pytest.mark.parametrize("count", [1, 2, 150])
+def test_ranges_of_equal_vectors_are_refused_with_a_way_out(
+    precision: Precision, count: int
+) -> None:
+    """Their codes would be the lowest everywhere, whatever the vectors."""
+    alike = np.repeat(draw(1, 0), count, axis=0)
+    with pytest.raises(InputError, match=rf"got {count} that do not, .* give quantize_embeddings"):
+        quantize_embeddings(alike, precision)
+    with pytest.raises(InputError, match="expected vectors that differ"):
+        quantize_embeddings(draw(3, 1), precision, calibration_embeddings=alike)
+    with pytest.raises(InputError, match="expected vectors that differ"):
+        ranges_of(alike)
+    with pytest.raises(InputError, match="ranges: expected the least values, then the greatest"):
+        quantize_embeddings(draw(3, 1), precision, ranges=alike[[0, 0]])
+    ranges = ranges_of(draw(200, 1))
+    with pytest.raises(InputError, match="ranges: expected the least values, then the greatest"):
+        quantize_embeddings(alike, precision, ranges=ranges[::-1])
+    codes = quantize_embeddings(alike, precision, ranges=ranges)
+    assert len(np.unique(codes)) > 50
+    # A component that is the same in all vectors is no reason.
+    fixed = draw(150, 1)
+    fixed[:, 3] = 0.5
+    assert len(np.unique(quantize_embeddings(fixed, precision))) > 50
+    assert quantize_embeddings(alike[:0], precision).shape == (0, 384)
 
 
 @pytest.mark.parametrize("wrong", [np.ones(4, np.float32), np.ones((2, 4), np.int8), "text"])

@@ -11,9 +11,9 @@ import pytest
 from minilm_onnx import ArtifactError, SentenceEncoder
 from minilm_onnx.cli import main
 from minilm_onnx.engine.cpus import governors
-from minilm_onnx.folder.artifact import MINILM
 from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.folder.layout import GOLDEN, GRAPH, TOKENIZER, WEIGHTS
+from minilm_onnx.folder.small import MINILM
 from minilm_onnx.text.tokens import TokenizedTexts
 from minilm_onnx.verify import verification
 from minilm_onnx.verify.golden import read_golden

@@ -77,11 +77,12 @@ def embed_files(
         InputError: the input cannot be read, or the folder is another job's.
         MiniLMError: a worker could not go on, or a part is missing in the end.
     """
-    fingerprint = shared_encoder(model, threads).fingerprint
+    encoder = shared_encoder(model, threads)
+    made_by = encoder.fingerprint, encoder.runtime
     # The same for every worker, wherever it runs, and however they are named here.
     source, target = absolute_name(source), absolute_name(target)
     model = absolute(model)
-    job = Job(source, target, field, column, precision, format, fingerprint, model, threads)
+    job = Job(source, target, field, column, precision, format, *made_by, model, threads)
     files, folder = filesystem(target)
     plan = begin(files, folder, job)
     there = names(files, folder)

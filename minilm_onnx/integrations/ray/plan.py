@@ -33,6 +33,7 @@ class Job:
         precision: of them.
         format: of the files to write.
         fingerprint: of the encoder.
+        runtime: of the encoder, on which bits depend.
         model: a folder that every machine has; None for the bundled model.
         threads: of a worker.
     """
@@ -44,6 +45,7 @@ class Job:
     precision: Precision
     format: Format
     fingerprint: str
+    runtime: str
     model: str | None
     threads: int
 

@@ -43,10 +43,11 @@ class Worker:
         """
         job = self.job
         encoder = shared_encoder(job.model, job.threads)
-        if encoder.fingerprint != job.fingerprint:
+        wanted, found = (job.fingerprint, job.runtime), (encoder.fingerprint, encoder.runtime)
+        if found != wanted:
             raise MiniLMError(
-                f"worker: expected the encoder {job.fingerprint}, got {encoder.fingerprint}; "
-                "install the same version on every machine"
+                f"worker: expected the encoder {' by '.join(wanted)}, got {' by '.join(found)}, "
+                "whose vectors have other bits; install the same versions on every machine"
             )
         dimension, fingerprint = encoder.dimension, job.fingerprint
         added = Vectors(self.schema, job.column, dimension, job.precision, fingerprint)

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,7 @@ from ray.cluster_utils import Cluster
 
 from minilm_onnx.integrations.ray import Embed, Summary, embed_files
 from minilm_onnx.integrations.ray.plan import Job
+from minilm_onnx.integrations.ray.target import begin
 from minilm_onnx.integrations.ray.worker import Worker
 from minilm_onnx.tables.column import FINGERPRINT
 from minilm_onnx.tables.filesystems import filesystem, whole_on
@@ -296,12 +299,32 @@ def test_what_a_worker_cannot_do_is_said_in_a_line(
     error = capsys.readouterr().err
     assert "1.parquet: expected rows in it" in error
     assert error.count("\n") == 1
-    # A worker whose model makes other vectors.
-    made = Job("in", "out", "t", "v", "float32", "parquet", "another", None, 1)
+
+
+@pytest.mark.parametrize("other", ["fingerprint", "runtime"])
+def test_a_worker_that_makes_other_bits_refuses(encoder: SentenceEncoder, other: str) -> None:
+    """Its model is another, or its onnxruntime, which the fingerprint does not name."""
+    made_by = {"fingerprint": encoder.fingerprint, "runtime": encoder.runtime, other: "another 1.0"}
+    job = Job("in", "out", "t", "v", "float32", "parquet", **made_by, model=None, threads=1)
     row = {"number": [0], "path": ["in"], "first": [0], "last": [1], "rows": [1]}
-    answer = Worker(made, "t", pa.schema([("t", pa.string())]))(row)
+    answer = Worker(job, "t", pa.schema([("t", pa.string())]))(row)
     assert answer["of"] == ["worker"]
-    assert "install the same version" in answer["error"][0]
+    (said,) = answer["error"]
+    assert "another 1.0" in said
+    assert f"onnxruntime {version('onnxruntime')}" in said
+    assert said.endswith("install the same versions on every machine")
+    assert "\n" not in said
+
+
+def test_a_job_of_another_onnxruntime_is_not_resumed(tmp_path: Path) -> None:
+    source = write(tmp_path, ["a cat"] * 400)
+    target = tmp_path / "out"
+    files, folder = filesystem(str(target))
+    made = Job(str(source), str(target), "body", "v", "float32", "parquet", "f", "one", None, 1)
+    begin(files, folder, made)
+    begin(files, folder, made)
+    with pytest.raises(InputError, match=r"expected a job of runtime another, got .* of one"):
+        begin(files, folder, replace(made, runtime="another"))
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
