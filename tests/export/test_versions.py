@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,35 @@ def test_a_checkpoint_of_any_version_agrees_with_the_version_that_saved_it(
     encoder = exported(keep(tmp_path, version))
     said = json.loads((CHECKPOINTS / f"{version}.json").read_text())
     assert encoder.max_seq_length == said["max_seq_length"] == 16
+    found = encoder.encode(list(said["vectors"]))
+    np.testing.assert_allclose(found, list(said["vectors"].values()), atol=1e-5)
+
+
+def without_limit(checkpoint: Path) -> None:
+    (checkpoint / "sentence_bert_config.json").unlink()
+
+
+def by_older_names(checkpoint: Path) -> None:
+    """As versions before 5 write them."""
+    modules = json.loads((checkpoint / "modules.json").read_text())
+    for module in modules:
+        module["type"] = "sentence_transformers.models." + module["type"].rpartition(".")[2]
+    (checkpoint / "modules.json").write_text(json.dumps(modules))
+    pooling = {"word_embedding_dimension": 8, "pooling_mode_mean_tokens": True}
+    (checkpoint / "1_Pooling" / "config.json").write_text(json.dumps(pooling))
+    bert = {"max_seq_length": 16, "do_lower_case": False}
+    (checkpoint / "sentence_bert_config.json").write_text(json.dumps(bert))
+
+
+@pytest.mark.parametrize("change_it", [without_limit, by_older_names])
+def test_what_says_the_same_in_other_words_makes_the_same_vectors(
+    tmp_path: Path, change_it: Callable[[Path], None]
+) -> None:
+    checkpoint = keep(tmp_path, "6.2.0")
+    change_it(checkpoint)
+    encoder = exported(checkpoint)
+    said = json.loads((CHECKPOINTS / "6.2.0.json").read_text())
+    assert encoder.max_seq_length == 16
     found = encoder.encode(list(said["vectors"]))
     np.testing.assert_allclose(found, list(said["vectors"].values()), atol=1e-5)
 
