@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import ModuleType
 
 from starlette.applications import Starlette
@@ -16,18 +15,15 @@ from starlette.routing import Match, Route
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.server import ollama, openai, tei
 from minilm_onnx.server.batching import Batcher, Gauges
+from minilm_onnx.server.budget import Budget
 from minilm_onnx.server.description import describe_api
-from minilm_onnx.server.endpoint import Handler, endpoint
+from minilm_onnx.server.endpoint import Endpoint, Handler
 from minilm_onnx.server.exchange import as_json
+from minilm_onnx.server.hosts import HostCheck
 from minilm_onnx.server.metrics import Metrics
+from minilm_onnx.server.page import page
 from minilm_onnx.server.service import Service
 from minilm_onnx.server.settings import Settings
-
-PAGE = Path(__file__).parent / "page.html"
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
 ROUTES: tuple[tuple[str, tuple[str, ...], ModuleType, Handler], ...] = (
     ("/v1/embeddings", ("POST",), openai, openai.embeddings),
@@ -71,30 +67,22 @@ def create_app(
         deadline_s=settings.deadline_s,
         gauges=Gauges(metrics.batch_texts.observe, metrics.batch_tokens.observe),
     )
-    service = Service(encoder, batcher, settings, metrics)
+    service = Service(encoder, batcher, settings, metrics, Budget(settings.max_held))
 
     async def live(request: Request) -> Response:
-        """Say that the process runs."""
+        """Say that the process runs and the model is loaded, whatever the load."""
         return Response()
 
     async def ready(request: Request) -> Response:
         """Say whether another request would be taken."""
-        return Response(status_code=200 if batcher.waiting < settings.max_requests else 503)
-
-    async def page(request: Request) -> Response:
-        """Give the page for a browser; it loads nothing from elsewhere."""
-        return Response(
-            PAGE.read_bytes(),
-            media_type="text/html; charset=utf-8",
-            headers={"content-security-policy": POLICY, "referrer-policy": "no-referrer"},
-        )
+        return Response(status_code=200 if service.ready else 503)
 
     async def description(request: Request) -> Response:
         """Give the description of all paths."""
         return as_json(describe_api(settings, encoder.dimension, encoder.max_seq_length))
 
     async def count(request: Request) -> Response:
-        metrics.see(batcher.waiting, batcher.waiting_tokens)
+        service.see()
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @asynccontextmanager
@@ -114,18 +102,25 @@ def create_app(
         return as_json(protocol.failed(status, "path", message, None), status, headers)
 
     routes = [
-        Route(path, endpoint(path, protocol, handler, service), methods=list(methods))
+        Route(path, Endpoint(path, protocol, handler, service), methods=list(methods))
         for path, methods, protocol, handler in ROUTES
     ]
     routes += [
-        Route("/health", ready),
+        Route("/health", live),
         Route("/ready", ready),
         Route("/live", live),
         Route("/metrics", count),
         Route("/openapi.json", description),
         Route("/ui", page),
     ]
+
+    def refuse_host(path: str, message: str) -> Response:
+        return as_json(_protocol_of(path).failed(403, "host", message, None), 403)
+
     middleware = []
+    if settings.allow_hosts is not None:
+        allowed = settings.allow_hosts
+        middleware.append(Middleware(HostCheck, allowed=allowed, refuse=refuse_host))
     if settings.allow_origins:
         middleware.append(
             Middleware(

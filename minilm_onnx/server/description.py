@@ -35,17 +35,27 @@ ANSWER: dict[str, Schema] = {
         "properties": {"error": TEXT, "error_type": TEXT},
     },
 }
+# Of texts that were read; other answers have none.
+COUNTS = {
+    name: {"description": description, "schema": WHOLE}
+    for name, description in {
+        "x-compute-tokens": "Tokens that the model read.",
+        "x-truncated-texts": "Texts that are longer than the model reads.",
+        "x-unknown-texts": "Texts of which the vocabulary lacks more than half.",
+    }.items()
+}
 ERRORS = {
     400: "What came cannot be answered; the message says why.",
     401: "A bearer token that is known here must come with the request.",
-    403: "The page of another origin asks, and may not.",
+    403: "The page of another origin asks, or a name is used that this server does not answer to.",
     404: "The model is not here under that name.",
     408: "The body did not come in time.",
     413: "Too many bytes, texts or tokens.",
+    415: "The body is packed otherwise than with gzip; Accept-Encoding says so.",
     422: "Something is asked for that this model cannot give.",
     429: "Too much is waiting; Retry-After says when to come back.",
     500: "The model could not be run.",
-    503: "No turn came in time.",
+    503: "No turn came in time, or the server ends.",
 }
 
 
@@ -201,8 +211,8 @@ def describe_api(settings: Settings, dimension: int, max_seq_length: int) -> Sch
             "title": "minilm-onnx",
             "version": minilm_onnx.__version__,
             "description": f"Vectors of {dimension} components, of length 1. A request may have "
-            f"{settings.max_body} bytes and {settings.max_texts} texts. /health, /live, /ready, "
-            "/metrics and /ui are there too.",
+            f"{settings.max_body} bytes and {settings.max_texts} texts; it may be packed "
+            "with gzip. /health, /live, /ready, /metrics and /ui are there too.",
         },
         "paths": paths,
     }
@@ -235,7 +245,11 @@ def _get(summary: str, protocol: str, answer: Schema | None) -> Schema:
 
 
 def _post(summary: str, protocol: str, asked: Schema, answer: Schema) -> Schema:
-    found = {"description": "The answer.", "content": {"application/json": {"schema": answer}}}
+    found = {
+        "description": "The answer.",
+        "content": {"application/json": {"schema": answer}},
+        "headers": COUNTS,
+    }
     return {
         "post": {
             "summary": summary,

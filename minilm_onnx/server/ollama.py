@@ -10,16 +10,24 @@ import minilm_onnx
 from minilm_onnx.server.errors import RequestError
 from minilm_onnx.server.exchange import as_json, embedded, read_body
 from minilm_onnx.server.fields import dimensions_of, optional, texts_of
+from minilm_onnx.server.page import page, wants_page
 from minilm_onnx.server.service import Service
 from minilm_onnx.text.tokens import TokenizedTexts
 
+# What is looked at of requests.
+ASKED = ("model", "name", "input", "prompt", "truncate", "dimensions")
 # Of the model's files; they have no date of their own.
 MODIFIED = "2024-01-01T00:00:00Z"
 
 
 async def root(request: Request, service: Service) -> Response:
-    """GET or HEAD /."""
-    return PlainTextResponse("Ollama is running")
+    """GET or HEAD /: the page for a browser, what Ollama says for others."""
+    if wants_page(request):
+        answer = await page(request)
+    else:
+        answer = PlainTextResponse("Ollama is running")
+    answer.headers["vary"] = "accept"
+    return answer
 
 
 async def version(request: Request, service: Service) -> Response:
@@ -29,7 +37,7 @@ async def version(request: Request, service: Service) -> Response:
 
 async def embed(request: Request, service: Service) -> Response:
     """POST /api/embed."""
-    body = await read_body(request, service)
+    body = await read_body(request, service, ASKED)
     name = _known(body, service)
     wanted = dimensions_of(body, service.encoder)
     truncate = optional(body, "truncate", bool)
@@ -60,7 +68,7 @@ async def embed(request: Request, service: Service) -> Response:
 
 async def embeddings(request: Request, service: Service) -> Response:
     """POST /api/embeddings, the older form."""
-    body = await read_body(request, service)
+    body = await read_body(request, service, ASKED)
     _known(body, service)
     prompt = optional(body, "prompt", str) or ""
     if not prompt:
@@ -82,7 +90,7 @@ async def running(request: Request, service: Service) -> Response:
 
 async def show(request: Request, service: Service) -> Response:
     """POST /api/show."""
-    body = await read_body(request, service)
+    body = await read_body(request, service, ASKED)
     name = _known(body, service)
     encoder = service.encoder
     return as_json(

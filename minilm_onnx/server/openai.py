@@ -12,6 +12,8 @@ from minilm_onnx.server.exchange import as_json, embedded, read_body
 from minilm_onnx.server.fields import dimensions_of, optional, texts_of
 from minilm_onnx.server.service import Service
 
+# What is looked at of a request.
+ASKED = ("model", "input", "encoding_format", "dimensions")
 REQUEST, SERVER = "invalid_request_error", "server_error"
 KINDS = {429: "rate_limit_error"}
 CODES = {"key": "invalid_api_key", "model": "model_not_found", "overloaded": "rate_limit_exceeded"}
@@ -19,7 +21,7 @@ CODES = {"key": "invalid_api_key", "model": "model_not_found", "overloaded": "ra
 
 async def embeddings(request: Request, service: Service) -> Response:
     """POST /v1/embeddings."""
-    body = await read_body(request, service)
+    body = await read_body(request, service, ASKED)
     model = body.get("model")
     if not isinstance(model, str):
         raise RequestError("model: expected a name, got none", "model")

@@ -19,12 +19,14 @@ class Settings:
         names: further names that requests may call the model by.
         api_keys: one of these must come as a bearer token, if there are any.
         max_body: bytes of a request.
-        max_held: bytes of all requests that are here; more are refused at once.
+        max_held: bytes of bodies, texts and answers of all requests; more are refused at once.
         max_texts: texts of a request.
         max_requests: requests that wait or are computed; more are refused at once.
         max_tokens: tokens that wait; more are refused at once.
         body_s: seconds in which a request's body must have come.
         deadline_s: seconds after which a request that still waits is given up.
+        allow_hosts: names that requests may call this server by, beside localhost; `*` stands for
+            any part of a name. None to look at no name.
         allow_origins: web pages of these origins may ask; none, unless told.
     """
 
@@ -37,6 +39,7 @@ class Settings:
     max_tokens: int = 2**20
     body_s: float = 30.0
     deadline_s: float = 60.0
+    allow_hosts: tuple[str, ...] | None = None
     allow_origins: tuple[str, ...] = ()
 
     @property

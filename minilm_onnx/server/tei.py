@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import minilm_onnx
+from minilm_onnx.server.budget import STATE, TOKEN
 from minilm_onnx.server.errors import RequestError
 from minilm_onnx.server.exchange import answered, as_json, embedded, read_body
 from minilm_onnx.server.fields import dimensions_of, optional, texts_of
@@ -20,15 +21,26 @@ KINDS = {
     "overloaded": "Overloaded",
     "empty": "Empty",
     "deadline": "Overloaded",
+    "ending": "Overloaded",
     "key": "Unauthorized",
 }
 # Tokens of /embed_all and /tokenize: 24 MiB of vectors, and four times that as JSON.
 MOST_TOKENS = 16_384
+# Characters of /tokenize, which reads texts whole: tens of MiB on the way.
+MOST_CHARACTERS = 2**18
+# What is looked at of requests.
+OPTIONS = ("truncate", "truncation_direction", "prompt_name")
+EMBED = ("inputs", "dimensions", "normalize", *OPTIONS)
+SIMILARITY = (
+    "inputs.source_sentence",
+    "inputs.sentences",
+    *(f"parameters.{option}" for option in OPTIONS),
+)
 
 
 async def embed(request: Request, service: Service) -> Response:
     """POST /embed: a bare list of vectors."""
-    body = await read_body(request, service)
+    body = await read_body(request, service, EMBED)
     wanted = dimensions_of(body, service.encoder)
     if optional(body, "normalize", bool) is False:
         raise RequestError(
@@ -44,21 +56,24 @@ async def embed(request: Request, service: Service) -> Response:
 
 async def embed_all(request: Request, service: Service) -> Response:
     """POST /embed_all: the vectors of every token."""
-    body = await read_body(request, service)
+    body = await read_body(request, service, EMBED)
     texts = _texts(body, "inputs", service)
     refuse_cut, refuse_many = _cut_check(body, "inputs", service), _few("inputs")
 
     def check(tokens: TokenizedTexts) -> None:
         refuse_cut(tokens)
         refuse_many(tokens)
+        components = sum(map(len, tokens.ids)) * service.encoder.dimension
+        request.state.hold.add(components * STATE)
 
-    states = await answered(request, service.batcher.token_vectors(texts, check))
-    return await asyncio.to_thread(as_json, [list(rows) for rows in states])
+    states, reports = await answered(request, service.batcher.token_vectors(texts, check))
+    listed = [list(rows) for rows in states]
+    return await asyncio.to_thread(as_json, listed, headers=service.seen(reports))
 
 
 async def similarity(request: Request, service: Service) -> Response:
     """POST /similarity: a source sentence against others."""
-    body = await read_body(request, service)
+    body = await read_body(request, service, SIMILARITY)
     inputs = body.get("inputs")
     if not isinstance(inputs, dict):
         raise RequestError("inputs: expected an object", "inputs", status=422)
@@ -78,15 +93,27 @@ async def similarity(request: Request, service: Service) -> Response:
 
 async def tokenize(request: Request, service: Service) -> Response:
     """POST /tokenize: the tokens of each text, not cut."""
-    body = await read_body(request, service)
+    body = await read_body(request, service, ("inputs", "add_special_tokens"))
     texts = _texts(body, "inputs", service)
     special = optional(body, "add_special_tokens", bool) is not False
+    given = sum(map(len, texts))
+    if given > MOST_CHARACTERS:
+        message = (
+            f"`inputs` must have at most {MOST_CHARACTERS} characters together. Given: {given}"
+        )
+        raise RequestError(message, "inputs", status=413, kind="size")
+    refuse_many = _few("inputs")
+
+    def check(tokens: TokenizedTexts) -> None:
+        refuse_many(tokens)
+        request.state.hold.add(sum(tokens.lengths) * TOKEN)
 
     def encode() -> list[Any]:
         tokenizer = service.encoder.tokenizer
         return list(tokenizer.encode_batch(texts, add_special_tokens=special))
 
-    found = await answered(request, service.batcher.aside(texts, _few("inputs"), encode))
+    work = service.batcher.aside(texts, check, encode)
+    found, reports = await answered(request, work)
     return as_json(
         [
             [
@@ -102,7 +129,8 @@ async def tokenize(request: Request, service: Service) -> Response:
                 )
             ]
             for one in found
-        ]
+        ],
+        headers=service.seen(reports),
     )
 
 
