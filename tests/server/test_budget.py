@@ -219,7 +219,7 @@ def test_a_server_that_ends_says_so_to_who_is_not_answered_in_time(
     go, begun = threading.Event(), threading.Event()
 
     class Slow:
-        dimension = encoder.dimension
+        dimension, manifest = encoder.dimension, encoder.manifest
         tokenize_texts = encoder.tokenize_texts
         with_default_prompt = encoder.with_default_prompt
 
