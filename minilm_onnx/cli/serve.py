@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from minilm_onnx.cli.keys import KEYS, read_keys
 from minilm_onnx.cli.listening import bound, bound_file, listen
 from minilm_onnx.cli.options import (
     Subparsers,
@@ -19,13 +20,10 @@ from minilm_onnx.cli.options import (
 )
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import available_cpus
-from minilm_onnx.errors import InputError, importing
-from minilm_onnx.reading.lines import TextFile
+from minilm_onnx.errors import importing
 
 if TYPE_CHECKING:
     from minilm_onnx.server import Settings
-
-KEYS = "MINILM_ONNX_API_KEYS"
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -41,7 +39,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "most.",
         examples=(
             "minilm-onnx serve",
-            "minilm-onnx serve --port 11434 --name nomic-embed-text",
+            "minilm-onnx serve --port 11434 --name my-embeddings",
+            "minilm-onnx serve --allow-origin 'http://localhost:*' --allow-origin 'app://*'",
             "minilm-onnx serve --host 0.0.0.0 --api-keys keys.txt --max-requests 256",
             "minilm-onnx serve --workers 2 --log-requests",
             "minilm-onnx serve --unix-socket /run/minilm.sock",
@@ -57,7 +56,14 @@ def add_parser(subparsers: Subparsers) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="another name that requests may call the model by; may be given more than once",
+        help="another name that requests may call the model by; may be given more than once; lists "
+        "of models show the first",
+    )
+    parser.add_argument(
+        "--any-name",
+        action="store_true",
+        help="answer to whatever name requests call the model by; without it, another model's name "
+        "is an error, since its vectors would be others",
     )
     parser.add_argument(
         "--api-keys",
@@ -71,7 +77,9 @@ def add_parser(subparsers: Subparsers) -> None:
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="let web pages of this origin ask; may be given more than once",
+        help="let web pages of this origin ask, as https://mine.example; * stands for the first "
+        "part of a host (app://*), for the port (http://localhost:*), or alone for all; may be "
+        "given more than once",
     )
     parser.add_argument(
         "--allow-host",
@@ -96,6 +104,13 @@ def add_parser(subparsers: Subparsers) -> None:
         help="requests that may be here at a time; others get 429 at once; default: 1024",
     )
     parser.add_argument(
+        "--max-texts",
+        type=at_least_one,
+        metavar="N",
+        help="texts that a request may have; eight times as many on Ollama's /api/embed, in parts "
+        "of N; default: 2048",
+    )
+    parser.add_argument(
         "--deadline",
         type=_seconds,
         metavar="SECONDS",
@@ -118,10 +133,15 @@ def run(options: argparse.Namespace) -> int:
         from minilm_onnx.server.hosts import is_loopback
         from minilm_onnx.server.metrics import COUNTERS
         from minilm_onnx.server.running import GRACE_SECONDS, Server, Workers
-    given = {"max_requests": options.max_requests, "deadline_s": options.deadline}
+    given = {
+        "max_requests": options.max_requests,
+        "max_texts": options.max_texts,
+        "deadline_s": options.deadline,
+    }
     settings = Settings(
         names=tuple(options.name),
-        api_keys=_keys(options.api_keys),
+        any_name=options.any_name,
+        api_keys=read_keys(options.api_keys),
         allow_origins=tuple(options.allow_origin),
         **{name: value for name, value in given.items() if value is not None},
     )
@@ -218,25 +238,3 @@ def make_app(encoder: SentenceEncoder, settings: "Settings", log: bool) -> Any:
     if log:
         log_requests()
     return create_app(encoder, settings)
-
-
-def _keys(path: Path | None) -> tuple[str, ...]:
-    """Read the keys, which are never shown."""
-    given = path is not None or KEYS in os.environ
-    if path is None:
-        words = os.environ.get(KEYS, "").split(",")
-    else:
-        try:
-            with TextFile(str(path)) as file:
-                words = list(file.lines())
-        except InputError as error:
-            raise InputError(f"--api-keys {error}") from error
-    keys = tuple(word.strip() for word in words if word.strip())
-    if given and not keys:
-        where = (
-            f"{KEYS}: expected keys with commas between"
-            if path is None
-            else (f"--api-keys {path}: expected a key a line")
-        )
-        raise InputError(f"{where}, got none; without it, no key is asked for")
-    return keys

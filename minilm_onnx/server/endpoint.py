@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from minilm_onnx.errors import InputError, MiniLMError, shorten
+from minilm_onnx.errors import InputError, MiniLMError
 from minilm_onnx.server.budget import Hold
 from minilm_onnx.server.errors import DeadlineError, GoneError, OverloadedError, RequestError
 from minilm_onnx.server.exchange import as_json
@@ -40,12 +40,14 @@ class Endpoint:
         protocol: the module whose `failed` gives errors their form.
         handler: answers a request that may ask.
         service: what it answers with.
+        needs_key: whether a key must come, if there are any.
     """
 
     path: str
     protocol: ModuleType
     handler: Handler
     service: Service
+    needs_key: bool = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, and count what it holds until its answer is taken."""
@@ -60,7 +62,7 @@ class Endpoint:
     async def _counted(self, request: Request) -> Response:
         metrics, start = self.service.metrics, time.monotonic()
         metrics.requests.labels(self.path).inc()
-        response = await _answer(request, self.protocol, self.handler, self.service)
+        response = await _answer(request, self)
         seconds = time.monotonic() - start
         metrics.duration.labels(self.path).observe(seconds)
         self.service.see()
@@ -80,16 +82,16 @@ class Endpoint:
         return response
 
 
-async def _answer(
-    request: Request, protocol: ModuleType, handler: Handler, service: Service
-) -> Response:
+async def _answer(request: Request, endpoint: Endpoint) -> Response:
     """Answer, or say what is wrong in the protocol's own form."""
+    protocol, service = endpoint.protocol, endpoint.service
     headers: dict[str, str] = {}
     field = None
     try:
-        _check_origin(request, service.settings)
-        _check_key(request, service.settings)
-        return await handler(request, service)
+        service.origins.check(request)
+        if endpoint.needs_key:
+            _check_key(request, service.settings)
+        return await endpoint.handler(request, service)
     except RequestError as error:
         status, kind, field, message = error.status, error.kind, error.field, str(error)
         if kind == "key":
@@ -120,19 +122,6 @@ async def _answer(
         said = str(error) if isinstance(error, MiniLMError) else type(error).__name__
         status, kind, message = 500, "backend", said
     return as_json(protocol.failed(status, kind, message, field), status, headers)
-
-
-def _check_origin(request: Request, settings: Settings) -> None:
-    """Raise RequestError where a web page of elsewhere asks, even if it cannot see the answer."""
-    origin = request.headers.get("origin")
-    if origin is None or "*" in settings.allow_origins or origin in settings.allow_origins:
-        return
-    if origin.partition("://")[2] != request.headers.get("host"):
-        raise RequestError(
-            f"origin: expected none, or one that is allowed, got {shorten(origin)}",
-            status=403,
-            kind="origin",
-        )
 
 
 def _check_key(request: Request, settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The page for a browser."""
+"""Pages for a browser."""
 
 from pathlib import Path
 
@@ -13,9 +13,17 @@ POLICY = (
 
 
 async def page(request: Request) -> Response:
-    """Give the page; it loads nothing from elsewhere."""
-    headers = {"content-security-policy": POLICY, "referrer-policy": "no-referrer"}
-    return Response(PAGE.read_bytes(), media_type="text/html; charset=utf-8", headers=headers)
+    """Give the page that compares texts."""
+    return as_page(PAGE.read_bytes())
+
+
+def as_page(content: bytes) -> Response:
+    """Give a page, which may load nothing from elsewhere."""
+    return Response(
+        content,
+        media_type="text/html; charset=utf-8",
+        headers={"content-security-policy": POLICY, "referrer-policy": "no-referrer"},
+    )
 
 
 def wants_page(request: Request) -> bool:

@@ -7,6 +7,8 @@ from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.server.batching import Batcher, Embedded
 from minilm_onnx.server.budget import Budget
 from minilm_onnx.server.metrics import Metrics
+from minilm_onnx.server.names import Names
+from minilm_onnx.server.origins import Origins
 from minilm_onnx.server.settings import Settings
 from minilm_onnx.text.reports import TextReport
 
@@ -21,6 +23,8 @@ class Service:
         settings: what the operator decided.
         metrics: what is counted.
         budget: what all requests together may hold.
+        names: what the model answers to.
+        origins: whose web pages may ask.
     """
 
     encoder: SentenceEncoder
@@ -28,6 +32,8 @@ class Service:
     settings: Settings
     metrics: Metrics
     budget: Budget
+    names: Names
+    origins: Origins
 
     @property
     def ready(self) -> bool:

@@ -22,6 +22,7 @@ import pytest
 
 from minilm_onnx import InputError, MiniLMError, SentenceEncoder
 from minilm_onnx.cli import listening, main, serve
+from minilm_onnx.cli.keys import KEYS, read_keys
 
 pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
 pytest.importorskip("uvicorn", reason="minilm-onnx[server] is not installed")
@@ -325,15 +326,15 @@ def test_keys_come_from_a_file_or_the_environment(
 ) -> None:
     path = tmp_path / "keys"
     path.write_text("one\n\n two \n")
-    assert serve._keys(path) == ("one", "two")
+    assert read_keys(path) == ("one", "two")
     path.write_text("\n")
     with pytest.raises(InputError, match="a key a line"):
-        serve._keys(path)
+        read_keys(path)
     path.write_bytes(b"\xff")
     with pytest.raises(InputError, match=r"--api-keys .* line 1: expected UTF-8"):
-        serve._keys(path)
-    monkeypatch.setenv(serve.KEYS, "a,b,")
-    assert serve._keys(None) == ("a", "b")
+        read_keys(path)
+    monkeypatch.setenv(KEYS, "a,b,")
+    assert read_keys(None) == ("a", "b")
 
 
 def test_a_worker_makes_its_own_application(encoder: SentenceEncoder) -> None:
