@@ -2,14 +2,16 @@
 
 import argparse
 import os
-import socket
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from minilm_onnx.cli.keys import KEYS, read_keys
+from minilm_onnx.cli.listening import bound, bound_file, listen
 from minilm_onnx.cli.options import (
     Subparsers,
     add_command,
@@ -18,13 +20,10 @@ from minilm_onnx.cli.options import (
 )
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import available_cpus
-from minilm_onnx.errors import InputError, MiniLMError, importing
-from minilm_onnx.reading.lines import TextFile
+from minilm_onnx.errors import importing
 
 if TYPE_CHECKING:
     from minilm_onnx.server import Settings
-
-KEYS = "MINILM_ONNX_API_KEYS"
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -36,10 +35,12 @@ def add_parser(subparsers: Subparsers) -> None:
         summary="a server that clients of OpenAI, Ollama and TEI can use",
         description="Answer embedding requests of OpenAI's, Ollama's and Text Embeddings "
         "Inference's protocols over HTTP. Only this machine can reach it unless --host says "
-        "otherwise. SIGINT and SIGTERM end it once what it accepted is answered.",
+        "otherwise. SIGINT and SIGTERM end it once what it accepted is answered, after a minute at "
+        "most.",
         examples=(
             "minilm-onnx serve",
-            "minilm-onnx serve --port 11434 --name nomic-embed-text",
+            "minilm-onnx serve --port 11434 --name my-embeddings",
+            "minilm-onnx serve --allow-origin 'http://localhost:*' --allow-origin 'app://*'",
             "minilm-onnx serve --host 0.0.0.0 --api-keys keys.txt --max-requests 256",
             "minilm-onnx serve --workers 2 --log-requests",
             "minilm-onnx serve --unix-socket /run/minilm.sock",
@@ -55,7 +56,14 @@ def add_parser(subparsers: Subparsers) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="another name that requests may call the model by; may be given more than once",
+        help="another name that requests may call the model by; may be given more than once; lists "
+        "of models show the first",
+    )
+    parser.add_argument(
+        "--any-name",
+        action="store_true",
+        help="answer to whatever name requests call the model by; without it, another model's name "
+        "is an error, since its vectors would be others",
     )
     parser.add_argument(
         "--api-keys",
@@ -69,7 +77,18 @@ def add_parser(subparsers: Subparsers) -> None:
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="let web pages of this origin ask; may be given more than once",
+        help="let web pages of this origin ask, as https://mine.example; * stands for the first "
+        "part of a host (app://*), for the port (http://localhost:*), or alone for all; may be "
+        "given more than once",
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer requests that call this server by this name, as behind a proxy; * stands for "
+        "any part of it; may be given more than once; default: on 127.0.0.1 and ::1 localhost and "
+        "--host alone, on other addresses any",
     )
     parser.add_argument(
         "--workers",
@@ -83,6 +102,13 @@ def add_parser(subparsers: Subparsers) -> None:
         type=at_least_one,
         metavar="N",
         help="requests that may be here at a time; others get 429 at once; default: 1024",
+    )
+    parser.add_argument(
+        "--max-texts",
+        type=at_least_one,
+        metavar="N",
+        help="texts that a request may have; eight times as many on Ollama's /api/embed, in parts "
+        "of N; default: 2048",
     )
     parser.add_argument(
         "--deadline",
@@ -101,58 +127,80 @@ def run(options: argparse.Namespace) -> int:
     """Serve until a signal comes."""
     with importing("serve", "the packages of a server", "server"):
         import uvicorn
-        from uvicorn.supervisors import Multiprocess
 
         from minilm_onnx.server import Settings
         from minilm_onnx.server.connections import Connection
+        from minilm_onnx.server.hosts import is_loopback
         from minilm_onnx.server.metrics import COUNTERS
-    given = {"max_requests": options.max_requests, "deadline_s": options.deadline}
+        from minilm_onnx.server.running import GRACE_SECONDS, Server, Workers
+    given = {
+        "max_requests": options.max_requests,
+        "max_texts": options.max_texts,
+        "deadline_s": options.deadline,
+    }
     settings = Settings(
         names=tuple(options.name),
-        api_keys=_keys(options.api_keys),
+        any_name=options.any_name,
+        api_keys=read_keys(options.api_keys),
         allow_origins=tuple(options.allow_origin),
         **{name: value for name, value in given.items() if value is not None},
     )
     if options.threads is None and options.workers > 1:
         options.threads = max(1, available_cpus() // options.workers)
-    encoder = load_encoder(options)
-    if options.workers > 1:
-        encoder.close()  # it was right, and workers get their own
-    config = uvicorn.Config(
-        partial(make_app, encoder, settings, options.log_requests),
-        factory=True,
-        host=options.host,
-        port=options.port,
-        uds=options.unix_socket,
-        workers=options.workers,
-        log_level="warning",
-        access_log=False,
-        http=Connection,
-        proxy_headers=False,  # nothing here asks who the client is
-    )
-    where = options.unix_socket or f"http://{options.host}:{options.port}"
-    if options.unix_socket:
-        _let_go(options.unix_socket)
-    try:
-        listening = config.bind_socket()
-    except SystemExit:  # uvicorn has said why
-        raise MiniLMError(
-            f"serve: expected to listen on {where}, got no such address; choose another"
-        ) from None
-    _allow_files()
-    if not options.unix_socket:
-        where = f"http://{options.host}:{listening.getsockname()[1]}"
-    print(f"serving on {where}; Ctrl-C ends it", file=sys.stderr, flush=True)
-    with listening, suppress(KeyboardInterrupt):  # it comes when all is answered
+    file = options.unix_socket
+    place = bound_file(Path(file)) if file else bound(options.host, options.port)
+    with place as listening:
+        where = file or _base(options.host, listening.getsockname()[1])
+        if not file and (options.allow_host or is_loopback(listening.getsockname()[0])):
+            settings = replace(settings, allow_hosts=(options.host, *options.allow_host))
+        encoder = load_encoder(options)
+        said = _first_lines(where, encoder)
         if options.workers > 1:
-            with TemporaryDirectory(prefix="minilm-onnx-") as folder:
-                os.environ[COUNTERS] = folder
-                Multiprocess(config, sockets=[listening]).run()
-        else:
-            uvicorn.Server(config).run(sockets=[listening])
-    if options.unix_socket:
-        Path(options.unix_socket).unlink(missing_ok=True)
+            encoder.close()  # it was right, and workers get their own
+        config = uvicorn.Config(
+            partial(make_app, encoder, settings, options.log_requests),
+            factory=True,
+            workers=options.workers,
+            log_level="warning",
+            access_log=False,
+            http=Connection,
+            ws="none",
+            proxy_headers=False,  # nothing here asks who the client is
+            timeout_graceful_shutdown=GRACE_SECONDS,
+        )
+        _allow_files()
+        begin = partial(listen, listening, where)
+        announce = partial(print, said, file=sys.stderr, flush=True)
+        with suppress(KeyboardInterrupt):  # it comes when all is answered
+            if options.workers > 1:
+                with TemporaryDirectory(prefix="minilm-onnx-") as folder:
+                    os.environ[COUNTERS] = folder
+                    Workers(config, [listening], begin, announce).run()
+            else:
+                Server(config, begin, announce).run(sockets=[listening])
     return 0
+
+
+def _base(host: str, port: int) -> str:
+    """Give the address as clients name it."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _first_lines(where: str, encoder: SentenceEncoder) -> str:
+    """Say where clients find what."""
+    manifest = encoder.manifest
+    precision = f" ({manifest.precision})" if manifest else ""
+    name = manifest.model_id if manifest else encoder.folder.name
+    base = where if where.startswith("http://") else "http://localhost"
+    return (
+        f"serving on {where}; Ctrl-C ends it\n"
+        f"  model   {name}{precision}, {encoder.dimension} dimensions, up to "
+        f"{encoder.max_seq_length} tokens a text\n"
+        f"  OpenAI  {base}/v1\n"
+        f"  Ollama  {base}\n"
+        f"  TEI     {base}\n"
+        f"  page    {base}/ui"
+    )
 
 
 def _port(word: str) -> int:
@@ -171,18 +219,6 @@ def _seconds(word: str) -> float:
     return seconds
 
 
-def _let_go(socket_file: str) -> None:
-    """Remove a socket that a server which was killed has left behind."""
-    path = Path(socket_file)
-    if not path.is_socket():
-        return
-    with socket.socket(socket.AF_UNIX) as one:
-        try:
-            one.connect(socket_file)
-        except ConnectionRefusedError:
-            path.unlink()
-
-
 def _allow_files() -> None:
     """Take as many open files, and so connections, as the system lets this process have."""
     with suppress(ImportError, OSError, ValueError):  # not on Windows; macOS may not let it
@@ -196,29 +232,9 @@ def make_app(encoder: SentenceEncoder, settings: "Settings", log: bool) -> Any:
     """Make the application, in the process that runs it."""
     from minilm_onnx.server import create_app
     from minilm_onnx.server.logs import log_requests
+    from minilm_onnx.server.running import end_with_parent
 
+    end_with_parent()
     if log:
         log_requests()
     return create_app(encoder, settings)
-
-
-def _keys(path: Path | None) -> tuple[str, ...]:
-    """Read the keys, which are never shown."""
-    given = path is not None or KEYS in os.environ
-    if path is None:
-        words = os.environ.get(KEYS, "").split(",")
-    else:
-        try:
-            with TextFile(str(path)) as file:
-                words = list(file.lines())
-        except InputError as error:
-            raise InputError(f"--api-keys {error}") from error
-    keys = tuple(word.strip() for word in words if word.strip())
-    if given and not keys:
-        where = (
-            f"{KEYS}: expected keys with commas between"
-            if path is None
-            else (f"--api-keys {path}: expected a key a line")
-        )
-        raise InputError(f"{where}, got none; without it, no key is asked for")
-    return keys

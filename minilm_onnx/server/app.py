@@ -2,51 +2,71 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 from types import ModuleType
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.server import ollama, openai, tei
+from minilm_onnx.server import ollama, ollama_models, openai, tei, tei_tokens
 from minilm_onnx.server.batching import Batcher, Gauges
+from minilm_onnx.server.budget import Budget
 from minilm_onnx.server.description import describe_api
-from minilm_onnx.server.endpoint import Handler, endpoint
+from minilm_onnx.server.endpoint import Endpoint, Handler
+from minilm_onnx.server.errors import RequestError
 from minilm_onnx.server.exchange import as_json
+from minilm_onnx.server.hosts import HostCheck
 from minilm_onnx.server.metrics import Metrics
+from minilm_onnx.server.names import Names
+from minilm_onnx.server.origins import CrossOrigin, Origins
+from minilm_onnx.server.page import as_page, page
+from minilm_onnx.server.reference import reference_page
 from minilm_onnx.server.service import Service
 from minilm_onnx.server.settings import Settings
 
-PAGE = Path(__file__).parent / "page.html"
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
-
-ROUTES: tuple[tuple[str, tuple[str, ...], ModuleType, Handler], ...] = (
+Routes = tuple[tuple[str, tuple[str, ...], ModuleType, Handler], ...]
+ROUTES: Routes = (
     ("/v1/embeddings", ("POST",), openai, openai.embeddings),
     ("/v1/models", ("GET",), openai, openai.models),
     ("/v1/models/{name:path}", ("GET",), openai, openai.model),
+    ("/v1/chat/completions", ("POST",), openai, openai.generate),
+    ("/v1/completions", ("POST",), openai, openai.generate),
+    ("/v1/responses", ("POST",), openai, openai.generate),
     ("/", ("GET",), ollama, ollama.root),
     ("/api/version", ("GET",), ollama, ollama.version),
     ("/api/embed", ("POST",), ollama, ollama.embed),
     ("/api/embeddings", ("POST",), ollama, ollama.embeddings),
-    ("/api/tags", ("GET",), ollama, ollama.tags),
-    ("/api/ps", ("GET",), ollama, ollama.running),
-    ("/api/show", ("POST",), ollama, ollama.show),
+    ("/api/tags", ("GET",), ollama, ollama_models.tags),
+    ("/api/ps", ("GET",), ollama, ollama_models.running),
+    ("/api/show", ("POST",), ollama, ollama_models.show),
+    ("/api/pull", ("POST",), ollama, ollama_models.pull),
+    ("/api/generate", ("POST",), ollama, ollama_models.generate),
+    ("/api/chat", ("POST",), ollama, ollama_models.chat),
+    ("/api/create", ("POST",), ollama, ollama_models.keep),
+    ("/api/copy", ("POST",), ollama, ollama_models.keep),
+    ("/api/push", ("POST",), ollama, ollama_models.keep),
+    ("/api/delete", ("DELETE",), ollama, ollama_models.keep),
+    ("/api/blobs/{digest}", ("POST",), ollama, ollama_models.keep),
+    ("/api/blobs/{digest}", ("HEAD",), ollama, ollama_models.blob),
     ("/", ("POST",), tei, tei.embed),  # what huggingface_hub's client asks
     ("/embed", ("POST",), tei, tei.embed),
+    ("/invocations", ("POST",), tei, tei.embed),  # Amazon SageMaker's, as /ping
+    ("/embeddings", ("POST",), openai, openai.any_model_embeddings),
     ("/embed_all", ("POST",), tei, tei.embed_all),
     ("/similarity", ("POST",), tei, tei.similarity),
-    ("/tokenize", ("POST",), tei, tei.tokenize),
+    ("/tokenize", ("POST",), tei, tei_tokens.tokenize),
+    ("/decode", ("POST",), tei, tei_tokens.decode),
+    ("/rerank", ("POST",), tei, tei.rerank),
+    ("/predict", ("POST",), tei, tei.predict),
+    ("/embed_sparse", ("POST",), tei, tei.embed_sparse),
     ("/info", ("GET",), tei, tei.info),
 )
+# They say no more than that a server is here, which programs ask before they have a key.
+OPEN = (ollama.root, ollama.version)
 
 
 def create_app(
@@ -63,7 +83,7 @@ def create_app(
     """
     settings = settings or Settings()
     encoder = encoder or SentenceEncoder()
-    metrics = Metrics()
+    metrics, origins = Metrics(), Origins(settings.allow_origins)
     batcher = Batcher(
         encoder,
         max_requests=settings.max_requests,
@@ -71,30 +91,27 @@ def create_app(
         deadline_s=settings.deadline_s,
         gauges=Gauges(metrics.batch_texts.observe, metrics.batch_tokens.observe),
     )
-    service = Service(encoder, batcher, settings, metrics)
+    names, budget = Names.of(encoder, settings), Budget(settings.max_held)
+    service = Service(encoder, batcher, settings, metrics, budget, names, origins)
 
     async def live(request: Request) -> Response:
-        """Say that the process runs."""
+        """Say that the process runs and the model is loaded, whatever the load."""
         return Response()
 
     async def ready(request: Request) -> Response:
         """Say whether another request would be taken."""
-        return Response(status_code=200 if batcher.waiting < settings.max_requests else 503)
-
-    async def page(request: Request) -> Response:
-        """Give the page for a browser; it loads nothing from elsewhere."""
-        return Response(
-            PAGE.read_bytes(),
-            media_type="text/html; charset=utf-8",
-            headers={"content-security-policy": POLICY, "referrer-policy": "no-referrer"},
-        )
+        return Response(status_code=200 if service.ready else 503)
 
     async def description(request: Request) -> Response:
         """Give the description of all paths."""
-        return as_json(describe_api(settings, encoder.dimension, encoder.max_seq_length))
+        return as_json(describe_api(service))
+
+    async def reference(request: Request) -> Response:
+        """Give the same as a page for a browser."""
+        return as_page(reference_page(describe_api(service)))
 
     async def count(request: Request) -> Response:
-        metrics.see(batcher.waiting, batcher.waiting_tokens)
+        service.see()
         return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
     @asynccontextmanager
@@ -106,35 +123,48 @@ def create_app(
         status = error.status_code if isinstance(error, HTTPException) else 404
         inside = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
         protocol = _protocol_of(inside)
-        word = {404: "expected a path of this server", 405: "expected another method"}
-        message = f"{request.url.path}: {word.get(status, 'expected another request')}"
+        try:
+            origins.check(request)  # whoever asks beforehand by OPTIONS hears why it may not
+        except RequestError as refused:
+            said = protocol.failed(refused.status, refused.kind, str(refused), None)
+            return as_json(said, refused.status)
         known = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
         allowed = sorted({method for route in known for method in route.methods or ()})
         headers = {"allow": ", ".join(allowed)} if allowed else {}
+        message = f"unknown path {request.url.path}; see /docs"
+        if status == 405:
+            message = f"{request.url.path}: expected {headers['allow']}, got {request.method}"
         return as_json(protocol.failed(status, "path", message, None), status, headers)
 
     routes = [
-        Route(path, endpoint(path, protocol, handler, service), methods=list(methods))
+        Route(
+            path,
+            Endpoint(path, protocol, handler, service, needs_key=handler not in OPEN),
+            methods=list(methods),
+        )
         for path, methods, protocol, handler in ROUTES
     ]
     routes += [
-        Route("/health", ready),
+        Route("/health", live),
         Route("/ready", ready),
+        Route("/ping", live),
         Route("/live", live),
         Route("/metrics", count),
         Route("/openapi.json", description),
+        Route("/api-doc/openapi.json", description),  # where Text Embeddings Inference has it
+        Route("/docs", reference),
         Route("/ui", page),
     ]
+
+    def refuse_host(path: str, message: str) -> Response:
+        return as_json(_protocol_of(path).failed(403, "host", message, None), 403)
+
     middleware = []
+    if settings.allow_hosts is not None:
+        allowed = settings.allow_hosts
+        middleware.append(Middleware(HostCheck, allowed=allowed, refuse=refuse_host))
     if settings.allow_origins:
-        middleware.append(
-            Middleware(
-                CORSMiddleware,
-                allow_origins=list(settings.allow_origins),
-                allow_methods=["GET", "POST"],
-                allow_headers=["authorization", "content-type"],
-            )
-        )
+        middleware.append(Middleware(CrossOrigin, origins))
     return Starlette(
         routes=routes,
         middleware=middleware,
@@ -144,6 +174,6 @@ def create_app(
 
 
 def _protocol_of(path: str) -> ModuleType:
-    if path.startswith("/v1"):
+    if path.startswith("/v1") or path == "/embeddings":
         return openai
     return ollama if path.startswith("/api") else tei

@@ -83,7 +83,7 @@ class Batcher:
         self._deadline_s = deadline_s
         self._gauges = gauges or Gauges()
         self._queue = Queue(max_requests=max_requests, max_tokens=max_tokens)
-        self._tokenizer = LoopTokenizer(encoder)
+        self._tokenizer = LoopTokenizer(encoder, deadline_s)
         self._large = asyncio.Lock()
         self._thread: ThreadPoolExecutor | None = None
         self._worker: asyncio.Task[None] | None = None
@@ -92,6 +92,11 @@ class Batcher:
     def waiting(self) -> int:
         """Requests that are here."""
         return self._queue.requests
+
+    @property
+    def has_room(self) -> bool:
+        """Whether a request of one word would be taken."""
+        return self._queue.has_room
 
     @property
     def waiting_tokens(self) -> int:
@@ -104,6 +109,7 @@ class Batcher:
         Raises:
             InputError: a text is none.
             OverloadedError: too many requests are here.
+            DeadlineError: no turn came in time.
         """
         self._queue.check_room()
         with self._queue.apart():
@@ -159,8 +165,10 @@ class Batcher:
 
     async def token_vectors(
         self, texts: Sequence[str], check: Callable[[TokenizedTexts], object]
-    ) -> list[FloatArray]:
+    ) -> tuple[list[FloatArray], list[TextReport]]:
         """Give the last hidden state of every token, (T, H) float32 a text; between other runs.
+
+        With them, what the model sees of each text.
 
         Args:
             texts: what to embed.
@@ -179,17 +187,17 @@ class Batcher:
                 states += await loop.run_in_executor(
                     self._executor, self.encoder.hidden_states, one
                 )
-        return states
+        return states, tokens.reports
 
     async def aside(
         self,
         texts: Sequence[str],
         check: Callable[[TokenizedTexts], object],
         work: Callable[[], Given],
-    ) -> Given:
+    ) -> tuple[Given, list[TextReport]]:
         """Do something about texts on another thread; see `token_vectors`."""
-        async with self._one_at_a_time(texts, check):
-            return await asyncio.to_thread(work)
+        async with self._one_at_a_time(texts, check) as tokens:
+            return await asyncio.to_thread(work), tokens.reports
 
     @asynccontextmanager
     async def _one_at_a_time(
@@ -219,6 +227,7 @@ class Batcher:
             await asyncio.sleep(0.01)
         if self._worker is not None:
             await asyncio.gather(self._worker, return_exceptions=True)
+        self._tokenizer.close()
         if self._thread is not None:
             self._thread.shutdown()
             self._thread = None  # an application may be started again

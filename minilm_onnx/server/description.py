@@ -1,253 +1,246 @@
 """What the server understands and answers, as OpenAPI 3.1: /openapi.json."""
 
-from typing import Any
-
 import minilm_onnx
-from minilm_onnx.server.settings import Settings
-
-Schema = dict[str, Any]
-
-NUMBER: Schema = {"type": "number"}
-VECTOR: Schema = {"type": "array", "items": NUMBER}
-TEXT: Schema = {"type": "string"}
-WHOLE: Schema = {"type": "integer", "minimum": 0}
-ANSWER: dict[str, Schema] = {
-    "v1": {
-        "type": "object",
-        "required": ["error"],
-        "properties": {
-            "error": {
-                "type": "object",
-                "required": ["message", "type", "param", "code"],
-                "properties": {
-                    "message": TEXT,
-                    "type": TEXT,
-                    "param": {"type": ["string", "null"]},
-                    "code": {"type": ["string", "null"]},
-                },
-            }
-        },
-    },
-    "api": {"type": "object", "required": ["error"], "properties": {"error": TEXT}},
-    "tei": {
-        "type": "object",
-        "required": ["error", "error_type"],
-        "properties": {"error": TEXT, "error_type": TEXT},
-    },
-}
-ERRORS = {
-    400: "What came cannot be answered; the message says why.",
-    401: "A bearer token that is known here must come with the request.",
-    403: "The page of another origin asks, and may not.",
-    404: "The model is not here under that name.",
-    408: "The body did not come in time.",
-    413: "Too many bytes, texts or tokens.",
-    422: "Something is asked for that this model cannot give.",
-    429: "Too much is waiting; Retry-After says when to come back.",
-    500: "The model could not be run.",
-    503: "No turn came in time.",
-}
+from minilm_onnx.server.names import PLACEHOLDERS
+from minilm_onnx.server.ollama import MOST_PARTS
+from minilm_onnx.server.schemas import (
+    FLAG,
+    TEXT,
+    VECTOR,
+    VECTORS,
+    WHOLE,
+    Schema,
+    get,
+    object_of,
+    one_or_more,
+    post,
+)
+from minilm_onnx.server.service import Service
 
 
-def describe_api(settings: Settings, dimension: int, max_seq_length: int) -> Schema:
-    """Give the description.
-
-    Args:
-        settings: its limits and names are stated.
-        dimension: components of a vector.
-        max_seq_length: tokens that the model reads of a text.
-    """
-    filled: Schema = {"type": "string", "minLength": 1}
-    texts = _one_or_more(filled, settings)
-    dimensions: Schema = {
-        "type": ["integer", "null"],
-        "minimum": 1,
-        "maximum": dimension,
-        "description": "Components to keep; the vector has length 1 again.",
-    }
-    flag: Schema = {"type": ["boolean", "null"]}
-    model: Schema = {"type": "string", "enum": list(settings.all_names)}
-    truncate: Schema = flag | {
-        "description": f"false refuses texts of more than {max_seq_length} tokens, which are cut "
-        "otherwise.",
-    }
-    shared: dict[str, Schema] = {
-        "truncate": truncate,
-        "truncation_direction": {"enum": ["Right", "right", None]},
-        "prompt_name": {"type": "null", "description": "Put a prompt before the text."},
-    }
-    of_texts = _object({"inputs": texts, **shared}, ["inputs"])
-    embed = _object(
-        {
-            "inputs": texts,
-            **shared,
-            "dimensions": dimensions,
-            "normalize": {"enum": [True, None]},
-        },
-        ["inputs"],
-    )
-    known: Schema = {
-        "anyOf": [_object({"model": model}, ["model"]), _object({"name": model}, ["name"])]
-    }
-    vectors: Schema = {"type": "array", "items": VECTOR}
-    listed = _object({"object": {"const": "list"}, "data": {"type": "array"}}, ["object", "data"])
-    models = _object({"models": {"type": "array"}}, ["models"])
-    paths: dict[str, Schema] = {
-        "/v1/embeddings": _post(
-            "OpenAI's embeddings",
-            "v1",
-            _object(
-                {
-                    "input": texts,
-                    "model": model,
-                    "encoding_format": {"enum": ["float", "base64", None]},
-                    "dimensions": dimensions,
-                    "user": {"description": "Not looked at."},
-                },
-                ["input", "model"],
-            ),
-            _object(
-                {
-                    "object": {"const": "list"},
-                    "data": {
-                        "type": "array",
-                        "items": _object(
-                            {
-                                "object": {"const": "embedding"},
-                                "index": WHOLE,
-                                "embedding": {"anyOf": [VECTOR, TEXT]},
-                            },
-                            ["object", "index", "embedding"],
-                        ),
-                    },
-                    "model": TEXT,
-                    "usage": _object(
-                        {"prompt_tokens": WHOLE, "total_tokens": WHOLE},
-                        ["prompt_tokens", "total_tokens"],
-                    ),
-                },
-                ["object", "data", "model", "usage"],
-            ),
-        ),
-        "/v1/models": _get("OpenAI's list of models", "v1", listed),
-        "/v1/models/{name}": _get("One of them", "v1", _object({"id": TEXT}, ["id"]))
-        | {"parameters": [{"name": "name", "in": "path", "required": True, "schema": model}]},
-        "/": _get("Whether it runs, as Ollama says it", "api", None)
-        | _post("The same as /embed", "tei", embed, vectors),
-        "/api/version": _get("The version", "api", _object({"version": TEXT}, ["version"])),
-        "/api/embed": _post(
-            "Ollama's embeddings",
-            "api",
-            _object(
-                {
-                    "model": model,
-                    "input": {"anyOf": [_one_or_more(TEXT, settings), {"type": "null"}]},
-                    "truncate": truncate,
-                    "dimensions": dimensions,
-                    "options": {"description": "Not looked at."},
-                    "keep_alive": {"description": "Not looked at."},
-                },
-                ["model"],
-            ),
-            _object({"model": TEXT, "embeddings": vectors}, ["model", "embeddings"]),
-        ),
-        "/api/embeddings": _post(
-            "The older form of Ollama's",
-            "api",
-            _object({"model": model, "prompt": {"type": ["string", "null"]}}, ["model"]),
-            _object({"embedding": VECTOR}, ["embedding"]),
-        ),
-        "/api/tags": _get("Ollama's list of models", "api", models),
-        "/api/ps": _get("Those that are loaded", "api", models),
-        "/api/show": _post("About a model", "api", known, {"type": "object"}),
-        "/embed": _post("Text Embeddings Inference's embeddings", "tei", embed, vectors),
-        "/embed_all": _post(
-            "The vectors of every token", "tei", of_texts, {"type": "array", "items": vectors}
-        ),
-        "/similarity": _post(
-            "One text against others",
-            "tei",
-            _object(
-                {
-                    "inputs": _object(
-                        {
-                            "source_sentence": filled,
-                            "sentences": {
-                                "type": "array",
-                                "items": filled,
-                                "minItems": 1,
-                                "maxItems": settings.max_texts,
-                            },
-                        },
-                        ["source_sentence", "sentences"],
-                    ),
-                    "parameters": {"anyOf": [_object(shared, []), {"type": "null"}]},
-                },
-                ["inputs"],
-            ),
-            VECTOR,
-        ),
-        "/tokenize": _post(
-            "The tokens of texts, not cut",
-            "tei",
-            _object({"inputs": texts, "add_special_tokens": flag}, ["inputs"]),
-            {"type": "array", "items": {"type": "array", "items": {"type": "object"}}},
-        ),
-        "/info": _get("About the model, and limits", "tei", {"type": "object"}),
-    }
+def describe_api(service: Service) -> Schema:
+    """Give the description of a server: its paths, limits and names."""
+    settings = service.settings
     described: Schema = {
         "openapi": "3.1.0",
         "info": {
             "title": "minilm-onnx",
             "version": minilm_onnx.__version__,
-            "description": f"Vectors of {dimension} components, of length 1. A request may have "
-            f"{settings.max_body} bytes and {settings.max_texts} texts. /health, /live, /ready, "
-            "/metrics and /ui are there too.",
+            "description": f"Vectors of {service.encoder.dimension} components, of length 1. A "
+            f"request may have {settings.max_body} bytes and {settings.max_texts} texts; it may be "
+            "packed with gzip. /health, /live, /ready, /ping, /metrics, /docs and /ui are there "
+            "too. What asks for more than embeddings, such as /api/chat and /rerank, is answered "
+            "with an error that says so.",
         },
-        "paths": paths,
+        "paths": _of_openai(service) | _of_ollama(service) | _of_tei(service),
     }
+    described["paths"]["/"] = get("Whether it runs, as Ollama says it", "api", None) | post(
+        "The same as /embed", "tei", _embed(service), VECTORS
+    )
     if settings.api_keys:
         described["components"] = {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}}
         described["security"] = [{"key": []}]
+        for path in ("/", "/api/version"):
+            described["paths"][path]["get"]["security"] = []
     return described
 
 
-def _object(properties: dict[str, Schema], required: list[str]) -> Schema:
-    return {"type": "object", "properties": properties, "required": required}
-
-
-def _one_or_more(text: Schema, settings: Settings) -> Schema:
-    fewest = 1 if "minLength" in text else 0
-    several: Schema = {
-        "type": "array",
-        "items": text,
-        "minItems": fewest,
-        "maxItems": settings.max_texts,
+def _of_openai(service: Service) -> dict[str, Schema]:
+    listed = object_of({"object": {"const": "list"}, "data": {"type": "array"}}, ["object", "data"])
+    one = object_of(
+        {
+            "object": {"const": "embedding"},
+            "index": WHOLE,
+            "embedding": {"anyOf": [VECTOR, TEXT]},
+        },
+        ["object", "index", "embedding"],
+    )
+    answer = object_of(
+        {
+            "object": {"const": "list"},
+            "data": {"type": "array", "items": one},
+            "model": TEXT,
+            "usage": object_of(
+                {"prompt_tokens": WHOLE, "total_tokens": WHOLE}, ["prompt_tokens", "total_tokens"]
+            ),
+        },
+        ["object", "data", "model", "usage"],
+    )
+    whatever: Schema = {"description": "Not looked at."}
+    shared: dict[str, Schema] = {
+        "input": _texts(service),
+        "encoding_format": {"enum": ["float", "base64", None]},
+        "dimensions": _dimensions(service),
+        "user": whatever,
     }
-    return {"anyOf": [text, several]}
-
-
-def _get(summary: str, protocol: str, answer: Schema | None) -> Schema:
-    kind = "text/plain" if answer is None else "application/json"
-    found = {"description": "It is so.", "content": {kind: {"schema": answer or TEXT}}}
-    statuses = (401, 403, 404) if protocol == "v1" else (401, 403)
-    return {"get": {"summary": summary, "responses": {"200": found} | _errors(protocol, statuses)}}
-
-
-def _post(summary: str, protocol: str, asked: Schema, answer: Schema) -> Schema:
-    found = {"description": "The answer.", "content": {"application/json": {"schema": answer}}}
+    named = _model(service)
+    model = {
+        "anyOf": [named, {"enum": [None, "", *PLACEHOLDERS]}],
+        "description": "Text Embeddings Inference's clients need none.",
+    }
+    by_name = {"parameters": [{"name": "name", "in": "path", "required": True, "schema": named}]}
     return {
-        "post": {
-            "summary": summary,
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": asked}},
-            },
-            "responses": {"200": found} | _errors(protocol, tuple(ERRORS)),
-        }
+        "/v1/embeddings": post(
+            "OpenAI's embeddings", "v1", object_of(shared | {"model": model}, ["input"]), answer
+        ),
+        "/v1/models": get("OpenAI's list of models", "v1", listed),
+        "/v1/models/{name}": get("A model", "v1", object_of({"id": TEXT}, ["id"]), 404) | by_name,
+        "/embeddings": post(
+            "The same as /v1/embeddings, whatever the model's name",
+            "v1",
+            object_of(shared | {"model": whatever}, ["input"]),
+            answer,
+        ),
     }
 
 
-def _errors(protocol: str, statuses: tuple[int, ...]) -> Schema:
-    content = {"application/json": {"schema": ANSWER[protocol]}}
-    return {str(status): {"description": ERRORS[status], "content": content} for status in statuses}
+def _of_ollama(service: Service) -> dict[str, Schema]:
+    model = _model(service)
+    models = object_of({"models": {"type": "array"}}, ["models"])
+    most = MOST_PARTS * service.settings.max_texts
+    known: Schema = {
+        "anyOf": [object_of({"model": model}, ["model"]), object_of({"name": model}, ["name"])]
+    }
+    wanted = object_of({"model": TEXT | {"minLength": 1}, "stream": FLAG}, ["model"])
+    embed = object_of(
+        {
+            "model": model,
+            "input": {"anyOf": [one_or_more(TEXT, most), {"type": "null"}]},
+            "truncate": _truncate(service),
+            "dimensions": {
+                "type": ["integer", "null"],
+                "description": "Components to keep; all, where there are not more than that.",
+            },
+            "options": {"description": "Not looked at."},
+            "keep_alive": {"description": "Not looked at."},
+        },
+        ["model"],
+    )
+    pull = post("A model that is here is a success", "api", wanted, {"type": "object"})
+    # A line of JSON for each step, unless `stream` is false.
+    pull["post"]["responses"]["200"]["content"]["application/x-ndjson"] = {"schema": TEXT}
+    older = object_of({"model": model, "prompt": {"type": ["string", "null"]}}, ["model"])
+    return {
+        "/api/version": get(
+            "The release of Ollama that is followed",
+            "api",
+            object_of({"version": TEXT}, ["version"]),
+        ),
+        "/api/embed": post(
+            "Ollama's embeddings",
+            "api",
+            embed,
+            object_of({"model": TEXT, "embeddings": VECTORS}, ["model", "embeddings"]),
+        ),
+        "/api/embeddings": post(
+            "The older form of Ollama's",
+            "api",
+            older,
+            object_of({"embedding": VECTOR}, ["embedding"]),
+        ),
+        "/api/tags": get("Ollama's list of models", "api", models),
+        "/api/ps": get("Those that are loaded", "api", models),
+        "/api/show": post("About a model", "api", known, {"type": "object"}),
+        "/api/pull": pull,
+    }
+
+
+def _of_tei(service: Service) -> dict[str, Schema]:
+    shared = _shared(service)
+    filled: Schema = {"type": "string", "minLength": 1}
+    of_texts = object_of({"inputs": _texts(service), **shared}, ["inputs"])
+    embed = _embed(service)
+    sentences = {
+        "type": "array",
+        "items": filled,
+        "minItems": 1,
+        "maxItems": service.settings.max_texts,
+    }
+    compared = object_of(
+        {"source_sentence": filled, "sentences": sentences}, ["source_sentence", "sentences"]
+    )
+    ids: Schema = {
+        "type": "array",
+        "items": WHOLE | {"maximum": service.encoder.tokenizer.get_vocab_size() - 1},
+        "minItems": 1,
+    }
+    several = {"anyOf": [ids, {"type": "array", "items": ids, "minItems": 1}]}
+    return {
+        "/embed": post("Text Embeddings Inference's embeddings", "tei", embed, VECTORS),
+        "/invocations": post("The same as /embed, for Amazon SageMaker", "tei", embed, VECTORS),
+        "/embed_all": post(
+            "The vectors of every token", "tei", of_texts, {"type": "array", "items": VECTORS}
+        ),
+        "/similarity": post(
+            "One text against others",
+            "tei",
+            object_of(
+                {
+                    "inputs": compared,
+                    "parameters": {"anyOf": [object_of(shared, []), {"type": "null"}]},
+                },
+                ["inputs"],
+            ),
+            VECTOR,
+        ),
+        "/tokenize": post(
+            "The tokens of texts, not cut",
+            "tei",
+            object_of({"inputs": _texts(service), "add_special_tokens": FLAG}, ["inputs"]),
+            {"type": "array", "items": {"type": "array", "items": {"type": "object"}}},
+        ),
+        "/decode": post(
+            "The text of token ids, one list or several",
+            "tei",
+            object_of({"ids": several, "skip_special_tokens": FLAG}, ["ids"]),
+            {"type": "array", "items": TEXT},
+        ),
+        "/info": get("About the model, and limits", "tei", {"type": "object"}),
+    }
+
+
+def _model(service: Service) -> Schema:
+    """A name of the model."""
+    names = service.names
+    return {"type": "string", "minLength": 1} if names.any_name else {"enum": list(names.names)}
+
+
+def _texts(service: Service) -> Schema:
+    return one_or_more({"type": "string", "minLength": 1}, service.settings.max_texts)
+
+
+def _dimensions(service: Service) -> Schema:
+    return {
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "maximum": service.encoder.dimension,
+        "description": "Components to keep; the vector has length 1 again.",
+    }
+
+
+def _truncate(service: Service) -> Schema:
+    most = service.encoder.max_seq_length
+    return FLAG | {"description": f"false refuses texts of more than {most} tokens, cut otherwise."}
+
+
+def _shared(service: Service) -> dict[str, Schema]:
+    """What Text Embeddings Inference's paths have in common."""
+    return {
+        "truncate": _truncate(service),
+        "truncation_direction": {"enum": ["Right", "right", None]},
+        "prompt_name": {"type": "null", "description": "Put a prompt before the text."},
+    }
+
+
+def _embed(service: Service) -> Schema:
+    """The body of /embed."""
+    normalize = FLAG | {"description": "Vectors have length 1 in any case, where all are kept."}
+    return object_of(
+        {
+            "inputs": _texts(service),
+            **_shared(service),
+            "dimensions": _dimensions(service),
+            "normalize": normalize,
+        },
+        ["inputs"],
+    )

@@ -1,17 +1,21 @@
 """Around every handler: access checks, metrics, and errors in the protocol's own form."""
 
+import asyncio
 import hmac
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from types import ModuleType
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
-from minilm_onnx.errors import InputError, MiniLMError, shorten
+from minilm_onnx.errors import InputError, MiniLMError
+from minilm_onnx.server.budget import Hold
 from minilm_onnx.server.errors import DeadlineError, GoneError, OverloadedError, RequestError
-from minilm_onnx.server.exchange import as_json, let_go
+from minilm_onnx.server.exchange import as_json
 from minilm_onnx.server.service import Service
 from minilm_onnx.server.settings import Settings
 
@@ -19,67 +23,83 @@ Handler = Callable[[Request, Service], Awaitable[Response]]
 LOG = logging.getLogger("minilm_onnx.server")
 # What nginx answers to itself when a client has gone; nobody sees it.
 GONE = 499
+# Fields of the log, and the headers that say the same to the client.
+COUNTS = {
+    "tokens": "x-compute-tokens",
+    "truncated": "x-truncated-texts",
+    "unknown": "x-unknown-texts",
+}
 
 
-def endpoint(
-    path: str, protocol: ModuleType, handler: Handler, service: Service
-) -> Callable[[Request], Awaitable[Response]]:
-    """Give what answers the requests of a path.
+@dataclass(frozen=True)
+class Endpoint:
+    """What answers the requests of a path, as an ASGI application.
 
-    Args:
+    Attributes:
         path: for the metrics.
         protocol: the module whose `failed` gives errors their form.
         handler: answers a request that may ask.
         service: what it answers with.
+        needs_key: whether a key must come, if there are any.
     """
-    metrics = service.metrics
-    requests, success = metrics.requests.labels(path), metrics.success.labels(path)
-    duration = metrics.duration.labels(path)
 
-    async def counted(request: Request) -> Response:
-        start = time.monotonic()
-        requests.inc()
-        response = await _answer(request, protocol, handler, service)
+    path: str
+    protocol: ModuleType
+    handler: Handler
+    service: Service
+    needs_key: bool = True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, and count what it holds until its answer is taken."""
+        request = Request(scope, receive, send)
+        hold = request.state.hold = Hold(self.service.budget)
+        try:
+            response = await self._counted(request)
+            await response(scope, receive, send)
+        finally:
+            hold.set(0)
+
+    async def _counted(self, request: Request) -> Response:
+        metrics, start = self.service.metrics, time.monotonic()
+        metrics.requests.labels(self.path).inc()
+        response = await _answer(request, self)
         seconds = time.monotonic() - start
-        duration.observe(seconds)
-        metrics.see(service.batcher.waiting, service.batcher.waiting_tokens)
+        metrics.duration.labels(self.path).observe(seconds)
+        self.service.see()
         if response.status_code < 400:
-            success.inc()
+            metrics.success.labels(self.path).inc()
         else:
-            metrics.failure.labels(path, str(response.status_code)).inc()
+            metrics.failure.labels(self.path, str(response.status_code)).inc()
         if LOG.isEnabledFor(logging.INFO):
             # Never the texts: they are somebody's.
-            LOG.info(
-                "request",
-                extra={
-                    "path": path,
-                    "method": request.method,
-                    "status": response.status_code,
-                    "ms": round(1000 * seconds, 1),
-                    "tokens": response.headers.get("x-compute-tokens"),
-                },
-            )
+            counts = {
+                field: int(response.headers[name])
+                for field, name in COUNTS.items()
+                if name in response.headers
+            }
+            known = {"path": self.path, "method": request.method, "status": response.status_code}
+            LOG.info("request", extra=known | {"ms": round(1000 * seconds, 1)} | counts)
         return response
 
-    return counted
 
-
-async def _answer(
-    request: Request, protocol: ModuleType, handler: Handler, service: Service
-) -> Response:
+async def _answer(request: Request, endpoint: Endpoint) -> Response:
     """Answer, or say what is wrong in the protocol's own form."""
+    protocol, service = endpoint.protocol, endpoint.service
     headers: dict[str, str] = {}
     field = None
     try:
-        _check_origin(request, service.settings)
-        _check_key(request, service.settings)
-        return await handler(request, service)
+        service.origins.check(request)
+        if endpoint.needs_key:
+            _check_key(request, service.settings)
+        return await endpoint.handler(request, service)
     except RequestError as error:
         status, kind, field, message = error.status, error.kind, error.field, str(error)
         if kind == "key":
             headers["www-authenticate"] = "Bearer"
         if status in (408, 413):
             headers["connection"] = "close"  # the rest of the body is not read
+        if status == 415:
+            headers["accept-encoding"] = "gzip"
     except OverloadedError as error:
         status, kind, message = 429, "overloaded", str(error)
         headers["retry-after"] = str(error.retry_after)
@@ -88,28 +108,20 @@ async def _answer(
         headers["retry-after"] = "1"
     except (GoneError, ClientDisconnect) as error:
         status, kind, message = GONE, "gone", str(error)
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or "minilm_onnx.ending" not in request.scope:
+            raise
+        task.uncancel()
+        status, kind = 503, "ending"
+        message = "server: expected time to answer, got a signal to end; ask again once it runs"
     except InputError as error:
         status, kind, message = 400, "validation", str(error)
     except Exception as error:  # whatever it is, the client is told in its own form
         LOG.exception("failed")
         said = str(error) if isinstance(error, MiniLMError) else type(error).__name__
         status, kind, message = 500, "backend", said
-    finally:
-        let_go(request, service)
     return as_json(protocol.failed(status, kind, message, field), status, headers)
-
-
-def _check_origin(request: Request, settings: Settings) -> None:
-    """Raise RequestError where a web page of elsewhere asks, even if it cannot see the answer."""
-    origin = request.headers.get("origin")
-    if origin is None or "*" in settings.allow_origins or origin in settings.allow_origins:
-        return
-    if origin.partition("://")[2] != request.headers.get("host"):
-        raise RequestError(
-            f"origin: expected none, or one that is allowed, got {shorten(origin)}",
-            status=403,
-            kind="origin",
-        )
 
 
 def _check_key(request: Request, settings: Settings) -> None:

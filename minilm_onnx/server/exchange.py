@@ -1,39 +1,52 @@
 """A request over HTTP and its answer: its body in time, no work for who has gone, JSON back."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import sys
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from minilm_onnx.errors import describe, shorten
 from minilm_onnx.server.batching import Embedded
-from minilm_onnx.server.errors import GoneError, OverloadedError, RequestError
+from minilm_onnx.server.bodies import check_values, read_bytes
+from minilm_onnx.server.budget import COMPONENT
+from minilm_onnx.server.errors import GoneError, RequestError
 from minilm_onnx.server.service import Service
 from minilm_onnx.text.tokens import TokenizedTexts
 from minilm_onnx.vectors.quantization import truncate_embeddings
 
 Given = TypeVar("Given")
+# Bytes of an answer that are sent at a time.
+PART = 2**16
 
 
-async def read_body(request: Request, service: Service) -> dict[str, Any]:
-    """Read a JSON object.
+async def read_body(request: Request, service: Service, fields: Collection[str]) -> dict[str, Any]:
+    """Read a JSON object, and keep the fields that are looked at.
+
+    Args:
+        request: whose body it is.
+        service: its limits.
+        fields: what to keep; "a.b" is the field b of an object in the field a. What else the body
+            has may take far more memory than its bytes.
 
     Raises:
-        RequestError: it is none, too large, or late.
-        OverloadedError: too much was sent by others.
+        RequestError: it is none, too large, late, or packed in an unknown way.
+        OverloadedError: others hold too much.
     """
     seconds = service.settings.body_s
     try:
         async with asyncio.timeout(seconds):
-            data = await _read(request, service)
+            data = await read_bytes(request, request.state.hold, service.settings.max_body)
     except TimeoutError:
         raise RequestError(
             f"body: expected it within {seconds:g} s; send it at once", status=408, kind="late"
         ) from None
+    check_values(data, service.settings.max_texts)
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
@@ -42,33 +55,29 @@ async def read_body(request: Request, service: Service) -> dict[str, Any]:
         ) from None
     if not isinstance(body, dict):
         raise RequestError(f"body: expected an object, got {describe(body)}")
+    body = _only(body, fields)
+    request.state.hold.set(sum(map(_weight, body.values())))
     return body
 
 
-async def _read(request: Request, service: Service) -> bytes:
-    most = service.settings.max_body
-    too_large = RequestError(
-        f"body: expected at most {most} bytes, got more; send fewer", status=413, kind="size"
-    )
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > most:
-        raise too_large
-    request.state.held = 0
-    parts = []
-    async for part in request.stream():
-        request.state.held += len(part)
-        service.held += len(part)
-        if request.state.held > most:
-            raise too_large
-        if service.held > service.settings.max_held:
-            raise OverloadedError(1)
-        parts.append(part)
-    return b"".join(parts)
+def _only(body: dict[str, Any], fields: Collection[str]) -> dict[str, Any]:
+    """Keep some fields of an object, and of objects in it."""
+    kept = {}
+    for field in body.keys() & {field.partition(".")[0] for field in fields}:
+        value = body[field]
+        inner = [name.partition(".")[2] for name in fields if name.startswith(f"{field}.")]
+        kept[field] = _only(value, inner) if inner and isinstance(value, dict) else value
+    return kept
 
 
-def let_go(request: Request, service: Service) -> None:
-    """Count the body of a request that is answered no more."""
-    service.held -= getattr(request.state, "held", 0)
+def _weight(value: object) -> int:
+    """Count the bytes that a text takes, or texts in a list, or either in an object."""
+    if isinstance(value, dict):
+        return sum(
+            sum(map(sys.getsizeof, one)) if isinstance(one, list) else sys.getsizeof(one)
+            for one in value.values()
+        )
+    return sum(map(sys.getsizeof, value)) if isinstance(value, list) else sys.getsizeof(value)
 
 
 async def embedded(
@@ -87,6 +96,7 @@ async def embedded(
         check: called with their tokens; what it raises is the outcome.
         dimensions: components to keep of each vector, which has length 1 again; None for all.
     """
+    request.state.hold.add(len(texts) * service.encoder.dimension * COMPONENT)
     found = await answered(request, service.batcher.embed(texts, check))
     if dimensions is None:
         return found
@@ -124,7 +134,25 @@ async def _gone(request: Request) -> None:
         pass
 
 
-def as_json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+class Answer(Response):
+    """A response that is sent in small parts, each once the one before is taken.
+
+    A server keeps what a client does not take: so it keeps one part, and what is sent is gone when
+    `__call__` returns, or the client is.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
+        for first in range(0, len(self.body), PART):
+            part = bytes(self.body[first : first + PART])
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def as_json(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
     """Give JSON; arrays of float32 in the shortest decimals that read back the same."""
     data = orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY)
-    return Response(data, status, headers, media_type="application/json")
+    return Answer(data, status, headers, media_type="application/json")

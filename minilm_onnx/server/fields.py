@@ -5,13 +5,14 @@ from typing import Any, TypeVar
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import describe
 from minilm_onnx.server.errors import RequestError
-from minilm_onnx.server.settings import Settings
 
 Given = TypeVar("Given")
+# Empty texts that a message names one by one.
+MOST_NAMED = 5
 
 
-def texts_of(value: object, field: str, settings: Settings) -> list[str]:
-    """Give the texts of a field: one str, or a list of some.
+def texts_of(value: object, field: str, most: int) -> list[str]:
+    """Give the texts of a field: one str, or a list of `most` at most.
 
     Raises:
         RequestError: they are none, or too many.
@@ -24,14 +25,30 @@ def texts_of(value: object, field: str, settings: Settings) -> list[str]:
     for place, text in enumerate(texts):
         if not isinstance(text, str):
             raise RequestError(f"{field}[{place}]: expected a string, got {describe(text)}", field)
-    if len(texts) > settings.max_texts:
+    if len(texts) > most:
         raise RequestError(
-            f"{field}: expected at most {settings.max_texts} texts, got {len(texts)}; send fewer",
+            f"{field}: expected at most {most} texts, got {len(texts)}; send fewer, or start "
+            "the server with a larger --max-texts",
             field,
             status=413,
             kind="size",
         )
     return texts
+
+
+def name_text(value: object, field: str, place: int) -> str:
+    """Name a text of a field, as "input[1]"; "input" where it is the only one."""
+    return field if isinstance(value, str) else f"{field}[{place}]"
+
+
+def name_empty(value: object, texts: list[str], field: str) -> str:
+    """Name the empty texts of a field, as "input[1], input[4]"; "" where none is empty."""
+    if not texts:
+        return field
+    places = [place for place, text in enumerate(texts) if not text]
+    named = ", ".join(name_text(value, field, place) for place in places[:MOST_NAMED])
+    more = len(places) - MOST_NAMED
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def optional(body: dict[str, Any], field: str, kind: type[Given]) -> Given | None:

@@ -5,7 +5,7 @@ import time
 
 import orjson
 
-FIELDS = ("method", "path", "status", "ms", "tokens")
+FIELDS = ("method", "path", "status", "ms", "tokens", "truncated", "unknown")
 
 
 class JsonFormatter(logging.Formatter):

@@ -1,50 +1,68 @@
-"""Ollama's API, as far as it is about embeddings."""
+"""Ollama's API, as far as it is about embeddings; `ollama_models` has what is about models."""
 
-import hashlib
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-import minilm_onnx
+from minilm_onnx.arrays import Matrix
+from minilm_onnx.errors import shorten
+from minilm_onnx.server.batching import Embedded
 from minilm_onnx.server.errors import RequestError
 from minilm_onnx.server.exchange import as_json, embedded, read_body
-from minilm_onnx.server.fields import dimensions_of, optional, texts_of
+from minilm_onnx.server.fields import name_text, optional, texts_of
+from minilm_onnx.server.page import page, wants_page
 from minilm_onnx.server.service import Service
 from minilm_onnx.text.tokens import TokenizedTexts
 
-# Of the model's files; they have no date of their own.
-MODIFIED = "2024-01-01T00:00:00Z"
+# What is looked at of requests.
+ASKED = ("model", "name", "input", "prompt", "truncate", "dimensions")
+# The release of Ollama whose paths these follow, not our own, which is in /openapi.json and /info.
+# Programs compare it before they ask: 0.2.6 was the first with /api/embed, 0.11.11 with its
+# `dimensions`, and some refuse less than 0.6.4 (Raycast's extension).
+VERSION = "0.32.0"
+# Clients send all they have in one request, which Ollama takes; it is computed in so many parts.
+MOST_PARTS = 8
 
 
 async def root(request: Request, service: Service) -> Response:
-    """GET or HEAD /."""
-    return PlainTextResponse("Ollama is running")
+    """GET or HEAD /: the page for a browser, what Ollama says for others."""
+    if wants_page(request):
+        answer = await page(request)
+    else:
+        answer = PlainTextResponse("Ollama is running")
+    answer.headers["vary"] = "accept"
+    return answer
 
 
 async def version(request: Request, service: Service) -> Response:
     """GET /api/version."""
-    return as_json({"version": minilm_onnx.__version__})
+    return as_json({"version": VERSION})
 
 
 async def embed(request: Request, service: Service) -> Response:
     """POST /api/embed."""
-    body = await read_body(request, service)
-    name = _known(body, service)
-    wanted = dimensions_of(body, service.encoder)
+    body = await read_body(request, service, ASKED)
+    name = name_of(body, service)
+    wanted = optional(body, "dimensions", int)
+    if wanted is not None and not 0 < wanted < service.encoder.dimension:
+        wanted = None  # it cuts where that leaves less, and otherwise gives all
     truncate = optional(body, "truncate", bool)
     given = body.get("input")
     if given is None or given == "" or given == []:
         texts: list[str] = []
     else:
         try:
-            texts = texts_of(given, "input", service.settings)
+            texts = texts_of(given, "input", MOST_PARTS * service.settings.max_texts)
         except RequestError as error:
             if error.kind == "validation":
-                raise RequestError("invalid input type", "input") from error
+                raise RequestError(f"invalid input type: {error}", "input") from error
             raise
-    check = _refuse_cut if truncate is False else None
-    found = await embedded(request, service, texts, check, wanted)
+    check = partial(_refuse_cut, given) if truncate is False else None
+    found = await _embedded_in_parts(request, service, texts, check, wanted)
     total = found.tokenization_s + found.queue_s + found.inference_s
     return as_json(
         {
@@ -60,8 +78,8 @@ async def embed(request: Request, service: Service) -> Response:
 
 async def embeddings(request: Request, service: Service) -> Response:
     """POST /api/embeddings, the older form."""
-    body = await read_body(request, service)
-    _known(body, service)
+    body = await read_body(request, service, ASKED)
+    name_of(body, service)
     prompt = optional(body, "prompt", str) or ""
     if not prompt:
         return as_json({"embedding": []})
@@ -69,85 +87,80 @@ async def embeddings(request: Request, service: Service) -> Response:
     return as_json({"embedding": found.vectors[0]}, headers=service.headers(found))
 
 
-async def tags(request: Request, service: Service) -> Response:
-    """GET /api/tags."""
-    return as_json({"models": [_model(name, service) for name in _tagged(service)]})
-
-
-async def running(request: Request, service: Service) -> Response:
-    """GET /api/ps."""
-    kept = {"expires_at": "0001-01-01T00:00:00Z", "size_vram": 0}
-    return as_json({"models": [_model(name, service) | kept for name in _tagged(service)[:1]]})
-
-
-async def show(request: Request, service: Service) -> Response:
-    """POST /api/show."""
-    body = await read_body(request, service)
-    name = _known(body, service)
-    encoder = service.encoder
-    return as_json(
-        {
-            "license": encoder.manifest.license if encoder.manifest else "",
-            "modelfile": "",
-            "parameters": "",
-            "template": "{{ .Prompt }}",
-            "details": _model(name, service)["details"],
-            "model_info": {
-                "general.architecture": "bert",
-                "general.parameter_count": 22_713_216,
-                "bert.context_length": encoder.max_seq_length,
-                "bert.embedding_length": encoder.dimension,
-                "bert.pooling_type": 1,
-            },
-            "capabilities": ["embedding"],
-            "modified_at": MODIFIED,
-        }
-    )
-
-
 def failed(status: int, kind: str, message: str, field: str | None) -> dict[str, Any]:
     """Give an error in this protocol's form."""
     return {"error": message}
 
 
-def _refuse_cut(tokens: TokenizedTexts) -> None:
-    if tokens.cut:
-        raise RequestError("the input length exceeds the context length", "input")
+def name_of(body: dict[str, Any], service: Service) -> str:
+    """Give the name by which a request calls the model.
 
-
-def _known(body: dict[str, Any], service: Service) -> str:
-    name = body.get("model", body.get("name"))
-    if not isinstance(name, str) or not name:
-        raise RequestError("model is required", "model")
-    tagged = _tagged(service)
-    if not {name, f"{name}:latest"} & {*service.settings.all_names, *tagged}:
-        raise RequestError(f"model '{name}' not found", "model", status=404, kind="model")
+    Raises:
+        RequestError: there is none, or it is another model's.
+    """
+    name = model_in(body)
+    if not service.names.know(name):
+        raise RequestError(
+            f"model '{shorten(name)}' not found: {service.names.advice(name)}",
+            "model",
+            status=404,
+            kind="model",
+        )
     return name
 
 
-def _tagged(service: Service) -> list[str]:
-    """Names as Ollama has them, with a tag."""
-    names = dict.fromkeys(
-        name if ":" in name else f"{name}:latest" for name in service.settings.all_names
-    )
-    return list(names)
+def model_in(body: dict[str, Any]) -> str:
+    """Give the name in a body, `model` or, as older clients send it, `name`.
+
+    Raises:
+        RequestError: there is none.
+    """
+    name = optional(body, "model", str) or optional(body, "name", str)
+    if not name:
+        raise RequestError("model is required", "model")
+    return name
 
 
-def _model(name: str, service: Service) -> dict[str, Any]:
-    manifest = service.encoder.manifest
-    files = [path for path in service.encoder.folder.iterdir() if path.is_file()]
-    return {
-        "name": name,
-        "model": name,
-        "modified_at": MODIFIED,
-        "size": sum(path.stat().st_size for path in files),
-        "digest": hashlib.sha256(service.encoder.fingerprint.encode()).hexdigest(),
-        "details": {
-            "parent_model": "",
-            "format": "onnx",
-            "family": "bert",
-            "families": ["bert"],
-            "parameter_size": "23M",
-            "quantization_level": manifest.precision if manifest else "unknown",
-        },
-    }
+async def _embedded_in_parts(
+    request: Request,
+    service: Service,
+    texts: list[str],
+    check: Callable[[int, TokenizedTexts], object] | None,
+    dimensions: int | None,
+) -> Embedded:
+    """Embed texts, more than a request of another protocol may have; see `embedded`.
+
+    `check` is called with the place of a part's first text, and the part's tokens.
+    """
+    most = service.settings.max_texts
+    components = dimensions or service.encoder.dimension
+    vectors: Matrix = np.empty((len(texts), components), dtype=np.float32)
+    together = Embedded(vectors, [], 0.0, 0.0, 0.0)
+    for start in range(0, len(texts), most):
+        part = await embedded(
+            request,
+            service,
+            texts[start : start + most],
+            check and partial(check, start),
+            dimensions,
+        )
+        vectors[start : start + most] = part.vectors
+        together = Embedded(
+            vectors,
+            together.reports + part.reports,
+            queue_s=together.queue_s + part.queue_s,
+            inference_s=together.inference_s + part.inference_s,
+            tokenization_s=together.tokenization_s + part.tokenization_s,
+        )
+    return together
+
+
+def _refuse_cut(given: object, start: int, tokens: TokenizedTexts) -> None:
+    for place, report in enumerate(tokens.reports, start):
+        if report.cut:
+            message = (
+                "the input length exceeds the context length: "
+                f"{name_text(given, 'input', place)} has {report.tokens} tokens, of which "
+                f"{report.kept} are read"
+            )
+            raise RequestError(message, "input")

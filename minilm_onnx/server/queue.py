@@ -12,6 +12,8 @@ from minilm_onnx.text.tokens import TokenizedTexts
 
 # Tokens run together: some tenths of a second on two cores, after which others have their turn.
 BUDGET = 2048
+# Tokens of the smallest request: a word between [CLS] and [SEP].
+ONE_WORD = 3
 
 
 @dataclass(eq=False)
@@ -65,15 +67,23 @@ class Queue:
         """Tokens that no run has taken yet."""
         return self._tokens
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a request of one word would be taken."""
+        return not self._is_full(ONE_WORD)
+
     def check_room(self, tokens: int | None = None) -> None:
         """Raise OverloadedError where a request is one too many; a lone one may be of any size.
 
         Args:
             tokens: of the request; None before they are counted.
         """
-        crowded = tokens is not None and self._jobs and self._tokens + tokens > self._max_tokens
-        if crowded or self.requests >= self._max_requests:
+        if self._is_full(tokens):
             raise OverloadedError(max(1, round(self._tokens * self._seconds_per_token)))
+
+    def _is_full(self, tokens: int | None) -> bool:
+        crowded = tokens is not None and self._jobs and self._tokens + tokens > self._max_tokens
+        return bool(crowded) or self.requests >= self._max_requests
 
     @contextmanager
     def apart(self) -> Iterator[None]:

@@ -17,46 +17,68 @@ SLICE, SLICE_CHARACTERS = 256, 2**17
 PIECE = 2**14
 # What it may be cut before, because BERT reads it as a word of its own or as a space, whatever
 # stands on its other side; unless a token that is found as it stands, as <mask>, goes on with it.
-CUT = r"[ \n\t\r!-/:-@\u3001\u3002\uff0c]"
+CUT = r" \n\t\r!-/:-@\u3001\u3002\uff0c"
+# Likewise what it puts spaces around, if it does that: its `handle_chinese_chars`.
+IDEOGRAPHS = r"\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0002a6df"
 
 
 def whole_ids(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[IdArray]:
     """Give all ids of each text, (T,) int64; a long one is read in pieces, which changes none."""
-    pieces: deque[int] = deque()  # of each text that is not complete yet
-    can_cut = isinstance(tokenizer.pre_tokenizer, BertPreTokenizer)
-
-    def cut_all() -> Iterator[str]:
-        for text in texts:
-            parts = [text]
-            if can_cut and len(text) > PIECE:
-                added = tokenizer.get_added_tokens_decoder().values()
-                parts = cut(text, "".join(token.content[1:] for token in added))
-            pieces.append(len(parts))
-            yield from parts
-
     held: list[IdArray] = []
-    for some in chunks(cut_all(), SLICE, SLICE_CHARACTERS):
-        for encoding in tokenizer.encode_batch_fast(some):
-            held.append(np.array(encoding.ids, dtype=np.int64))
-            if len(held) == pieces[0]:
+    for some in piece_ids(tokenizer, texts):
+        for ids, last in some:
+            held.append(ids)
+            if last:
                 yield _join(held)
-                pieces.popleft()
                 held = []
 
 
-def cut(text: str, never: str) -> list[str]:
+def piece_ids(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[list[tuple[IdArray, bool]]]:
+    """Read texts a call of the tokenizer at a time.
+
+    Yields:
+        of each call, the ids of some pieces, each with its own [CLS] and [SEP], and whether a
+        piece is the last of its text.
+    """
+    before = where_to_cut(tokenizer)
+    ends: deque[bool] = deque()  # of each piece: whether its text ends with it
+
+    def cut_all() -> Iterator[str]:
+        for text in texts:
+            left = len(text)
+            for piece in cut(text, before):
+                left -= len(piece)
+                ends.append(not left)
+                yield piece
+
+    for some in chunks(cut_all(), SLICE, SLICE_CHARACTERS):
+        encodings = tokenizer.encode_batch_fast(some)
+        yield [(np.array(encoding.ids, dtype=np.int64), ends.popleft()) for encoding in encodings]
+
+
+def cut(text: str, before: re.Pattern[str] | None) -> Iterator[str]:
     """Cut a long text where the ids of its pieces are those of the whole.
 
     Args:
-        text: longer than PIECE.
-        never: characters that it is not cut before.
+        text: of any length.
+        before: what it may be cut before; None where it must stay whole.
     """
-    before = re.compile(f"(?![{re.escape(never)}]){CUT}") if never else re.compile(CUT)
-    parts, first = [], 0
-    while place := before.search(text, first + PIECE):
-        parts.append(text[first : place.start()])
+    first = 0
+    while before and (place := before.search(text, first + PIECE)):
+        yield text[first : place.start()]
         first = place.start()
-    return [*parts, text[first:]]
+    yield text[first:] if first else text
+
+
+def where_to_cut(tokenizer: Tokenizer) -> re.Pattern[str] | None:
+    """Give what a long text may be cut before; None where it must be read whole."""
+    if not isinstance(tokenizer.pre_tokenizer, BertPreTokenizer):
+        return None
+    ideographs = getattr(tokenizer.normalizer, "handle_chinese_chars", False)
+    places = f"[{CUT}{IDEOGRAPHS if ideographs else ''}]"
+    added = tokenizer.get_added_tokens_decoder().values()
+    never = "".join(token.content[1:] for token in added)
+    return re.compile(f"(?![{re.escape(never)}]){places}" if never else places)
 
 
 def _join(pieces: Sequence[IdArray]) -> IdArray:

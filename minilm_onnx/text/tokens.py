@@ -1,6 +1,6 @@
 """From texts to token ids."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -12,10 +12,13 @@ from minilm_onnx.arrays import IdArray
 from minilm_onnx.errors import ArtifactError, InputError, describe
 from minilm_onnx.folder.files import MOST_TOKENIZER, check_file
 from minilm_onnx.text.overflow import Overflow, check_overflow, shorten
-from minilm_onnx.text.pieces import whole_ids
+from minilm_onnx.text.pieces import cut, piece_ids, where_to_cut, whole_ids
 from minilm_onnx.text.reports import TextReport, refuse_long
 
 UNKNOWN = "[UNK]"
+# Characters of which nothing can be cut off, that a step of `tokenize_in_turns` reads: half a
+# second and 50 MiB.
+MOST_UNCUT = 2**20
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,63 @@ def to_ids(
         windows.append(len(rows))
         reports.append(TextReport(len(full), kept, share))
     return TokenizedTexts(ids, windows, reports)
+
+
+def tokenize_in_turns(
+    tokenizer: Tokenizer, texts: Sequence[str], max_seq_length: int, unknown: str, first: int = 0
+) -> Iterator[TokenizedTexts]:
+    """Do as `tokenize` with "truncate", in steps of some tenths of a second.
+
+    Of a long text no more is kept than what will be read of it.
+
+    Args:
+        tokenizer: from `load_tokenizer`.
+        texts: what to read.
+        max_seq_length: tokens of a run, special tokens included.
+        unknown: the token that stands for what the vocabulary lacks.
+        first: position of the first text, for errors.
+
+    Yields:
+        of each step, the texts that are complete now; there may be none.
+
+    Raises:
+        InputError: as `tokenize`; or a text is too long for a step, and cannot be cut.
+    """
+    check_texts(texts, first)
+    _check_steps(tokenizer, texts, first)
+    unknown_id = tokenizer.token_to_id(unknown)
+    # Of the text that is being read: its ids, how many more will be kept, and all its tokens.
+    row: list[IdArray] = []
+    room = tokens = unknowns = 0
+    for some in piece_ids(tokenizer, texts):
+        ids: list[IdArray] = []
+        reports: list[TextReport] = []
+        for piece, last in some:
+            if not row:
+                row, room, tokens, unknowns = [piece[:1]], max_seq_length - 2, 0, 0
+            if room > 0:
+                row.append(piece[1:-1][:room].copy())  # a view would keep the whole
+                room -= len(row[-1])
+            tokens += len(piece) - 2
+            unknowns += int(np.count_nonzero(piece == unknown_id))
+            if last:
+                ids.append(np.concatenate([*row, piece[-1:]]))
+                share = unknowns / max(1, tokens)
+                reports.append(TextReport(tokens + 2, len(ids[-1]), share))
+                row = []
+        yield TokenizedTexts(ids, [1] * len(ids), reports)
+
+
+def _check_steps(tokenizer: Tokenizer, texts: Sequence[str], first: int) -> None:
+    """Raise InputError at the first text that has too much in one piece."""
+    for position, text in enumerate(texts, first):
+        if len(text) > MOST_UNCUT:
+            most = max(map(len, cut(text, where_to_cut(tokenizer))))
+            if most > MOST_UNCUT:
+                raise InputError(
+                    f"texts[{position}]: expected at most {MOST_UNCUT} characters without a space "
+                    f"or punctuation, got {most}; put spaces between, or shorten it"
+                )
 
 
 def check_texts(texts: Sequence[str], first: int = 0) -> None:

@@ -31,15 +31,15 @@ def test_openai_client(url: str, encoder: SentenceEncoder) -> None:
         )
         short = encoder.encode("a cat", truncate_dim=16, normalize_embeddings=True)
         assert np.array_equal(np.float32(plain.data[0].embedding), short)
-        assert "all-minilm" in [model.id for model in client.models.list()]
+        assert [model.id for model in client.models.list()] == ["my-model"]
         assert client.models.retrieve("sentence-transformers/all-MiniLM-L6-v2").object == "model"
         with pytest.raises(openai.NotFoundError, match="no-such") as missing:
             client.embeddings.create(model="no-such", input="x")
         assert missing.value.code == "model_not_found"
         with pytest.raises(openai.BadRequestError, match="vocabulary"):
             client.embeddings.create(model="my-model", input=[[1, 2, 3]])
-        with pytest.raises(openai.BadRequestError, match="empty"):
-            client.embeddings.create(model="my-model", input=[""])
+        with pytest.raises(openai.BadRequestError, match=r"input\[1\]: expected at least one"):
+            client.embeddings.create(model="my-model", input=["a", ""])
 
 
 def test_ollama_client(url: str, encoder: SentenceEncoder) -> None:
@@ -50,9 +50,17 @@ def test_ollama_client(url: str, encoder: SentenceEncoder) -> None:
         assert answer.prompt_eval_count == sum(report.kept for report in encoder.inspect(TEXTS))
         old = client.embeddings("all-minilm", "a cat")
         assert np.array_equal(np.float32(old.embedding), encoder.encode("a cat"))
-        assert "all-minilm:latest" in [model.model for model in client.list().models]
+        assert [model.model for model in client.list().models] == ["my-model:latest"]
         assert client.show("all-minilm").modelinfo["bert.embedding_length"] == 384
-        assert client.ps().models
+        (loaded,) = client.ps().models
+        assert loaded.expires_at is not None
+        assert loaded.expires_at.year > 2200
+        assert client.pull("all-minilm").status == "success"
+        assert [step.status for step in client.pull("my-model", stream=True)][-1] == "success"
+        with pytest.raises(ollama.ResponseError, match="pull model manifest"):
+            client.pull("llama3.2")
+        with pytest.raises(ollama.ResponseError, match='"all-minilm" does not support chat'):
+            client.chat("all-minilm", [{"role": "user", "content": "hello"}])
         with pytest.raises(ollama.ResponseError, match="not found") as missing:
             client.embed("no-such", "x")
         assert missing.value.status_code == 404
@@ -64,7 +72,10 @@ def test_huggingface_client(url: str, encoder: SentenceEncoder) -> None:
     pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
     code = (
         "import huggingface_hub, json, sys\n"
-        "found = huggingface_hub.InferenceClient(sys.argv[1]).feature_extraction('a cat')\n"
+        "client = huggingface_hub.InferenceClient(sys.argv[1])\n"
+        "found = client.feature_extraction('a cat')\n"
+        "same = client.feature_extraction('a cat', normalize=False, truncate=True)\n"
+        "assert found.tolist() == same.tolist()\n"
         "print(json.dumps(found.tolist()))"
     )
     # In a process of its own, since the client asks nobody where that variable is set.
@@ -92,7 +103,9 @@ def test_langchain_clients(url: str, encoder: SentenceEncoder) -> None:
             check_embedding_ctx_length=False,
             http_client=http,
         )
-        other = of_ollama.OllamaEmbeddings(model="all-minilm", base_url=url)
+        other = of_ollama.OllamaEmbeddings(
+            model="my-model", base_url=url, validate_model_on_init=True, dimensions=1024
+        )
         with other._client:  # it has no close of its own
             for client in (one, other):
                 found = client.embed_documents(TEXTS)

@@ -25,6 +25,18 @@ def test_the_page_needs_nothing_from_elsewhere(client: Any) -> None:
         assert mark in answer.text
 
 
+def test_a_browser_gets_the_page_where_programs_are_told_that_it_runs(client: Any) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    answer = client.get("/", headers=browser)
+    assert answer.content == client.get("/ui").content
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    for headers in ({}, {"accept": "*/*"}, {"accept": "application/json"}):
+        answer = client.get("/", headers=headers)
+        assert answer.text == "Ollama is running"
+        assert answer.headers["vary"] == "accept"  # for caches
+    assert client.head("/", headers=browser).status_code == 200
+
+
 CHROMIUM = (
     *("chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
     *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
@@ -34,9 +46,12 @@ CHROMIUM = (
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="chromium is not installed")
-def test_the_page_works_in_a_browser(url: str, tmp_path: Path, encoder: SentenceEncoder) -> None:
+@pytest.mark.parametrize("path", ["/ui", "/"])
+def test_the_page_works_in_a_browser(
+    url: str, path: str, tmp_path: Path, encoder: SentenceEncoder
+) -> None:
     """It starts with texts of its own."""
-    command = [*CHROMIUM, f"--user-data-dir={tmp_path}", f"{url}/ui"]
+    command = [*CHROMIUM, f"--user-data-dir={tmp_path}", f"{url}{path}"]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     page = result.stdout
     texts = re.findall(r'<td class="text">(.*?)</td>', page)

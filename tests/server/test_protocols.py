@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.testclient import TestClient
 
-from minilm_onnx.server import Settings, create_app
+from minilm_onnx.server import create_app
 
 
 def test_openai_paths(client: Any, encoder: SentenceEncoder) -> None:
@@ -59,8 +59,6 @@ def test_ollama_paths(client: Any, encoder: SentenceEncoder) -> None:
     assert client.post("/api/embeddings", json={"model": "all-minilm"}).json() == {"embedding": []}
     long = {"model": "all-minilm", "input": "word " * 400, "truncate": False}
     assert client.post("/api/embed", json=long).status_code == 400
-    many = {"model": "all-minilm", "input": ["a"] * 3000}
-    assert client.post("/api/embed", json=many).status_code == 413
     assert client.post("/api/embed", json={"model": "no-such", "input": "a"}).status_code == 404
 
 
@@ -95,18 +93,6 @@ def test_a_base64_vector_is_little_endian_float32(client: Any, encoder: Sentence
     (one,) = client.post("/v1/embeddings", json=body).json()["data"]
     found = np.frombuffer(base64.b64decode(one["embedding"]), "<f4")
     assert np.array_equal(found, encoder.encode("a cat"))
-
-
-def test_every_name_that_is_listed_is_known(encoder: SentenceEncoder) -> None:
-    with TestClient(create_app(encoder, Settings(names=("nomic-embed-text",)))) as client:
-        names = [model["name"] for model in client.get("/api/tags").json()["models"]]
-        assert "nomic-embed-text:latest" in names
-        for name in [*names, *(name.removesuffix(":latest") for name in names)]:
-            answer = client.post("/api/embed", json={"model": name, "input": "a cat"})
-            assert answer.status_code == 200
-        for model in client.get("/v1/models").json()["data"]:
-            body = {"model": model["id"], "input": "a cat"}
-            assert client.post("/v1/embeddings", json=body).status_code == 200
 
 
 def test_it_mounts_in_another_application(encoder: SentenceEncoder) -> None:

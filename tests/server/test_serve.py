@@ -11,15 +11,18 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from minilm_onnx import InputError, SentenceEncoder
-from minilm_onnx.cli import main, serve
+from minilm_onnx import InputError, MiniLMError, SentenceEncoder
+from minilm_onnx.cli import listening, main, serve
+from minilm_onnx.cli.keys import KEYS, read_keys
 
 pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
 pytest.importorskip("uvicorn", reason="minilm-onnx[server] is not installed")
@@ -30,18 +33,17 @@ from starlette.testclient import TestClient
 from minilm_onnx.server import Settings
 from minilm_onnx.server.logs import JsonFormatter
 from tests.support.files import write
-from tests.support.servers import can_connect, free_port, start, stop
+from tests.support.servers import connect, free_port, read_answer, start, stop
+
+SERVE = [sys.executable, "-m", "minilm_onnx", "serve"]
 
 
 def test_a_port_of_the_systems_choice_is_named(encoder: SentenceEncoder) -> None:
-    command = [sys.executable, "-m", "minilm_onnx", "serve", "--port", "0"]
+    command = [*SERVE, "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
             where = process.stderr.readline().split()[2].rstrip(";")
-            end = time.monotonic() + 60
-            while not can_connect(where):
-                assert time.monotonic() < end
             with httpx.Client(timeout=60) as client:
                 found = client.post(f"{where}/embed", json={"inputs": "a cat"}).json()
         finally:
@@ -61,7 +63,7 @@ def test_a_unix_socket_a_key_file_and_a_log_without_the_texts(tmp_path: Path) ->
     said = stop(process)
     lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
     assert [line["status"] for line in lines if line["path"] == "/embed"] == [401, 200]
-    assert lines[-1]["tokens"] == "4"
+    assert lines[-1]["tokens"] == 4
     assert "unheard" not in said
     assert "secret" not in said
 
@@ -85,24 +87,146 @@ def test_what_was_accepted_is_answered_before_it_ends(encoder: SentenceEncoder) 
     assert process.returncode == 0
 
 
-def test_an_address_that_cannot_be_had_is_an_error_in_words(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with socket.socket() as taken:
+def test_an_address_that_cannot_be_had_is_an_error_in_words(tmp_path: Path) -> None:
+    with socket.socket() as taken, tempfile.TemporaryDirectory() as short:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "minilm_onnx", "serve"]
-        for arguments, code, words in (
-            (("--port", port), 1, "expected to listen on"),
-            (("--api-keys", str(tmp_path / "none")), 2, "--api-keys"),
-            (("--api-keys", str(write(tmp_path, "k", "key".encode("utf-16")))), 2, "got UTF-16"),
+        file = Path(short, "file")
+        file.touch()
+        for arguments, words in (
+            (("--port", port), f"127.0.0.1:{port}, but it is in use"),
+            (("--host", "203.0.113.1"), "this machine does not have that address; see --host"),
+            (("--host", "no.such.name.invalid"), "that name has no address; see --host"),
+            (("--unix-socket", f"{short}/no/s"), "the folder does not exist"),
+            (("--unix-socket", f"{file}/s"), "the path goes through a file"),
+            (("--unix-socket", str(file)), "it is in use"),
+            (("--unix-socket", f"{short}/{'s' * 200}"), "the path is too long"),
         ):
+            result = subprocess.run([*SERVE, *arguments], capture_output=True, text=True)
+            assert result.returncode == 1
+            assert result.stderr.count("\n") == 1
+            assert result.stderr.startswith("error: serve: expected to listen on ")
+            assert words in result.stderr
+        assert file.is_file()
+        utf_16 = write(tmp_path, "k", "key".encode("utf-16"))
+        for keys, words in ((tmp_path / "none", "--api-keys"), (utf_16, "got UTF-16")):
             result = subprocess.run(
-                [*command, *arguments], capture_output=True, text=True, check=False
+                [*SERVE, "--api-keys", str(keys)], capture_output=True, text=True
             )
-            assert result.returncode == code
+            assert result.returncode == 2
             assert words in result.stderr.splitlines()[-1]
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root may be nobody"
+)
+def test_a_port_or_a_folder_that_is_not_permitted_is_said_to_be_so(tmp_path: Path) -> None:
+    with (
+        pytest.raises(MiniLMError, match="permission is denied; choose another"),
+        as_nobody(tmp_path),
+        listening.bound_file(tmp_path / "s"),
+    ):
+        pass
+
+
+@contextmanager
+def as_nobody(folder: Path) -> Iterator[None]:
+    """Be another user, who may look into the folder and not write there."""
+    for one in (folder, *folder.parents):
+        if one.stat().st_mode & 0o055 != 0o055 and one != Path("/"):
+            one.chmod(0o755)
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]"), ("localhost", "localhost")]
+)
+def test_the_first_lines_say_where_clients_find_what(host: str, name: str) -> None:
+    if host == "::1" and not has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with subprocess.Popen(
+        [*SERVE, "--host", host, "--port", "0"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            lines = [process.stderr.readline().rstrip() for _ in range(6)]
+            port = re.fullmatch(r"serving on http://.+:(\d+); Ctrl-C ends it", lines[0])
+            assert port is not None
+            base = f"http://{name}:{port[1]}"
+            assert lines[0] == f"serving on {base}; Ctrl-C ends it"
+            assert [line.split() for line in lines[2:]] == [
+                ["OpenAI", f"{base}/v1"],
+                ["Ollama", base],
+                ["TEI", base],
+                ["page", f"{base}/ui"],
+            ]
+            assert "all-MiniLM-L6-v2 (int8), 384 dimensions" in lines[1]
+            assert httpx.get(f"{base}/ui").status_code == 200  # at once: it does listen
+        finally:
+            process.kill()
+
+
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "statuses"),
+    [
+        ((), {"pages.example": 403, "localhost": 200}),
+        (("--allow-host", "*.example"), {"pages.example": 200, "other.test": 403}),
+        (("--host", "0.0.0.0"), {"service": 200}),
+        (("--host", "0.0.0.0", "--allow-host", "service"), {"service": 200, "other": 403}),
+    ],
+)
+def test_names_are_looked_at_on_addresses_that_only_this_machine_reaches(
+    arguments: tuple[str, ...], statuses: dict[str, int]
+) -> None:
+    port = free_port()
+    process = start("--port", str(port), *arguments, where=f":{port}")
+    try:
+        url = f"http://127.0.0.1:{port}/live"
+        for host, status in statuses.items():
+            assert httpx.get(url, headers={"host": host}).status_code == status
+        with connect(port) as old:  # HTTP/1.0 names none
+            old.sendall(b"GET /live HTTP/1.0\r\n\r\n")
+            assert read_answer(old)[0] == 200
+    finally:
+        stop(process)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for its workers in /proc")
+def test_workers_end_with_the_process_that_watches_them(encoder: SentenceEncoder) -> None:
+    port = free_port()
+    process = start("--port", str(port), "--workers", "2", where=f":{port}")
+    assert process.stderr is not None
+    assert process.stderr.readline() == f"serving on http://127.0.0.1:{port}; Ctrl-C ends it\n"
+    workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    texts = ["and so on " * 20] * 200
+    body = json.dumps({"inputs": texts}).encode()
+    with connect(port) as one:
+        one.sendall(b"POST /embed HTTP/1.1\r\nhost: localhost\r\n")
+        one.sendall(b"content-length: %d\r\n\r\n" % len(body) + body)
+        process.kill()
+        process.wait()
+        status, found = read_answer(one)  # what is begun ends
+        assert status == 200
+        assert np.array_equal(np.float32(json.loads(found)), encoder.encode(texts))
+    end = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < end
+    process.stderr.close()
+    stop(start("--port", str(port), where=f":{port}"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for its workers in /proc")
@@ -202,15 +326,15 @@ def test_keys_come_from_a_file_or_the_environment(
 ) -> None:
     path = tmp_path / "keys"
     path.write_text("one\n\n two \n")
-    assert serve._keys(path) == ("one", "two")
+    assert read_keys(path) == ("one", "two")
     path.write_text("\n")
     with pytest.raises(InputError, match="a key a line"):
-        serve._keys(path)
+        read_keys(path)
     path.write_bytes(b"\xff")
     with pytest.raises(InputError, match=r"--api-keys .* line 1: expected UTF-8"):
-        serve._keys(path)
-    monkeypatch.setenv(serve.KEYS, "a,b,")
-    assert serve._keys(None) == ("a", "b")
+        read_keys(path)
+    monkeypatch.setenv(KEYS, "a,b,")
+    assert read_keys(None) == ("a", "b")
 
 
 def test_a_worker_makes_its_own_application(encoder: SentenceEncoder) -> None:

@@ -19,10 +19,18 @@ httpx = pytest.importorskip("httpx", reason="httpx is not installed")
 resource = pytest.importorskip("resource", reason="it asks Unix for its limits")
 
 from minilm_onnx.server import Settings, connections, create_app
-from tests.support.servers import free_port, serving, start, stop
+from tests.support.servers import (
+    connect,
+    free_port,
+    read_answer,
+    read_until_closed,
+    serving,
+    start,
+    stop,
+)
 
 MANY = 10_000
-HEAD = b"POST /embed HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\n"
+HEAD = b"POST /embed HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -38,42 +46,8 @@ def serve(encoder: SentenceEncoder) -> Iterator[Callable[..., int]]:
         yield lambda **limits: stack.enter_context(serving(create_app(encoder, Settings(**limits))))
 
 
-def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=60)
-
-
 def request(body: bytes) -> bytes:
     return HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
-
-
-def read_all(one: socket.socket) -> bytes:
-    """Read until the server closes."""
-    parts = []
-    try:
-        while part := one.recv(2**16):
-            parts.append(part)
-    except ConnectionResetError:
-        pass
-    return b"".join(parts)
-
-
-def read_answer(one: socket.socket) -> tuple[int, bytes]:
-    """Read one answer; 0 where the connection was closed without any."""
-    found = b""
-    while b"\r\n\r\n" not in found:
-        part = one.recv(2**16)
-        if not part:
-            return 0, b""
-        found += part
-    head, _, body = found.partition(b"\r\n\r\n")
-    (length,) = (
-        int(line.split(b":")[1])
-        for line in head.lower().split(b"\r\n")
-        if line.startswith(b"content-length:")
-    )
-    while len(body) < length:
-        body += one.recv(2**16)
-    return int(head.split()[1]), body
 
 
 def send_until_closed(one: socket.socket, part: bytes) -> None:
@@ -112,7 +86,7 @@ def test_what_is_not_http_is_refused(port: int, encoder: SentenceEncoder, sent: 
     with connect(port) as one:
         one.sendall(sent)
         one.shutdown(socket.SHUT_WR)
-        said = read_all(one)
+        said = read_until_closed(one)
     assert not said or said.split()[1] in (b"400", b"404", b"405", b"413")
     assert answers_rightly(port, encoder)
 
@@ -142,7 +116,7 @@ def test_bodies_meant_to_harm_are_answered(
 def test_a_body_that_is_announced_too_large_is_not_waited_for(port: int) -> None:
     with connect(port) as one:
         one.sendall(HEAD + b"content-length: 10000000000\r\nexpect: 100-continue\r\n\r\n")
-        assert read_all(one).split()[1] == b"413"
+        assert read_until_closed(one).split()[1] == b"413"
 
 
 def test_a_body_without_end_is_cut_off(port: int, encoder: SentenceEncoder) -> None:
@@ -167,13 +141,13 @@ def test_a_head_that_is_late_is_not_waited_for(
     monkeypatch.setattr(connections, "HEAD_SECONDS", 0.2)
     with connect(port) as one:
         one.sendall(sent)
-        assert read_all(one) == b""
+        assert read_until_closed(one) == b""
     assert answers_rightly(port, encoder)
     with connect(port) as one:  # nor is a second one
         one.sendall(request(b'{"inputs": "a cat"}'))
         assert read_answer(one)[0] == 200
         one.sendall(b"GET / HT")
-        assert read_all(one) == b""
+        assert read_until_closed(one) == b""
 
 
 @pytest.mark.parametrize("sent", [b"\r\n", b"\r", b"GET /live HTTP/1.1\r\nh"])
@@ -185,12 +159,12 @@ def test_a_connection_is_not_kept_by_what_is_no_request(
         one.sendall(request(b'{"inputs": "a cat"}'))
         assert read_answer(one)[0] == 200
         one.sendall(sent)
-        assert read_all(one) == b""
+        assert read_until_closed(one) == b""
     with connect(port) as one:  # answered before its body is there
         one.sendall(b"POST /no HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n")
         assert read_answer(one)[0] == 404
         one.sendall(b"x")
-        assert read_all(one) == b""
+        assert read_until_closed(one) == b""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for connections")
@@ -217,7 +191,7 @@ def connections_of(port: int) -> int:
 def test_a_body_that_is_late_is_not_waited_for(serve: Callable[..., int]) -> None:
     with connect(serve(body_s=0.2)) as one:
         one.sendall(HEAD + b'content-length: 100\r\n\r\n{"inputs":')
-        said = read_all(one)
+        said = read_until_closed(one)
     assert said.split()[1] == b"408"
     assert b"body: expected it within 0.2 s" in said
 
@@ -255,7 +229,7 @@ def test_clients_that_are_gone_leave_nothing_behind(port: int, encoder: Sentence
             one.sendall(request(body))
             if number % 2:
                 one.shutdown(socket.SHUT_WR)  # half closed: taken for gone
-                assert read_all(one) == b""
+                assert read_until_closed(one) == b""
     assert answers_rightly(port, encoder)
     end = time.monotonic() + 60
     while not {"te_queue_size 0.0", "minilm_queue_tokens 0.0"} <= set(metrics(port)):
@@ -298,7 +272,7 @@ def test_without_files_left_it_answers_once_some_are_free(encoder: SentenceEncod
 def answers_at_all(port: int) -> bool:
     try:
         with connect(port) as one:
-            one.sendall(b"GET /live HTTP/1.1\r\nhost: here\r\n\r\n")
+            one.sendall(b"GET /live HTTP/1.1\r\nhost: localhost\r\n\r\n")
             return bool(one.recv(100))
     except OSError:
         return False

@@ -51,13 +51,13 @@ def stop(process: "subprocess.Popen[str]") -> str:
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[int]:
+def serving(app: Any, **options: Any) -> Iterator[int]:
     """Serve an application on a thread of this process, as `minilm-onnx serve` would; its port."""
     import uvicorn
 
     from minilm_onnx.server.connections import Connection
 
-    config = uvicorn.Config(app, port=0, log_level="error", http=Connection)
+    config = uvicorn.Config(app, port=0, log_level="error", http=Connection, **options)
     with config.bind_socket() as listening:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
@@ -70,3 +70,37 @@ def serving(app: Any) -> Iterator[int]:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=60)
+
+
+def read_until_closed(one: socket.socket) -> bytes:
+    """Read until the server closes."""
+    parts = []
+    try:
+        while part := one.recv(2**16):
+            parts.append(part)
+    except ConnectionResetError:
+        pass
+    return b"".join(parts)
+
+
+def read_answer(one: socket.socket) -> tuple[int, bytes]:
+    """Read one answer; 0 where the connection was closed without any."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        part = one.recv(2**16)
+        if not part:
+            return 0, b""
+        found += part
+    head, _, body = found.partition(b"\r\n\r\n")
+    (length,) = (
+        int(line.split(b":")[1])
+        for line in head.lower().split(b"\r\n")
+        if line.startswith(b"content-length:")
+    )
+    while len(body) < length:
+        body += one.recv(2**16)
+    return int(head.split()[1]), body

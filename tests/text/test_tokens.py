@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx.text import pieces
+from minilm_onnx.text.tokens import UNKNOWN, TokenizedTexts, tokenize_in_turns
 from tests.conftest import Golden
 
 CLS, SEP = 101, 102
@@ -111,3 +113,41 @@ def test_what_is_not_read_of_a_text_is_all_behind_its_last_token(
     found = encoder.unread([text])[0]
     assert found.strip() == rest.strip()
     assert text.endswith(found)
+
+
+def in_turns(
+    encoder: SentenceEncoder, texts: list[str], first: int = 0
+) -> Iterator[TokenizedTexts]:
+    return tokenize_in_turns(encoder.tokenizer, texts, encoder.max_seq_length, UNKNOWN, first)
+
+
+@given(
+    texts=st.lists(st.text(st.sampled_from("ab é猫\u0301,\n<[MASK]>"), max_size=300), max_size=4),
+    piece=st.integers(1, 40),
+)
+def test_reading_in_turns_gives_what_reading_at_once_does(
+    encoder: SentenceEncoder, texts: list[str], piece: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        at_once = encoder.tokenize_texts(texts)  # too short to be cut
+        patch.setattr(pieces, "PIECE", piece)
+        patch.setattr(pieces, "SLICE", 3)
+        turns = list(in_turns(encoder, texts))
+        in_pieces = encoder.tokenize_texts(texts)
+    for found in (turns, [in_pieces]):
+        rows = [row.tolist() for one in found for row in one.ids]
+        assert rows == [row.tolist() for row in at_once.ids]
+        assert [report for one in found for report in one.reports] == at_once.reports
+
+
+def test_a_long_text_is_read_in_many_short_turns(encoder: SentenceEncoder) -> None:
+    for text in ("word, " * 100_000, "猫" * 500_000):
+        turns = list(in_turns(encoder, [text]))
+        assert len(turns) >= 4
+        (report,) = [report for turn in turns for report in turn.reports]
+        assert (report.tokens, report.kept) == (len(text) + 2 - 4 * text.count(","), 256)
+
+
+def test_a_text_that_cannot_be_read_in_short_turns_is_refused(encoder: SentenceEncoder) -> None:
+    with pytest.raises(InputError, match=r"texts\[8\]: expected at most 1048576 characters"):
+        next(in_turns(encoder, ["a", "b" * 1_100_000], first=7))
