@@ -12,6 +12,7 @@ from minilm_onnx.arrays import FloatArray
 from minilm_onnx.errors import InputError, shorten
 from minilm_onnx.index.passages import Passage
 from minilm_onnx.index.schema import Facts, check_facts
+from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.storage import stored, typed
 from minilm_onnx.index.store import Store
 
@@ -22,6 +23,8 @@ Embed = Callable[[Sequence[str]], FloatArray]
 Done = Callable[[int], object]
 # Passages that are embedded together; no more are lost when a process is killed.
 CHUNK = 256
+# How often to begin again because another process cleared what was staged; more is no coincidence.
+TRIES = 100
 
 
 def digest_of(*parts: bytes) -> bytes:
@@ -66,7 +69,7 @@ def replace_source(
     """
     key = digest_of(facts.fingerprint.encode(), facts.storage.encode(), name.encode(), digest)
     embedded = 0
-    while True:
+    for _ in range(TRIES):
         # The last chunk is staged with the change itself: a small source is one transaction.
         last = max(0, (len(passages) - 1) // CHUNK * CHUNK)
         if new:
@@ -99,6 +102,7 @@ def replace_source(
                 done(len(passages) - last)
                 return embedded
         done(-last)
+    raise damaged("staged passages")
 
 
 def _refuse_known(connection: "apsw.Connection", name: str) -> None:

@@ -1,11 +1,14 @@
 """What is in an index: its sources, and all passages with their vectors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from itertools import pairwise
+from typing import TYPE_CHECKING
 
 from minilm_onnx.arrays import Vector
-from minilm_onnx.index.storage import Storage, unstored
+from minilm_onnx.index.schema import Facts
+from minilm_onnx.index.sqlite import damaged, fetch
+from minilm_onnx.index.storage import unstored
 
 if TYPE_CHECKING:
     import apsw
@@ -41,45 +44,52 @@ def count_passages(connection: "apsw.Connection") -> int:
 
 def count_by_source(connection: "apsw.Connection") -> dict[str, int]:
     """Give the number of passages of each source, in the order of their names."""
-    rows: list[Any] = connection.execute(
+    cursor = connection.execute(
         "SELECT name, count(passages.id) FROM sources "
         "LEFT JOIN passages ON passages.source = sources.id GROUP BY name ORDER BY name"
-    ).fetchall()
-    return dict(rows)
+    )
+    return dict(fetch(cursor, "sources", str, int))
 
 
-def all_passages(connection: "apsw.Connection", storage: Storage) -> Iterator[StoredPassage]:
+def all_passages(connection: "apsw.Connection", facts: Facts) -> Iterator[StoredPassage]:
     """Give all passages with their vectors.
 
     Raises:
-        DatabaseError: a vector is damaged.
+        DatabaseError: one is damaged.
     """
     start = 0
     while True:
-        rows: list[Any] = connection.execute(
+        cursor = connection.execute(
             "SELECT passages.id, sources.name, first_line, last_line, headings, text, "
             "vectors.vector, codes FROM passages "
             "JOIN sources ON sources.id = passages.source "
             "JOIN vectors ON vectors.rowid = passages.id "
             "WHERE passages.id > ? ORDER BY passages.id LIMIT ?",
             (start, PAGE),
-        ).fetchall()
+        )
+        rows = fetch(cursor, "passages", int, str, int, int, str, str)
+        check_order([row[0] for row in rows], start)
         for passage, source, first, last, headings, text, kept, codes in rows:
-            vector = unstored(kept, codes, storage)
+            vector = unstored(kept, codes, facts.storage, facts.dimension)
             yield StoredPassage(passage, source, first, last, headings, text, vector)
         if not rows:
             return
         start = rows[-1][0]
 
 
+def check_order(numbers: Sequence[int], before: int) -> None:
+    """Raise DatabaseError if numbers do not go up, by which a reader would never come to an end."""
+    if any(following <= number for number, following in pairwise([before, *numbers])):
+        raise damaged("passages")
+
+
 def staged_sources(connection: "apsw.Connection") -> list[str]:
     """Give the names of sources of which a run that ended left passages, in order."""
     statement = "SELECT DISTINCT source FROM staged ORDER BY source"
-    rows: list[Any] = connection.execute(statement).fetchall()
-    return [name for (name,) in rows]
+    return [name for (name,) in fetch(connection.execute(statement), "staged passages", str)]
 
 
 def digests_and_notes(connection: "apsw.Connection") -> dict[str, tuple[bytes, str]]:
     """Give the digest and the note that each source was written with."""
-    rows: list[Any] = connection.execute("SELECT name, digest, note FROM sources").fetchall()
-    return {name: (digest, note) for name, digest, note in rows}
+    rows = connection.execute("SELECT name, digest, note FROM sources")
+    return {name: (digest, note) for name, digest, note in fetch(rows, "sources", str, bytes, str)}

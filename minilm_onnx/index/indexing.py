@@ -4,11 +4,13 @@ import json
 import os
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from minilm_onnx.errors import ArtifactError, InputError
 from minilm_onnx.folder.files import sha256_of
+from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.store import is_there
 from minilm_onnx.index.textindex import Change, TextIndex
 from minilm_onnx.progress import progress_bar
@@ -157,7 +159,7 @@ def _how(
         lines: whether lines are, None for neither.
         named: whether the file was, and not found in a folder, where some may have no fields.
     """
-    field_before, lines_before = json.loads(before) if before else (None, False)
+    field_before, lines_before = _read_note(before) if before else (None, False)
     in_lines = lines_before if lines is None else lines
     if suffix in ROWS or suffix in MARKDOWN:
         in_lines = False
@@ -167,6 +169,19 @@ def _how(
     if field == FIELD and suffix in JSON_LINES:  # which they are read by unasked
         field = None
     return json.dumps([field, in_lines])
+
+
+def _read_note(note: str) -> tuple[str | None, bool]:
+    """Give the field that a file was read by, and whether by its lines.
+
+    Raises:
+        DatabaseError: no note says so.
+    """
+    with suppress(ValueError, RecursionError):
+        match json.loads(note):
+            case [str() | None as field, bool() as lines]:
+                return field, lines
+    raise damaged("notes on files")
 
 
 def refuse_missing(path: Path) -> None:

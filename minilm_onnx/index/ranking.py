@@ -88,8 +88,9 @@ def nearest(
         return sorted(scores, key=_best_first)
     found = [passage for passage, _ in rows]
     marks = ", ".join("?" * len(found))
-    codes = connection.execute(f"SELECT id, codes FROM passages WHERE id IN ({marks})", found)
-    scores = [(passage, float(unstored(b"", code, "binary") @ query)) for passage, code in codes]
+    cursor = connection.execute(f"SELECT id, codes FROM passages WHERE id IN ({marks})", found)
+    kept = [(passage, unstored(b"", codes, "binary", len(query))) for passage, codes in cursor]
+    scores = [(passage, float(vector @ query)) for passage, vector in kept]
     return sorted(scores, key=_best_first)[:top_k]
 
 

@@ -4,9 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.errors import DatabaseError, shown
 from minilm_onnx.index.changes import CHUNK, Done, Embed
-from minilm_onnx.index.contents import count_passages
+from minilm_onnx.index.contents import check_order, count_passages
 from minilm_onnx.index.passages import Passage
 from minilm_onnx.index.schema import Facts, check_facts, make_vectors
+from minilm_onnx.index.sqlite import fetch
 from minilm_onnx.index.storage import stored, typed
 from minilm_onnx.index.store import Store
 
@@ -46,7 +47,9 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
     last = 0
     while True:
         with store.reading() as connection:
-            rows: list[Any] = connection.execute(missing, (last, CHUNK)).fetchall()
+            cursor = connection.execute(missing, (last, CHUNK))
+            rows = fetch(cursor, "passages", int, bytes, str, str)
+            check_order([row[0] for row in rows], last)
         if rows:
             vectors = embed([Passage(text, 0, 0, headings).embedded for *_, headings, text in rows])
             kept = zip(rows, stored(vectors, facts.storage), strict=True)

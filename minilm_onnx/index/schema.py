@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.errors import InputError, shown
+from minilm_onnx.index.header import APPLICATION
 from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.storage import COLUMNS, Storage
 
 if TYPE_CHECKING:
     import apsw
 
-# Says in a file's header whose it is: "MLMX".
-APPLICATION = 0x4D4C4D58
 FORMAT = 1
+# No version will have so high a format: such a number is a fault of the disk.
+NO_FORMAT = 100
 SCHEMA = """
     CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
     CREATE TABLE sources (
@@ -106,18 +107,27 @@ def check_format(connection: "apsw.Connection", path: Path) -> None:
     """Raise InputError if a database is not empty and not an index of this version."""
     if is_empty(connection):
         return
-    (application,) = connection.execute("PRAGMA application_id").fetchall()[0]
+    application: Any = connection.execute("PRAGMA application_id").get
+    if application != APPLICATION and _has_our_tables(connection):
+        raise damaged("the header")
     if application != APPLICATION:
         raise InputError(
             f"{path}: expected an index of minilm-onnx, got another program's database; "
             "choose another name"
         )
-    (version,) = connection.execute("PRAGMA user_version").fetchall()[0]
+    version: Any = connection.execute("PRAGMA user_version").get
+    if not 0 < version < NO_FORMAT:
+        raise damaged("the header")
     if version != FORMAT:
         raise InputError(
             f"{path}: expected an index of format {FORMAT}, got {version}; "
             "index the texts anew, in another file, with this version of minilm-onnx"
         )
+
+
+def _has_our_tables(connection: "apsw.Connection") -> bool:
+    names = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+    return {("facts",), ("sources",), ("passages",), ("staged",)} <= set(names)
 
 
 def read_facts(connection: "apsw.Connection") -> Facts | None:
@@ -130,7 +140,10 @@ def read_facts(connection: "apsw.Connection") -> Facts | None:
         return None
     rows: list[Any] = connection.execute("SELECT name, value FROM facts").fetchall()
     found = {name: value for name, value in rows if name in Facts.__annotations__}
-    if set(found) != set(Facts.__annotations__) or found["storage"] not in COLUMNS:
+    kinds = {"fingerprint": str, "storage": str, "dimension": int}
+    if {name: type(value) for name, value in found.items()} != kinds or (
+        found["storage"] not in COLUMNS or not found["fingerprint"].isprintable()
+    ):
         raise damaged("the facts")
     return Facts(**found)
 

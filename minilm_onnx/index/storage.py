@@ -35,14 +35,15 @@ def stored(vectors: FloatArray, storage: Storage) -> list[tuple[bytes, bytes | N
     return [(signs.tobytes(), row.tobytes()) for signs, row in zip(bits, codes, strict=True)]
 
 
-def unstored(vector: bytes, codes: bytes | None, storage: Storage) -> Vector:
+def unstored(vector: bytes, codes: bytes | None, storage: Storage, dimension: int) -> Vector:
     """Give back the unit vector that bytes stand for, (H,) float32.
 
     Raises:
-        DatabaseError: they stand for none.
+        DatabaseError: they stand for none of that dimension.
     """
     kept = vector if codes is None else codes
-    if not isinstance(kept, bytes) or len(kept) % (4 if storage == "float32" else 1):
+    size = dimension * (4 if storage == "float32" else 1)
+    if not isinstance(kept, bytes) or len(kept) != size:
         raise damaged("a vector")
     if storage == "float32":
         return np.frombuffer(vector, "<f4").astype(np.float32)

@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minilm_onnx.errors import InputError, importing
+from minilm_onnx.index.journal import (
+    keep_log,
+    lacks_log,
+    settle,
+    warn_without_log,
+    was_left_alone,
+    write_ahead,
+)
 from minilm_onnx.index.schema import Facts, check_format, is_empty, make_tables
-from minilm_onnx.index.sqlite import connect, damaged, in_words, write_ahead
+from minilm_onnx.index.sqlite import PATIENCE_MS, connect, damaged, in_words
 
 if TYPE_CHECKING:
     import apsw
@@ -33,6 +41,9 @@ class Store:
         Raises:
             InputError: there is none, or it is not an index, or the packages are not installed.
             DatabaseError: it cannot be opened.
+
+        Warns:
+            UserWarning: it was copied without its log, and may lack the last changes.
         """
         self.path = path
         try:
@@ -46,6 +57,8 @@ class Store:
         self._create = create
         self._closed = False
         self._left_behind: list[object] = []
+        self._is_ours = False  # whether it is known to be an index
+        self._frozen = False  # whether it is read as if nobody could change it
         self._forget()
         if exists and not path.is_file():
             raise InputError(
@@ -56,8 +69,24 @@ class Store:
                 f"{path}: expected an index, got {'an empty file' if exists else 'none'}; "
                 "make one: minilm-onnx index"
             )
-        with self.reading() as connection:
-            check_format(connection, path)
+        alone = was_left_alone(path)
+        try:
+            with self.reading() as connection:
+                check_format(connection, path)
+                if is_empty(connection) and not create:
+                    raise InputError(
+                        f"{path}: expected an index, got a database with nothing in it"
+                        f"{', and without its log' if alone else ''}; make one: minilm-onnx index"
+                    )
+                if self.writable:
+                    keep_log(connection)
+        except BaseException:
+            for connection in self._connections.values():
+                connection.close()
+            raise
+        self._is_ours = True
+        if alone:
+            warn_without_log(path)
 
     @contextmanager
     def reading(self) -> Iterator["apsw.Connection"]:
@@ -69,6 +98,7 @@ class Store:
     def writing(self) -> Iterator["apsw.Connection"]:
         """Give a connection whose changes become visible at once when the block ends well."""
         with self._guarded() as connection:
+            write_ahead(connection, PATIENCE_MS)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -82,8 +112,6 @@ class Store:
         with self.reading() as connection:
             if not is_empty(connection):
                 return
-        with self._guarded() as connection:
-            write_ahead(connection)
         with self.writing() as connection:
             if is_empty(connection):
                 make_tables(connection, facts)
@@ -91,9 +119,14 @@ class Store:
     @contextmanager
     def snapshot(self) -> Iterator["apsw.Connection"]:
         """Give a connection of its own that sees one state of the database, for a long look."""
+        import apsw
+
         with self._guarded():
-            connection = connect(self.path, writable=can_write(self.path), create=False)
+            connection = self._connect(create=False)
             try:
+                if can_write(self.path):
+                    with suppress(apsw.BusyError):  # else who wants to write waits till it ends
+                        write_ahead(connection, 0)
                 with connection:
                     yield connection
             finally:
@@ -111,6 +144,8 @@ class Store:
                 with suppress(apsw.ThreadingViolationError):
                     connection.close()
                     del self._connections[thread]
+            if self._is_ours and self.writable and not self._connections:
+                settle(self.path)
 
     @contextmanager
     def _guarded(self) -> Iterator["apsw.Connection"]:
@@ -138,12 +173,23 @@ class Store:
             self._forget()
         thread = threading.current_thread()
         connection = self._connections.get(thread)
+        if connection is not None and self._frozen and not lacks_log(self.path):
+            connection.close()  # somebody began to write, of which it takes no notice
+            connection = None
         if connection is None:
-            connection = connect(self.path, writable=can_write(self.path), create=self._create)
+            connection = self._connect(create=self._create)
             with self._lock:
                 for ended in [thread for thread in self._connections if not thread.is_alive()]:
                     self._connections.pop(ended).close()
                 self._connections[thread] = connection
+        return connection
+
+    def _connect(self, *, create: bool) -> "apsw.Connection":
+        writable = can_write(self.path)
+        self._frozen = not writable and lacks_log(self.path)
+        connection = connect(self.path, writable=writable, create=create, frozen=self._frozen)
+        if writable and self._is_ours:
+            keep_log(connection)
         return connection
 
     def _forget(self) -> None:
@@ -170,5 +216,7 @@ def is_there(path: Path) -> bool:
 
 def can_write(path: Path) -> bool:
     """Whether a database can be changed, for which SQLite needs its folder as well."""
-    needed = [path.absolute().parent, *([path] if is_there(path) else [])]
-    return all(os.access(place, os.W_OK) for place in needed)
+    real = path.resolve()
+    needed = [real.parent, *([real] if is_there(real) else [])]
+    effective = os.access in os.supports_effective_ids
+    return all(os.access(place, os.W_OK, effective_ids=effective) for place in needed)

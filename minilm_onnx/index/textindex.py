@@ -91,7 +91,7 @@ class TextIndex(Closing):
         """Open an index, or make one where there is none.
 
         Args:
-            path: a file; SQLite puts two more beside it while it is in use.
+            path: a file; SQLite puts two more beside it while somebody writes.
             encoder: None for one of the bundled model.
             storage: how vectors are kept: "float32", "int8", or "binary", which is searched by
                 signs and scored again by int8; None for what the file has, "float32" in a new one.
@@ -103,6 +103,9 @@ class TextIndex(Closing):
         Raises:
             InputError: it is no index, or not this encoder's, or a package is not installed.
             DatabaseError: SQLite cannot open it.
+
+        Warns:
+            UserWarning: it was copied without its log, and may lack the last changes.
         """
         if not isinstance(path, str | Path) or "\0" in str(path):
             raise InputError(f"path: expected a file's path, got {shown(path)}")
@@ -218,7 +221,7 @@ class TextIndex(Closing):
         """Give all passages with their vectors, as they are when the first is asked for."""
         with self._store.snapshot() as connection:
             check_facts(connection, self._facts, self.path)
-            yield from all_passages(connection, self._facts.storage)
+            yield from all_passages(connection, self._facts)
 
     def __len__(self) -> int:
         """Give the number of passages."""

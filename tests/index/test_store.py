@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from minilm_onnx import DatabaseError, InputError, MiniLMError, SentenceEncoder
+from minilm_onnx.index.contents import check_order
+from minilm_onnx.index.indexing import index_paths
 from minilm_onnx.index.textindex import TextIndex
 from tests.support.indexes import TEXTS, TOPICS, content, fill
 
@@ -195,6 +197,8 @@ def test_a_forked_process_has_a_connection_of_its_own(db: Path, index: TextIndex
 WRITER = """
 import sys
 from minilm_onnx import SentenceEncoder
+from minilm_onnx.index.contents import check_order
+from minilm_onnx.index.indexing import index_paths
 from minilm_onnx.index.textindex import TextIndex
 encoder = SentenceEncoder(threads=1)
 with TextIndex(sys.argv[1], encoder) as index:
@@ -246,3 +250,74 @@ def test_an_index_that_is_closed_while_it_works_ends_tidily(
         thread.join()
     assert [type(error) for error in errors] == [InputError] * 3
     assert index._store._connections == {}
+
+
+ENTRIES = (
+    ("UPDATE sources SET name = x'00' WHERE id = 1", "sources"),
+    ("UPDATE sources SET digest = 'x' WHERE id = 1", "sources"),
+    ("UPDATE sources SET note = '[1' WHERE id = 1", "notes on files"),
+    ("UPDATE sources SET note = '[1, 2]' WHERE id = 1", "notes on files"),
+    ("UPDATE passages SET text = x'00' WHERE id = 1", "passages"),
+    ("UPDATE passages SET headings = x'00' WHERE id = 1", "passages"),
+    ("UPDATE passages SET codes = x'0000' WHERE id = 1", "a vector"),
+    ("UPDATE facts SET value = 'x' WHERE name = 'dimension'", "the facts"),
+    ("UPDATE facts SET value = 3 WHERE name = 'fingerprint'", "the facts"),
+    ("INSERT INTO staged VALUES (x'00', 0, x'00', '', '', 1, 1, x'00', x'00', NULL)", "staged"),
+    ("PRAGMA application_id = 0", "the header"),
+    ("PRAGMA user_version = 268435457", "the header"),
+)
+
+
+@pytest.mark.parametrize(("statement", "what"), ENTRIES)
+def test_an_entry_that_nobody_wrote_is_damage(
+    db: Path, tmp_path: Path, encoder: SentenceEncoder, statement: str, what: str
+) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("some words about cats")
+    with TextIndex(db, encoder, storage="binary") as index:
+        index_paths(index, [file])
+    apsw.Connection(str(db)).execute(statement).fetchall()
+    with pytest.raises(DatabaseError, match=f"expected {what}"):
+        use_all(db, encoder, file)
+
+
+def use_all(db: Path, encoder: SentenceEncoder, file: Path) -> None:
+    """Do all that can be done with an index."""
+    with TextIndex(db, encoder) as index:
+        index.search("cats", hybrid=True)
+        index.sources()
+        list(index.passages())
+        index_paths(index, [file])
+        index.update("b", "other words")
+    TextIndex(db, encoder, storage="int8", rebuild_vectors=True).close()
+
+
+def test_damage_at_the_beginning_is_damage_and_a_text_is_none(
+    db: Path, tmp_path: Path, encoder: SentenceEncoder
+) -> None:
+    with TextIndex(db, encoder) as index:
+        fill(index)
+    whole = db.read_bytes()
+    for start, new in (
+        (0, b"\xff" * 4096),
+        (0, b"\0" * 4096),
+        (0, b"\0" * 16),
+        (16, b"\xff" * 50),
+        (100, b"\xff" * 3000),
+    ):
+        db.write_bytes(whole[:start] + new + whole[start + len(new) :])
+        with pytest.raises(DatabaseError, match="damaged"):
+            use_all(db, encoder, tmp_path)
+    db.write_bytes(whole[:50])
+    with pytest.raises(DatabaseError, match="damaged"):
+        use_all(db, encoder, tmp_path)
+    db.write_text("text " * 4096)  # whole pages, too
+    with pytest.raises(InputError, match="a file that is none"):
+        use_all(db, encoder, tmp_path)
+
+
+def test_numbers_that_do_not_go_up_end_no_reader() -> None:
+    check_order([3, 5, 6], 2)
+    for numbers, before in (([3, 3], 2), ([4, 2], 2), ([2], 2)):
+        with pytest.raises(DatabaseError, match="passages"):
+            check_order(numbers, before)

@@ -52,7 +52,7 @@ def test_vectors_come_back_as_they_are_kept(filled: TextIndex, encoder: Sentence
     assert (back * exact).sum(axis=1).min() > 0.9995
     assert np.abs(np.linalg.norm(back, axis=1) - 1).max() < 1e-5
     ((kept, codes),) = stored(np.zeros((1, 384), dtype=np.float32), storage)
-    assert np.array_equal(unstored(kept, codes, storage), np.zeros(384, dtype=np.float32))
+    assert np.array_equal(unstored(kept, codes, storage, 384), np.zeros(384, dtype=np.float32))
 
 
 def test_sources_are_added_once_updated_and_deleted(index: TextIndex) -> None:
