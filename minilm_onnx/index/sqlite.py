@@ -77,7 +77,7 @@ def in_words(path: Path, error: Exception) -> MiniLMError:
         apsw.ReadOnlyError: ("one that may only be read", f"check {permissions}"),
         apsw.CantOpenError: (
             "one that cannot be opened",
-            f"check the folder, {permissions}",
+            f"check the folder and {permissions}",
         ),
         apsw.NoMemError: ("no memory for it", "free some"),
     }.items():

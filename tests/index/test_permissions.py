@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
-from minilm_onnx.index.journal import has_log, lacks_log, log_of
+from minilm_onnx.index.header import has_log
+from minilm_onnx.index.journal import lacks_log, log_of
 from minilm_onnx.index.textindex import TextIndex
 from tests.support.users import NOBODY, STRANGER, as_user, need_users, open_to_all
 

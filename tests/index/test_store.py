@@ -253,7 +253,7 @@ def test_an_index_that_is_closed_while_it_works_ends_tidily(
 
 
 ENTRIES = (
-    ("UPDATE sources SET name = x'00' WHERE id = 1", "sources"),
+    ("UPDATE sources SET name = x'00' WHERE id = 1", "passages"),
     ("UPDATE sources SET digest = 'x' WHERE id = 1", "sources"),
     ("UPDATE sources SET note = '[1' WHERE id = 1", "notes on files"),
     ("UPDATE sources SET note = '[1, 2]' WHERE id = 1", "notes on files"),
