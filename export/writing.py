@@ -1,6 +1,7 @@
 """A model folder on disk: what is in it, and that it is there whole or not at all."""
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -106,6 +107,10 @@ def staging(out: Path) -> Iterator[Path]:
         folder, earlier = scratch / "new", scratch / "earlier"
         folder.mkdir()
         yield folder
+        for file in folder.rglob("*"):  # the name must not outlive a power cut that they do not
+            if file.is_file():
+                with file.open("rb+") as written:
+                    os.fsync(written.fileno())
         if target.exists():
             target.rename(earlier)
         try:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from minilm_onnx.arrays import FloatArray
-from minilm_onnx.cli.writing import Output, give_name, writable
+from minilm_onnx.cli.writing import Output, give_name, sync, writable
 from minilm_onnx.errors import InputError
 from minilm_onnx.text.reports import Tally, TextReport
 
@@ -77,20 +77,22 @@ class Resumable:
     ) -> None:
         """Append a chunk, and note it once it is on the disk."""
         self._output.write(texts, vectors)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        sync(self._file)
         self._add(texts)
         self.tally.add(reports)
         self._progress = replace(
             self._progress, texts_sha256=self._sum.hexdigest(), size=self._file.tell()
         )
         fresh = self._journal.with_name(self._journal.name + ".new")
-        fresh.write_text(json.dumps(asdict(self._progress)), "utf-8")
+        with fresh.open("wb") as file:
+            file.write(json.dumps(asdict(self._progress)).encode())
+            sync(file)
         fresh.replace(self._journal)
 
     def finish(self) -> None:
-        """Write what only the end knows."""
+        """Write what only the end knows, and put it on the disk."""
         self._output.finish()
+        sync(self._file)
 
     def _add(self, texts: Iterable[str]) -> None:
         for text in texts:

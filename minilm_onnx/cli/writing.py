@@ -6,7 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -122,6 +122,7 @@ def whole_file(path: Path, option: str = "--out") -> Iterator[BinaryIO]:
         try:
             with os.fdopen(handle, "wb") as file:
                 yield file
+                sync(file)
             give_name(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -168,10 +169,27 @@ def writable(
         ) from error
 
 
+def sync(file: BinaryIO) -> None:
+    """Put a file's bytes on the disk: its name must not outlive a power cut that they do not."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
 def give_name(temporary: Path, target: Path) -> None:
-    """Put a complete file where it belongs, at once."""
+    """Put a complete file, which `sync` has put on the disk, where it belongs, at once."""
     temporary.chmod(_mode(target))
     temporary.replace(target)
+    _sync_folder(target.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a folder's names on the disk, where the system can: what follows may rely on them."""
+    with suppress(OSError):  # Windows opens no folders; others may not be read, or not synced
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _mode(path: Path) -> int:

@@ -1,5 +1,7 @@
 """An interrupted `embed`: whole or absent, and with --resume nothing lost and nothing doubled."""
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -150,3 +152,45 @@ def test_resume_refuses_an_output_that_another_process_writes(
         out = source.with_name("v.npy")
         said = fails(capsys, 2, "embed", source, "--out", out, "--resume")
     assert "another process writes" in said
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads open files in /proc")
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("npy", ()), ("npy", ("--resume",)), ("csv", ("--resume",)), ("parquet", ())],
+)
+def test_a_file_is_on_the_disk_before_it_has_its_name(
+    source: Path, monkeypatch: pytest.MonkeyPatch, kind: str, more: tuple[str, ...]
+) -> None:
+    if kind == "parquet":
+        pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+    on_disk: dict[int, bytes] = {}
+    happened: list[str] = []
+    fsync, replace, unlink = os.fsync, Path.replace, Path.unlink
+
+    def spy_fsync(handle: int) -> None:
+        fsync(handle)
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            happened.append("folder")
+        else:
+            data = Path(f"/proc/self/fd/{handle}").read_bytes()
+            on_disk[os.fstat(handle).st_ino] = data
+
+    def spy_replace(self: Path, target: Path) -> Path:
+        assert on_disk[self.stat().st_ino] == self.read_bytes()
+        happened.append(target.name)
+        return replace(self, target)
+
+    def spy_unlink(self: Path, missing_ok: bool = False) -> None:
+        happened.append(f"no {self.name}")
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(os, "fsync", spy_fsync)
+    monkeypatch.setattr(Path, "replace", spy_replace)
+    monkeypatch.setattr(Path, "unlink", spy_unlink)
+    out = source.with_name(f"v.{kind}")
+    assert main(["embed", str(source), "--out", str(out), *more]) == 0
+    assert happened[happened.index(out.name) :][:2] == [out.name, "folder"]
+    if more:
+        assert happened == [f"{out.name}.partial.json", out.name, "folder", happened[-1]]
+        assert happened[-1] == f"no {out.name}.partial.json"
