@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.arrays import Vector
 from minilm_onnx.errors import InputError
+from minilm_onnx.index.patterns import fitting
 from minilm_onnx.index.schema import Facts
 from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.storage import stored, typed, unstored
@@ -25,6 +26,9 @@ MOST_FOUND = 4096
 # Reciprocal rank fusion: what is added to ranks, and how many of each ranking count. Cormack,
 # Clarke, Buettcher, https://doi.org/10.1145/1571941.1572114, found 60 and looked no further.
 FUSION, FUSED = 60, 100
+# Words of a query that are searched for, and characters in which they are: more than the tokens
+# that the model reads of it.
+MOST_WORDS, MOST_CHARACTERS = 512, 2**14
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ def nearest(
     if facts.storage == "binary":
         wanted = min(MOST_FOUND, max(LEAST_RESCORED, RESCORED * top_k))
     ((vector, _),) = stored(query[None], facts.storage)
-    fits, parameters = _fits(sources)
+    fits, parameters = fitting(sources)
     within = (
         "AND rowid IN (SELECT passages.id FROM passages JOIN sources ON sources.id = "
         f"passages.source WHERE {fits})"
@@ -101,14 +105,14 @@ def by_words(
 
     Args:
         connection: to the database.
-        query: any text; each of its words may be missing.
+        query: any text; each of its words may be missing. Of a long one, see `words_of`.
         top_k: passages wanted.
         sources: as in `nearest`.
     """
-    words = dict.fromkeys(re.findall(r"\w+", unicodedata.normalize("NFC", query)))
+    words = words_of(query)
     if not words:
         return []
-    fits, parameters = _fits(sources)
+    fits, parameters = fitting(sources)
     within = f"AND ({fits})" if fits else ""
     # In this order: SQLite would look for the words anew in each passage of the sources.
     rows: list[Any] = connection.execute(
@@ -118,6 +122,15 @@ def by_words(
         {"words": " OR ".join(f'"{word}"' for word in words), "k": top_k, **parameters},
     ).fetchall()
     return [(passage, -rank) for passage, rank in rows]
+
+
+def words_of(query: str) -> list[str]:
+    """Give the words that a query is searched by, each once: the first MOST_WORDS.
+
+    SQLite's time grows with the square of their number; the vector is of its beginning, too.
+    """
+    words = re.findall(r"\w+", unicodedata.normalize("NFC", query[:MOST_CHARACTERS]))
+    return list(dict.fromkeys(words))[:MOST_WORDS]
 
 
 def fused(rankings: Sequence[Sequence[Ranked]], top_k: int) -> list[Ranked]:
@@ -146,18 +159,6 @@ def results(connection: "apsw.Connection", ranked: Sequence[Ranked]) -> list[Res
             raise damaged("passages")
         found.append(Result(score, *row))
     return found
-
-
-def _fits(sources: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Give the SQL for a source that fits one of some patterns, and its parameters."""
-    fitting = [
-        f"sources.name GLOB {before}:s{number}{behind}"
-        for number in range(len(sources))
-        for before in ("", "'*/' || ")
-        for behind in ("", " || '/*'")
-    ]
-    patterns = {f"s{number}": pattern.removeprefix("./") for number, pattern in enumerate(sources)}
-    return " OR ".join(fitting), patterns
 
 
 def _best_first(ranked: Ranked) -> tuple[float, int]:

@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 from minilm_onnx.errors import DatabaseError, InputError, MiniLMError, importing, shorten
 from minilm_onnx.index.header import may_be_damaged
 from minilm_onnx.index.journal import log_of, shared_memory_of
+from minilm_onnx.index.patterns import COMPOSED, composed
 
 if TYPE_CHECKING:
     import apsw
 
 # How long to wait for another process that writes.
 PATIENCE_MS = 10_000
+# Of SQLite's machine, between two looks whether it was interrupted: some milliseconds.
+STEPS = 100_000
 
 
 def connect(path: Path, *, writable: bool, create: bool, frozen: bool = False) -> "apsw.Connection":
@@ -45,6 +48,9 @@ def connect(path: Path, *, writable: bool, create: bool, frozen: bool = False) -
     connection.enable_load_extension(True)
     connection.load_extension(sqlite_vec.loadable_path())
     connection.enable_load_extension(False)
+    connection.create_scalar_function(COMPOSED, composed, 1, deterministic=True)
+    # Ctrl-C, SIGTERM: Python raises them where it is called.
+    connection.set_progress_handler(lambda: False, STEPS)
     # Nothing in a file that somebody else made may call functions of its own choice.
     connection.config(apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0)
     connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)

@@ -1,5 +1,6 @@
 """TextIndex: finds what brute force finds, by meaning and by words, and says what is wrong."""
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -7,7 +8,8 @@ import numpy as np
 import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
-from minilm_onnx.index.ranking import fused
+from minilm_onnx.index.ranking import Ranked, by_words, fused, words_of
+from minilm_onnx.index.sqlite import connect
 from minilm_onnx.index.storage import stored, unstored
 from minilm_onnx.index.textindex import TextIndex
 from tests.conftest import documented
@@ -111,6 +113,77 @@ def test_sources_can_be_chosen(index: TextIndex, hybrid: bool) -> None:
     assert index.search("refunds", hybrid=hybrid, source="nowhere/*") == []
     both = index.search("refunds", hybrid=hybrid, source=["cats", "./*/3.txt"], top_k=50)
     assert len({result.source for result in both}) == 9 + 6
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("notes/", "abc"),
+        ("./notes//", "abc"),
+        ("{cwd}/notes/", "abc"),
+        (".", "abc"),
+        ("..", "abcd"),
+        ("../*/notes", "abc"),
+        ("notes/deep/..", "abc"),
+        ("notes/./a.md", "a"),
+        ("notes/[b] *", "b"),
+        ("[b] x.md", "b"),
+        ("notes/[ab].md", ""),
+        ("r\u00e9sum\u00e9.md", "c"),
+        ("re\u0301sume\u0301.md", "c"),
+        ("caf\u00e9/", "d"),
+        ("https://a.example/x/", "e"),
+    ],
+)
+def test_a_source_is_chosen_however_its_path_is_written(
+    index: TextIndex, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pattern: str, found: str
+) -> None:
+    cwd = tmp_path / "work"
+    cwd.mkdir()
+    monkeypatch.chdir(cwd)
+    for name, source in {
+        "a": f"{cwd}/notes/a.md",
+        "b": f"{cwd}/notes/[b] x.md",
+        "c": f"{cwd}/notes/re\u0301sum\u00e9.md",
+        "d": f"{tmp_path}/cafe\u0301/d.md",
+        "e": "https://a.example/x/",
+    }.items():
+        index.add(source, name)
+    results = index.search("x", source=pattern.format(cwd=cwd))
+    assert "".join(sorted(result.text for result in results)) == found
+
+
+def test_a_long_question_is_searched_by_its_first_words(index: TextIndex) -> None:
+    index.add("a", "a text about zebras")
+    many = [f"w{number}" for number in range(10_000)]
+    assert words_of(" ".join([*many[:3], *many])) == many[:512]
+    assert words_of("x" * 2**20) == ["x" * 2**14]
+    assert index.search(" ".join(["zebras", *many]), hybrid=True)[0].score == 2 / 61
+    assert by_words_of(index, " ".join([*many, "zebras"])) == []
+
+
+def by_words_of(index: TextIndex, query: str) -> list[Ranked]:
+    with index._store.reading() as connection:
+        return by_words(connection, query, 5, ())
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
+def test_ctrl_c_ends_a_search_that_is_under_way(db: Path) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    connection = connect(db, writable=True, create=True)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            connection.execute(
+                "CREATE TABLE numbers AS WITH RECURSIVE up (n) AS "
+                "(SELECT 1 UNION ALL SELECT n + 1 FROM up LIMIT 10000000) SELECT n FROM up"
+            )
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert connection.execute("SELECT * FROM sqlite_schema").fetchall() == []  # it did not end
 
 
 def test_headings_help_to_find_and_are_given(index: TextIndex) -> None:
