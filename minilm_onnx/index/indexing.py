@@ -1,5 +1,6 @@
 """Files and folders into an index: what is new or changed goes in, what is gone goes out."""
 
+import hashlib
 import json
 import os
 from bisect import bisect_left
@@ -121,12 +122,16 @@ def index_paths(
                 digest_before, note = known.get(name, (b"", ""))
                 index.check()
                 how = _how(suffix_of(file.name), note, text_field, lines, named=name in named)
-                digest = index.digest(how.encode(), file.suffix.encode(), _sum(file))
+                depends = how.encode(), file.suffix.encode()
+                digest = index.digest(*depends, _sum(file))
                 if digest_before == digest:
                     outcome.unchanged += 1
                 else:
                     chosen, in_lines = json.loads(how)
-                    documents = read_documents(file, chosen, lines=in_lines)
+                    # Once: the file may change, and its sum must be that of these documents.
+                    content = _read(file)
+                    digest = index.digest(*depends, hashlib.sha256(content).digest())
+                    documents = read_documents(file, chosen, lines=in_lines, content=content)
                     outcome.changed[name] = index.write(
                         name, documents, digest, note=how, done=part.add
                     )
@@ -250,6 +255,20 @@ def _sum(file: Path) -> bytes:
     except ArtifactError as error:
         # Of a file that is read here, exporting is no remedy.
         raise InputError(f"{str(error).rpartition(';')[0]}; check it") from error
+
+
+def _read(file: Path) -> bytes:
+    """Give all of a file, as `_sum` found it to be one.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{file}: expected a readable file, got {error.strerror}; check it"
+        ) from error
 
 
 def _check_name(name: str) -> None:

@@ -27,12 +27,13 @@ class ColumnarFile(Closing):
         column: the one of texts.
     """
 
-    def __init__(self, name: str, column: str | None) -> None:
+    def __init__(self, name: str, column: str | None, content: bytes | None = None) -> None:
         """Open the file.
 
         Args:
             name: of the file.
             column: the one of texts; None for one that `choose_column` chooses.
+            content: what is in it, where it was read before.
 
         Raises:
             InputError: it is no such file, or has no such column of texts.
@@ -44,12 +45,14 @@ class ColumnarFile(Closing):
         self.name = name
         self._arrow = suffix_of(name) == ".arrow"
         try:
+            if content is not None:
+                self._source = pa.BufferReader(content)
+            else:
+                self._source = pa.memory_map(name) if self._arrow else pa.OSFile(name)
             if self._arrow:
-                self._source = pa.memory_map(name)
                 self.schema, batches = _open_arrow(self._source)
                 self.rows = sum(batch.num_rows for batch in batches)
             else:
-                self._source = pa.OSFile(name)
                 self._reader = pq.ParquetFile(self._source)
                 self.rows = self._reader.metadata.num_rows
                 self.schema = self._reader.schema_arrow

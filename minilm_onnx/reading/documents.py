@@ -27,7 +27,9 @@ class Document:
     markdown: bool = False
 
 
-def read_documents(path: Path, field: str | None = None, *, lines: bool = False) -> list[Document]:
+def read_documents(
+    path: Path, field: str | None = None, *, lines: bool = False, content: bytes | None = None
+) -> list[Document]:
     """Read the documents of a file: one of text or Markdown, one a row of what has rows.
 
     Args:
@@ -36,6 +38,7 @@ def read_documents(path: Path, field: str | None = None, *, lines: bool = False)
         field: of a row, the field that holds its text; see `open_rows`. Text has no fields, but
             for JSON in its lines.
         lines: whether each line of text, but not of Markdown, is a row.
+        content: what is in the file, where it was read before.
 
     Returns:
         Those that are not blank.
@@ -47,13 +50,13 @@ def read_documents(path: Path, field: str | None = None, *, lines: bool = False)
     suffix = suffix_of(name)
     plain = suffix not in ROWS and suffix not in MARKDOWN
     if suffix in ROWS or (lines and plain):
-        with open_rows(name, field) as opened:
+        with open_rows(name, field, content) as opened:
             found = [Document(row.text, row.first_line, row.last_line) for row in opened.rows]
     elif field is not None:
         got = "plain text; add --lines for JSON lines" if plain else "Markdown; leave it out"
         raise InputError(f"--field {field}: expected rows in {name}, got {got}")
     else:
-        with TextFile(name) as source:
+        with TextFile(name, content) as source:
             found = [Document("\n".join(source.lines()), markdown=suffix in MARKDOWN)]
     is_json = suffix in JSON_LINES or (plain and field is not None)
     if not is_json:  # where it is written as \u0000, on purpose

@@ -3,6 +3,7 @@
 import codecs
 import errno
 import gzip
+import io
 import os
 import sys
 import zlib
@@ -33,8 +34,12 @@ class TextFile(Closing):
         size: bytes on disk, None where that is unknown.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, content: bytes | None = None) -> None:
         """Open the file.
+
+        Args:
+            name: of the file.
+            content: what is in it, where it was read before.
 
         Raises:
             InputError: it cannot be read, or begins as no text does.
@@ -49,7 +54,7 @@ class TextFile(Closing):
             self._raw: BinaryIO = sys.stdin.buffer
         else:
             try:
-                opened = Path(name).open("rb")  # noqa: SIM115  close() does
+                opened = _opened(name, content)
             except (OSError, ValueError) as error:  # ValueError: a name with a NUL
                 got = getattr(error, "strerror", error)
                 remedy = "check the path"
@@ -59,7 +64,8 @@ class TextFile(Closing):
                     f"{name}: expected a readable file, got {got}; {remedy}"
                 ) from error
             self._raw = opened
-            self.size = os.fstat(opened.fileno()).st_size or None
+            size = os.fstat(opened.fileno()).st_size if content is None else len(content)
+            self.size = size or None
             try:
                 self._start = opened.peek(LOOK)[:LOOK]
                 _refuse_binary(name, self._start)
@@ -131,6 +137,12 @@ def _is_utf16(line: bytes) -> bool:
     start = line[:LOOK]
     halves = (start[0::2], start[1::2])
     return len(start) > 3 and sum(not half.strip(b"\0") for half in halves) == 1
+
+
+def _opened(name: str, content: bytes | None) -> io.BufferedReader:
+    if content is None:
+        return Path(name).open("rb")
+    return io.BufferedReader(io.BytesIO(content))
 
 
 def _refuse_binary(name: str, start: bytes) -> None:

@@ -92,13 +92,14 @@ class Rows:
 
 
 @contextmanager
-def open_rows(name: str, field: str | None = None) -> Iterator[Rows]:
+def open_rows(name: str, field: str | None = None, content: bytes | None = None) -> Iterator[Rows]:
     """Open a file of rows, closed at the end of the block.
 
     Args:
         name: of the file; "-" is standard input. Its suffix says what it is.
         field: of a row, the field or column that holds its text. None for "text", or the only
             column of a table without one; of plain lines, for the lines as they are.
+        content: what is in the file, where it was read before.
 
     Raises:
         InputError: it cannot be read, or is not what its name says; the line is named.
@@ -109,7 +110,7 @@ def open_rows(name: str, field: str | None = None) -> Iterator[Rows]:
                 f"{name}: expected a table without .gz, since its columns are packed one by one, "
                 "got a packed one; gunzip it"
             )
-        with ColumnarFile(name, field) as table:
+        with ColumnarFile(name, field, content) as table:
             count = 0
 
             def counted() -> Iterator[Row]:
@@ -119,7 +120,7 @@ def open_rows(name: str, field: str | None = None) -> Iterator[Rows]:
 
             yield Rows(table.name, counted(), table.column, None, table.rows, "row", lambda: count)
         return
-    with TextFile(name) as source:
+    with TextFile(name, content) as source:
         head, seems = None, ""
         suffix = suffix_of(name)
         if suffix in SEPARATED:

@@ -1,5 +1,6 @@
 """Folders into an index and questions to it, as a user does on the command line."""
 
+import gzip
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx.index import indexing
 from minilm_onnx.index.indexing import Outcome, index_paths, source_of
 from minilm_onnx.index.textindex import TextIndex
 from tests.support.running import run
@@ -357,6 +359,55 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
         index_paths(index, [folder], outcome=outcome)
         assert outcome.unchanged == len(done)
         assert sum(index.sources().values()) == len(index) == 60 * 4 + 7
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.md.gz", "a.jsonl", "a.parquet", "a.arrow"])
+@pytest.mark.parametrize("step", ["_sum", "_read", "read_documents"])
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    folder: Path,
+    db: Path,
+    encoder: SentenceEncoder,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    step: str,
+) -> None:
+    file = folder / name
+    real = getattr(indexing, step)
+
+    def meanwhile(*arguments: object, **more: object) -> object:
+        if step != "_sum":  # it changes before that, else behind it
+            hold(file, "The cat is called Rex.")
+        try:
+            return real(*arguments, **more)
+        finally:
+            hold(file, "The cat is called Rex." if step == "_sum" else "The cat is called Miso.")
+
+    hold(file, "The cat is called Miso.")
+    with TextIndex(db, encoder) as index:
+        monkeypatch.setattr(indexing, step, meanwhile)
+        index_paths(index, [file])
+        monkeypatch.undo()
+        hold(file, "The cat is called Miso.")
+        index_paths(index, [file])
+        assert [passage.text for passage in index.passages()] == ["The cat is called Miso."]
+        assert index_paths(index, [file]).unchanged == 1
+
+
+def hold(file: Path, text: str) -> None:
+    """Put a text into a file of any kind."""
+    if file.suffix in (".parquet", ".arrow"):
+        pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
+        from pyarrow import parquet
+
+        rows = pa.table({"text": [text]})
+        if file.suffix == ".parquet":
+            parquet.write_table(rows, file)
+            return
+        with pa.ipc.new_file(file, rows.schema) as writer:
+            writer.write_table(rows)
+        return
+    data = (json.dumps({"text": text}) if file.suffix == ".jsonl" else text).encode()
+    file.write_bytes(gzip.compress(data) if file.suffix == ".gz" else data)
 
 
 def _sources(db: Path) -> int:
