@@ -41,7 +41,7 @@ from minilm_onnx.stream import stream
 from minilm_onnx.text.overflow import Overflow, check_overflow
 from minilm_onnx.text.padding import pad
 from minilm_onnx.text.reports import Tally, TextReport
-from minilm_onnx.text.tokens import TokenizedTexts
+from minilm_onnx.text.tokens import TokenizedTexts, check_texts
 from minilm_onnx.text.unread import unread
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.vectors.quantization import Precision, quantize_embeddings, truncate_embeddings
@@ -371,6 +371,17 @@ class SentenceEncoder(Closing):
             InputError: as in `encode`.
         """
         return self.tokenize_texts(texts, overflow=overflow).reports
+
+    def unknown_characters(self, text: str) -> float:
+        """Give the share of a text's characters, spaces left out, that are in unknown tokens.
+
+        `inspect` counts tokens, of which a key of hundreds of characters is one.
+
+        Raises:
+            InputError: it is no str of valid Unicode.
+        """
+        check_texts([text])
+        return self._embedder.unknown_characters(text)
 
     def unread(self, texts: Texts) -> list[str]:
         """Give what `encode` leaves out of each text: all behind its first `max_seq_length` tokens.

@@ -14,7 +14,7 @@ from minilm_onnx.cli.options import (
     printable,
     show_bar,
 )
-from minilm_onnx.errors import InputError, MiniLMError
+from minilm_onnx.errors import InputError, MiniLMError, shorten
 from minilm_onnx.index.storage import Storage
 from minilm_onnx.index.store import is_there
 from minilm_onnx.reading.kinds import SUFFIXES
@@ -86,6 +86,9 @@ def _say(outcome: "Outcome", db: Path) -> None:
         said.append(f"{len(outcome.removed)} gone and removed")
     if outcome.others:
         said.append(f"{counted(outcome.others, 'file')} of other kinds left out")
+    if outcome.links:
+        names = shorten(", ".join(map(printable, outcome.links)))
+        said.append(f"{counted(len(outcome.links), 'linked folder')} left out ({names})")
     if unreadable := sum(change.unreadable for change in changes):
         said.append(f"{counted(unreadable, 'passage')} mostly unknown to the model")
     if said:

@@ -20,7 +20,14 @@ from minilm_onnx.folder.layout import DENSE, GRAPH, TOKENIZER
 from minilm_onnx.folder.states import check_unchanged, states_of
 from minilm_onnx.text.overflow import Overflow
 from minilm_onnx.text.reports import TextReport, refuse_long
-from minilm_onnx.text.tokens import TokenizedTexts, check_texts, load_tokenizer, to_ids, tokenize
+from minilm_onnx.text.tokens import (
+    TokenizedTexts,
+    check_texts,
+    load_tokenizer,
+    to_ids,
+    tokenize,
+    unknown_characters,
+)
 from minilm_onnx.vectors.pooling import l2_normalize, pool
 
 Done = Callable[[int], object]
@@ -94,6 +101,10 @@ class Embedder:
         """Turn texts into what the model will read of them; see `tokens.tokenize`."""
         unknown = self.artifact.unknown_token
         return tokenize(self.tokenizer, texts, max_seq_length, overflow, unknown)
+
+    def unknown_characters(self, text: str) -> float:
+        """Give the share of a text's characters that are unknown; see `tokens`."""
+        return unknown_characters(self.tokenizer, text, self.artifact.unknown_token)
 
     def embed(
         self,

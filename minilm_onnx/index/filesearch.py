@@ -7,7 +7,7 @@ from minilm_onnx.checks import check_positive
 from minilm_onnx.encoder import DOCUMENT_PROMPTS, SentenceEncoder
 from minilm_onnx.index.passages import Passage, Splitter
 from minilm_onnx.index.ranking import Result, check_query
-from minilm_onnx.reading.documents import Document, read_documents
+from minilm_onnx.reading.documents import Document, pages, read_documents
 from minilm_onnx.reading.guesses import seems_to_be
 from minilm_onnx.reading.kinds import MARKDOWN, ROWS, suffix_of
 from minilm_onnx.text.reports import Tally, tallied
@@ -77,7 +77,10 @@ def search_file(
 
 def _passages(encoder: SentenceEncoder, documents: list[Document]) -> list[Passage]:
     if not any(document.markdown for document in documents):
-        return [Passage(one.text.strip(), one.first_line, one.first_line) for one in documents]
+        return [
+            Passage("\n".join(pages(one.text)).strip(), one.first_line, one.first_line)
+            for one in documents
+        ]
     splitter = Splitter(encoder.tokenizer, encoder.max_seq_length)
     return [passage for document in documents for passage in splitter.split(document)]
 

@@ -33,6 +33,7 @@ class Outcome:
         unchanged: how many sources were as the index has them.
         removed: those that are gone.
         others: files in the folders that are of no kind that is indexed.
+        links: those to folders, which are not followed.
         refused: what is wrong with each that could not be read; the index keeps what it had of it.
     """
 
@@ -40,6 +41,7 @@ class Outcome:
     unchanged: int = 0
     removed: list[str] = field(default_factory=list)
     others: int = 0
+    links: list[str] = field(default_factory=list)
     refused: dict[str, InputError] = field(default_factory=dict)
 
 
@@ -98,6 +100,7 @@ def index_paths(
                 raise inside.closed[str(path)]
             found += inside.files
             outcome.others += inside.others
+            outcome.links += inside.links
             outcome.refused |= inside.closed
         else:
             found.append(path)

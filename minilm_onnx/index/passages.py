@@ -2,18 +2,22 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from tokenizers import Tokenizer
 
+from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import importing
-from minilm_onnx.reading.documents import Document
+from minilm_onnx.reading.documents import Document, pages
+from minilm_onnx.text.reports import TextReport
 
 # Of the tokens that the model reads: four fifths for a passage, the rest for its headings.
 SHARE = 0.8
 BETWEEN = " > "
+# Of a passage, for each token that it may have: a word of more than 100 is one unknown token.
+CHARACTERS, LEAST = 10, 100
 # Characters that are split at a time.
 BLOCK = 2**14
 # Of a line of front matter, which else is a rule between paragraphs.
@@ -73,6 +77,7 @@ class Splitter:
         self.capacity = max(1, int(room * SHARE))
         self._most_headings = room - self.capacity
         self._tokenizer = tokenizer
+        self._by_characters = TextSplitter(max(LEAST, CHARACTERS * self.capacity))
         self._text = TextSplitter.from_huggingface_tokenizer(tokenizer, self.capacity)
         self._markdown = MarkdownSplitter.from_huggingface_tokenizer(tokenizer, self.capacity)
 
@@ -97,30 +102,51 @@ class Splitter:
         splitter = self._markdown if markdown else self._text
         ends = [place for place, character in enumerate(text) if character == "\n"]
         for before, block in blocks(text):
-            for start, piece in splitter.chunk_indices(block):
-                if piece.strip():  # not of control characters alone
-                    first = first_line + bisect_right(ends, before + start - 1)
-                    yield Passage(piece, first, first + piece.count("\n"), headings)
+            for start, chunk in splitter.chunk_indices(block):
+                for further, piece in self._by_characters.chunk_indices(chunk):
+                    if piece.strip():  # not of control characters alone
+                        begin = before + start + further
+                        first = first_line + bisect_right(ends, begin - 1)
+                        last = first_line + bisect_right(ends, begin + len(piece) - 1)
+                        yield Passage(piece, first, last, headings)
 
     def _shortened(self, headings: tuple[str, ...]) -> str:
         """Join headings, as many of the innermost ones as there is room for."""
         for skipped in range(len(headings)):
             joined = BETWEEN.join(headings[skipped:])
             encoding = self._tokenizer.encode(joined, add_special_tokens=False)
-            if len(encoding.ids) <= self._most_headings:
+            few = len(encoding.ids) <= self._most_headings
+            if few and len(joined) <= CHARACTERS * self._most_headings:
                 return joined
         if not headings or not self._most_headings:
             return ""
-        end: int = encoding.offsets[self._most_headings - 1][1]
-        return joined[:end]
+        end: int = encoding.offsets[: self._most_headings][-1][1]
+        return joined[: min(end, CHARACTERS * self._most_headings)]
+
+
+def judged(
+    encoder: SentenceEncoder, texts: Sequence[str], reports: Sequence[TextReport]
+) -> list[TextReport]:
+    """Count what is unknown of passages by characters: a page without spaces is one token."""
+    return [
+        replace(one, unknown=encoder.unknown_characters(text)) if one.unknown else one
+        for text, one in zip(texts, reports, strict=True)
+    ]
 
 
 def blocks(text: str) -> Iterator[tuple[int, str]]:
-    """Cut a long text, since the splitter's time grows with the square of a line or a list.
+    """Cut a text at its pages, and long ones, since the splitter's time grows with their square.
 
     Yields:
         Where a block begins, and the block.
     """
+    start = 0
+    for page in pages(text):
+        yield from ((start + place, block) for place, block in _parts(page))
+        start += len(page) + 1
+
+
+def _parts(text: str) -> Iterator[tuple[int, str]]:
     start = 0
     while len(text) - start > BLOCK:
         end = start + BLOCK

@@ -26,7 +26,7 @@ from minilm_onnx.index.contents import (
     digests_and_notes,
     staged_sources,
 )
-from minilm_onnx.index.passages import Splitter
+from minilm_onnx.index.passages import Splitter, judged
 from minilm_onnx.index.ranking import (
     FUSED,
     MOST_FOUND,
@@ -48,8 +48,8 @@ from minilm_onnx.text.tokens import check_texts
 if TYPE_CHECKING:
     import apsw
 
-# Part of what sources depend on: to be raised when documents are split in another way.
-SPLITTING = "passages 1"
+# Part of what sources depend on: to be raised when documents are read or split in another way.
+SPLITTING = "passages 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Change:
     Attributes:
         passages: how many it has now.
         embedded: how many of them had to be embedded; the others were known.
-        unreadable: how many of these are mostly unknown to the model.
+        unreadable: how many of these are, by their characters, mostly unknown to the model.
     """
 
     passages: int
@@ -354,7 +354,7 @@ class TextIndex(Closing):
     def _embed(self, texts: Sequence[str], tally: Tally) -> FloatArray:
         before = self.encoder.prompts.get("document", "")
         tokens = self.encoder.tokenize_texts(put_before(before, texts))
-        tally.add(tokens.reports)
+        tally.add(judged(self.encoder, texts, tokens.reports))
         return self.encoder.embed_tokens(tokens)
 
 

@@ -9,6 +9,9 @@ from minilm_onnx.reading.kinds import JSON_LINES, MARKDOWN, ROWS, suffix_of
 from minilm_onnx.reading.lines import BINARY, TextFile
 from minilm_onnx.reading.rows import open_rows
 
+# What ends a line for Unicode, but not for a file: the vertical tab, separators, the next line.
+LINE_ENDS = str.maketrans(dict.fromkeys("\v\x1c\x1d\x1e\x85", "\n"))
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -37,7 +40,7 @@ def read_documents(
             that says nothing is text.
         field: of a row, the field that holds its text; see `open_rows`. Text has no fields, but
             for JSON in its lines.
-        lines: whether each line of text, but not of Markdown, is a row.
+        lines: whether each line of text, but not of Markdown, is a row; see `pages`, too.
         content: what is in the file, where it was read before.
 
     Returns:
@@ -51,7 +54,13 @@ def read_documents(
     plain = suffix not in ROWS and suffix not in MARKDOWN
     if suffix in ROWS or (lines and plain):
         with open_rows(name, field, content) as opened:
-            found = [Document(row.text, row.first_line, row.last_line) for row in opened.rows]
+            # Of a row of a table or of JSON, pages are divided where passages are made of it.
+            divided = _lines if plain and field is None else _whole
+            found = [
+                Document(text, row.first_line, row.last_line)
+                for row in opened.rows
+                for text in divided(row.text)
+            ]
     elif field is not None:
         got = "plain text; add --lines for JSON lines" if plain else "Markdown; leave it out"
         raise InputError(f"--field {field}: expected rows in {name}, got {got}")
@@ -62,6 +71,23 @@ def read_documents(
     if not is_json:  # where it is written as \u0000, on purpose
         _refuse_nul(name, found)
     return [document for document in found if document.text.strip()]
+
+
+def pages(text: str) -> list[str]:
+    """Divide a text at form feeds, which stand between the pages and slides of pdftotext.
+
+    Other characters that end a line, as the vertical tab, become U+000A. The model takes each of
+    them for nothing, and reads the words around it as one.
+    """
+    return text.translate(LINE_ENDS).split("\f")
+
+
+def _lines(text: str) -> list[str]:
+    return [line for page in pages(text) for line in page.split("\n")]
+
+
+def _whole(text: str) -> list[str]:
+    return [text]
 
 
 def _refuse_nul(name: str, documents: Sequence[Document]) -> None:

@@ -15,11 +15,13 @@ class Found:
     Attributes:
         files: those that can be indexed, in order of their names.
         others: how many files are of another kind.
+        links: those to folders, which are not followed.
         closed: folders that cannot be read, and why.
     """
 
     files: list[Path] = field(default_factory=list)
     others: int = 0
+    links: list[str] = field(default_factory=list)
     closed: dict[str, InputError] = field(default_factory=dict)
 
 
@@ -38,6 +40,8 @@ def find_files(folder: Path) -> Found:
 
     for name, folders, files in os.walk(folder, onerror=refuse):
         folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
+        paths = (Path(name, inner) for inner in folders)
+        found.links += [str(path) for path in paths if path.is_symlink()]
         for file in sorted(files):
             if file.startswith("."):
                 continue

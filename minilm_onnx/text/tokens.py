@@ -202,6 +202,17 @@ def _check_steps(tokenizer: Tokenizer, texts: Sequence[str], first: int) -> None
                 )
 
 
+def unknown_characters(tokenizer: Tokenizer, text: str, unknown: str = UNKNOWN) -> float:
+    """Give the share of a text's characters, spaces left out, that are in unknown tokens.
+
+    A word of hundreds of characters is one such token, as a rune is.
+    """
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    sizes = [end - start for start, end in encoding.offsets]
+    lost = sum(size for size, token in zip(sizes, encoding.tokens, strict=True) if token == unknown)
+    return float(lost / max(1, sum(sizes)))
+
+
 def check_texts(texts: Sequence[str], first: int = 0) -> None:
     """Raise InputError at the first element that is not a str of valid Unicode.
 

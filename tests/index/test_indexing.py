@@ -72,6 +72,25 @@ def test_a_folder_is_indexed_and_answers(
     assert out.splitlines()[1] == "        The cat is called Miso."
 
 
+def test_links_to_folders_are_named_and_links_to_files_read(
+    folder: Path, db: Path, encoder: SentenceEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shared = folder.parent / "shared"
+    shared.mkdir()
+    (shared / "a.txt").write_text("A shared text.")
+    (folder / "shared").symlink_to(shared)
+    (folder / "linked.txt").symlink_to(shared / "a.txt")
+    code, _, said = run(capsys, "index", folder, "--db", db)
+    assert code == 0
+    assert "5 files indexed" in said
+    assert f"1 linked folder left out ({folder / 'shared'})" in said
+    assert "1 file indexed" in run(capsys, "index", folder / "shared", "--db", db)[2]
+    with TextIndex(db, encoder) as index:
+        assert {"linked.txt", "shared/a.txt"} <= names(index, folder)
+        # Who named it wants it, though the folder above would not show it.
+        assert index_paths(index, [folder]).removed == []
+
+
 def test_a_second_run_does_only_what_changed(
     folder: Path, db: Path, encoder: SentenceEncoder, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.index.passages import Passage, Splitter
-from minilm_onnx.reading.documents import Document, read_documents
+from minilm_onnx.index.passages import Passage, Splitter, judged
+from minilm_onnx.reading.documents import LINE_ENDS, Document, read_documents
 from tests.support.files import write
 
 pytest.importorskip("semantic_text_splitter", reason="minilm-onnx[search] is not installed")
@@ -81,6 +81,7 @@ def test_lines_say_where_a_passage_stands(splitter: Splitter) -> None:
 PIECES = (
     *("word", "Ω", "猫", "a sentence ends here.", "\n", "\n\n", "# heading\n", "- item\n", " "),
     *("```\n", "| a | b |\n", "x" * 300, "> quoted\n", "\t", "\u2028", "1. one\n", "<b>b</b>"),
+    *("\f", "\v", "\x85"),
     "---\n",
 )
 texts = st.lists(st.sampled_from(PIECES), max_size=400).map("".join)
@@ -94,8 +95,9 @@ def test_whatever_the_text_nothing_is_cut_and_no_word_is_lost(text: str, markdow
     assert not any(report.cut for report in encoder.inspect([p.embedded for p in found]))
     lines = text.split("\n")
     for passage in found:
-        assert passage.text in "\n".join(lines[passage.first_line - 1 : passage.last_line])
-    for word in ("word", "Ω", "猫", "x" * 300):
+        stands = "\n".join(lines[passage.first_line - 1 : passage.last_line])
+        assert passage.text in stands.translate(LINE_ENDS)
+    for word in ("word", "Ω", "猫", "x"):  # 300 of which are one word, but may be two passages
         kept = sum((p.text + p.headings).count(word) for p in found)
         assert kept >= text.count(word) if markdown else kept == text.count(word)
 
@@ -151,3 +153,38 @@ def test_a_long_text_is_split_in_blocks_without_a_loss(splitter: Splitter, unit:
     text = unit * (300_000 // len(unit))
     found = split(splitter, text)
     assert "".join("".join(p.text for p in found).split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize("markdown", [False, True])
+def test_a_page_is_a_passage_and_its_lines_are_those_of_the_file(
+    splitter: Splitter, markdown: bool
+) -> None:
+    text = "one\ntwo\n\fthree\vfour\nfive\fsix\x85seven"
+    found = split(splitter, text, markdown=markdown)
+    assert [(p.text, p.first_line, p.last_line) for p in found] == [
+        ("one\ntwo", 1, 2),
+        ("three\nfour\nfive", 3, 4),
+        ("six\nseven", 4, 4),
+    ]
+
+
+def test_a_passage_is_bounded_by_characters_too(splitter: Splitter) -> None:
+    most = 10 * splitter.capacity
+    text = "Before it. " + "k" * 12_000 + " Behind it."
+    found = split(splitter, text)
+    assert "".join("".join(p.text for p in found).split()) == "".join(text.split())
+    assert max(len(p.text) for p in found) == most
+    (headed,) = split(splitter, f"# {'k' * 12_000}\n\ntext", markdown=True)
+    assert 0 < len(headed.headings) <= most
+    words = "An ordinary sentence of words. " * 400
+    assert all(p.text.endswith(".") and len(p.text) > 800 for p in split(splitter, words)[:-1])
+
+
+def test_the_unknown_is_counted_by_characters(encoder: SentenceEncoder) -> None:
+    key = "k" * 300
+    for text, share in (("a cat", 0.0), ("", 0.0), (key, 1.0), (f"{'ab ' * 50}{key}", 0.75)):
+        assert encoder.unknown_characters(text) == share
+    mixed, plain = f"{'ab ' * 50}{key}", "a cat"
+    reports = judged(encoder, [mixed, plain], encoder.inspect([mixed, plain]))
+    assert [report.unreadable for report in reports] == [True, False]
+    assert not any(report.unreadable for report in encoder.inspect([mixed, plain]))

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx.index.filesearch import search_file
+from minilm_onnx.index.indexing import index_paths
 from minilm_onnx.index.ranking import Ranked, by_words, fused, words_of
 from minilm_onnx.index.sqlite import connect
 from minilm_onnx.index.storage import stored, unstored
@@ -255,6 +257,21 @@ def test_all_passages_are_given_as_they_were_at_first(index: TextIndex) -> None:
 def test_unreadable_texts_are_warned_of(index: TextIndex) -> None:
     with pytest.warns(UserWarning, match="1 of 1 texts are mostly unknown"):
         assert index.add("a", "ᚠᚢᚦ ᚨᚱᚲ ᚷᚹᚺ").unreadable == 1
+
+
+def test_a_page_does_not_glue_its_words(
+    index: TextIndex, tmp_path: Path, encoder: SentenceEncoder
+) -> None:
+    file = tmp_path / "a.txt"
+    file.write_text("How to get a refund\fHow to reset a password")
+    index_paths(index, [file])
+    found = index.search("password")
+    assert [result.text for result in found] == ["How to reset a password", "How to get a refund"]
+    assert search_file(encoder, file, "password").results[0].text == "How to reset a password"
+    row = tmp_path / "a.jsonl"
+    row.write_text('{"text": "How to get a refund\\u000bOther words"}')
+    (result,) = search_file(encoder, row, "refund").results
+    assert result.text == "How to get a refund\nOther words"
 
 
 def test_the_documented_way_works(

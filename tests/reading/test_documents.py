@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from minilm_onnx import InputError
-from minilm_onnx.reading.documents import Document, read_documents
+from minilm_onnx.reading.documents import Document, pages, read_documents
 from minilm_onnx.reading.folders import find_files
 from tests.support.files import write
 
@@ -30,6 +30,17 @@ def test_a_text_is_one_document_or_one_a_line(tmp_path: Path) -> None:
     packed = write(tmp_path, "b.MD.gz", gzip.compress(b"# one\n"))
     assert read_documents(packed) == [Document("# one", markdown=True)]
     assert read_documents(write(tmp_path, "empty.txt", "")) == []
+
+
+def test_a_line_ends_at_a_page_and_a_row_does_not(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.txt", "one\ftwo\nthree\vfour\x85five\n\f\n")
+    assert read_documents(path) == [Document("one\ftwo\nthree\vfour\x85five\n\f")]
+    assert [(one.text, one.first_line) for one in read_documents(path, lines=True)] == [
+        *(("one", 1), ("two", 1), ("three", 2), ("four", 2), ("five", 2))
+    ]
+    rows = write(tmp_path, "a.jsonl", '{"text": "one\\ftwo"}\n')
+    assert read_documents(rows) == [Document("one\ftwo", 1, 1)]
+    assert pages("one\ftwo\vthree") == ["one", "two\nthree"]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +83,8 @@ def test_folders_are_read_in_order_without_what_is_hidden(tmp_path: Path) -> Non
         path.parent.mkdir(exist_ok=True)
         path.touch()
     (tmp_path / "loop").symlink_to(tmp_path)
+    (tmp_path / "b" / ".hidden").symlink_to(tmp_path)
     found = [path.relative_to(tmp_path).as_posix() for path in find_files(tmp_path).files]
     assert found == ["a.csv", "c.jsonl.gz", "e.parquet", "f.arrow", "b/a.txt", "b/z.md"]
     assert find_files(tmp_path).others == 2  # of them no text is known
+    assert find_files(tmp_path).links == [str(tmp_path / "loop")]
