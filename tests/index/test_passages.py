@@ -166,6 +166,8 @@ def test_a_page_is_a_passage_and_its_lines_are_those_of_the_file(
         ("three\nfour\nfive", 3, 4),
         ("six\nseven", 4, 4),
     ]
+    lines = [p.first_line for p in split(splitter, "a\fb\n\fc\n\fd", markdown=markdown)]
+    assert lines == [1, 1, 2, 3]
 
 
 def test_a_passage_is_bounded_by_characters_too(splitter: Splitter) -> None:
