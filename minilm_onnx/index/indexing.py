@@ -9,10 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from minilm_onnx.errors import ArtifactError, InputError
-from minilm_onnx.folder.files import sha256_of
+from minilm_onnx.errors import InputError
 from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.store import is_there
+from minilm_onnx.index.sums import check_name, read_whole, size_of, sum_of
 from minilm_onnx.index.textindex import Change, TextIndex
 from minilm_onnx.progress import progress_bar
 from minilm_onnx.reading.columns import FIELD
@@ -117,22 +117,24 @@ def index_paths(
                 gone.append(name)
         except InputError as error:  # it may be there, in a folder that cannot be looked into
             outcome.refused.setdefault(str(Path(name).parent), error)
-    with progress_bar(sum(map(_size, sources.values())), show=show_progress_bar, unit="B") as done:
+    with progress_bar(
+        sum(map(size_of, sources.values())), show=show_progress_bar, unit="B"
+    ) as done:
         for name, file in sources.items():
-            part = _Part(_size(file), done)
+            part = _Part(size_of(file), done)
             try:
-                _check_name(name)
+                check_name(name)
                 digest_before, note = known.get(name, (b"", ""))
                 index.check()
                 how = _how(suffix_of(file.name), note, text_field, lines, named=name in named)
                 depends = how.encode(), file.suffix.encode()
-                digest = index.digest(*depends, _sum(file))
+                digest = index.digest(*depends, sum_of(file))
                 if digest_before == digest:
                     outcome.unchanged += 1
                 else:
                     chosen, in_lines = json.loads(how)
                     # Once: the file may change, and its sum must be that of these documents.
-                    content = _read(file)
+                    content = read_whole(file)
                     digest = index.digest(*depends, hashlib.sha256(content).digest())
                     documents = read_documents(file, chosen, lines=in_lines, content=content)
                     outcome.changed[name] = index.write(
@@ -238,47 +240,3 @@ def _below(name: str, sources: Sequence[str]) -> list[str]:
     place = bisect_left(sources, name)
     own = [name] if name in sources[place : place + 1] else []
     return own + list(sources[first:end])
-
-
-def _size(file: Path) -> int:
-    try:
-        return file.stat().st_size
-    except OSError:  # a link that leads nowhere: it is refused when its turn comes
-        return 0
-
-
-def _sum(file: Path) -> bytes:
-    """Give a file's sha256.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        return bytes.fromhex(sha256_of(file))
-    except ArtifactError as error:
-        # Of a file that is read here, exporting is no remedy.
-        raise InputError(f"{str(error).rpartition(';')[0]}; check it") from error
-
-
-def _read(file: Path) -> bytes:
-    """Give all of a file, as `_sum` found it to be one.
-
-    Raises:
-        InputError: it cannot be read.
-    """
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise InputError(
-            f"{file}: expected a readable file, got {error.strerror}; check it"
-        ) from error
-
-
-def _check_name(name: str) -> None:
-    """Raise InputError if a file's name is no text, which a database could not give back."""
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{name!a}: expected a name in UTF-8, got other bytes; rename the file"
-        ) from error

@@ -381,7 +381,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.md.gz", "a.jsonl", "a.parquet", "a.arrow"])
-@pytest.mark.parametrize("step", ["_sum", "_read", "read_documents"])
+@pytest.mark.parametrize("step", ["sum_of", "read_whole", "read_documents"])
 def test_a_file_that_changes_while_it_is_read_is_read_again(
     folder: Path,
     db: Path,
@@ -394,12 +394,12 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     real = getattr(indexing, step)
 
     def meanwhile(*arguments: object, **more: object) -> object:
-        if step != "_sum":  # it changes before that, else behind it
+        if step != "sum_of":  # it changes before that, else behind it
             hold(file, "The cat is called Rex.")
         try:
             return real(*arguments, **more)
         finally:
-            hold(file, "The cat is called Rex." if step == "_sum" else "The cat is called Miso.")
+            hold(file, "The cat is called Rex." if step == "sum_of" else "The cat is called Miso.")
 
     hold(file, "The cat is called Miso.")
     with TextIndex(db, encoder) as index:

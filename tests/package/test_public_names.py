@@ -139,6 +139,7 @@ ENCODER = [
     "tokenize_texts",
     "tokenizer",
     "truncate_dim",
+    "unknown_characters",
     "unread",
     "with_default_prompt",
 ]
