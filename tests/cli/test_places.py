@@ -61,7 +61,7 @@ def test_an_error_of_the_system_that_names_nothing_is_not_stdouts(
     def fail(*_: object, **__: object) -> None:
         raise OSError(24, "Too many open files")
 
-    monkeypatch.setattr(SentenceEncoder, "encode", fail)
+    monkeypatch.setattr("minilm_onnx.cli.dedupe.load_encoder", fail)
     said = fails(capsys, 1, "dedupe", texts)
     assert said == "error: the system: expected it to do as asked, got Too many open files\n"
 
