@@ -9,7 +9,8 @@ See https://www.sqlite.org/wal.html.
 import ctypes
 import time
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 # How often to try to end the log, since others may end at the same moment.
 TRIES = 10
+# How long who may only read waits for a log.
+PATIENCE_S = 1.0
 
 
 def log_of(path: Path) -> Path:
@@ -88,6 +91,29 @@ def write_ahead(connection: "apsw.Connection", patience_ms: int) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(0.02)
+
+
+@contextmanager
+def looking(connection: "apsw.Connection") -> Iterator[None]:
+    """See one state of a database as long as the block lasts.
+
+    Who may only read cannot look at a log that another process makes or ends at this moment, and
+    waits for it.
+    """
+    import apsw
+
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        with connection:
+            try:
+                connection.execute("PRAGMA schema_version").fetchall()
+            except (apsw.ReadOnlyError, apsw.CantOpenError):
+                if time.monotonic() > end:
+                    raise
+            else:
+                yield
+                return
+        time.sleep(0.02)
 
 
 def settle(path: Path) -> None:

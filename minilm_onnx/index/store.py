@@ -11,6 +11,7 @@ from minilm_onnx.errors import InputError, importing
 from minilm_onnx.index.journal import (
     keep_log,
     lacks_log,
+    looking,
     settle,
     warn_without_log,
     was_left_alone,
@@ -91,7 +92,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator["apsw.Connection"]:
         """Give a connection that sees one state of the database as long as the block lasts."""
-        with self._guarded() as connection, connection:
+        with self._guarded() as connection, looking(connection):
             yield connection
 
     @contextmanager
@@ -127,7 +128,7 @@ class Store:
                 if can_write(self.path):
                     with suppress(apsw.BusyError):  # else who wants to write waits till it ends
                         write_ahead(connection, 0)
-                with connection:
+                with looking(connection):
                     yield connection
             finally:
                 connection.close()

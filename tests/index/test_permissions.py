@@ -5,12 +5,13 @@ import shutil
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.index.header import has_log
-from minilm_onnx.index.journal import lacks_log, log_of
+from minilm_onnx.index.journal import lacks_log, log_of, looking
 from minilm_onnx.index.textindex import TextIndex
 from tests.support.users import NOBODY, STRANGER, as_user, need_users, open_to_all
 
@@ -209,3 +210,38 @@ def test_a_database_of_others_keeps_its_log(db: Path, encoder: SentenceEncoder) 
     with pytest.raises(InputError, match="another program's"):
         TextIndex(db, encoder)
     assert (names(db.parent), db.read_bytes()) == (["texts.db"], before)
+
+
+class Moving:
+    """A connection to a log that another process is at, for some looks."""
+
+    def __init__(self, looks: int) -> None:
+        self.looks, self.opened = looks, 0
+
+    def __enter__(self) -> None:
+        self.opened += 1
+
+    def __exit__(self, *_: object) -> None:
+        self.opened -= 1
+
+    def execute(self, _: str) -> "Moving":
+        self.looks -= 1
+        if self.looks >= 0:
+            raise apsw.ReadOnlyError("attempt to write a readonly database")
+        return self
+
+    def fetchall(self) -> None:
+        assert self.opened == 1
+
+
+def test_a_reader_waits_for_a_log_that_is_made_or_ended_now(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moving: Any = Moving(3)
+    with looking(moving):
+        assert (moving.looks, moving.opened) == (-1, 1)
+    assert moving.opened == 0
+    monkeypatch.setattr("minilm_onnx.index.journal.PATIENCE_S", -1)
+    with pytest.raises(apsw.ReadOnlyError), looking(moving := Moving(3)):
+        pass
+    assert (moving.looks, moving.opened) == (2, 0)
