@@ -242,6 +242,7 @@ def test_a_reader_waits_for_a_log_that_is_made_or_ended_now(
         assert (moving.looks, moving.opened) == (-1, 1)
     assert moving.opened == 0
     monkeypatch.setattr("minilm_onnx.index.journal.PATIENCE_S", -1)
-    with pytest.raises(apsw.ReadOnlyError), looking(moving := Moving(3)):
+    moving = Moving(3)
+    with pytest.raises(apsw.ReadOnlyError), looking(moving):
         pass
     assert (moving.looks, moving.opened) == (2, 0)
