@@ -1,12 +1,13 @@
 """Which vectors belong together: all within a threshold of one."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IndexArray
 from minilm_onnx.checks import check_positive
 from minilm_onnx.errors import InputError, shown
+from minilm_onnx.vectors.distinct import distinct
 from minilm_onnx.vectors.inputs import Vectors, as_floats, refuse_nan
 from minilm_onnx.vectors.nearest import in_chunks
 from minilm_onnx.vectors.pooling import l2_normalize
@@ -40,15 +41,17 @@ def community_detection(
     check_threshold(threshold)
     min_community_size = check_positive("min_community_size", min_community_size)
     batch_size = check_positive("batch_size", batch_size)
-    unit = _unit_rows(embeddings)
-    least = min(min_community_size, len(unit))
+    unit = distinct(_unit_rows(embeddings))
+    least = min(min_community_size, len(unit.which))
     groups: list[IndexArray] = []
-    for _, chunk in in_chunks(unit, batch_size):
-        for cosines in chunk @ unit.T:
-            near = np.flatnonzero(cosines >= threshold)
+    for _, cosines in _cosines(unit.rows, batch_size):
+        for line in cosines:
+            numbers = np.flatnonzero(line >= threshold)
+            numbers = numbers[np.argsort(-line[numbers], kind="stable")]
+            near, _ = unit.spread(numbers, line[numbers], len(unit.which))
             if len(near) >= least:
-                groups.append(near[np.argsort(-cosines[near], kind="stable")])
-    taken = np.zeros(len(unit), dtype=bool)
+                groups.append(near)
+    taken = np.zeros(len(unit.which), dtype=bool)
     kept: list[IndexArray] = []
     for group in sorted(groups, key=len, reverse=True):
         rest = group[~taken[group]]
@@ -87,19 +90,35 @@ def near_duplicates(
     check_threshold(threshold)
     batch_size = check_positive("batch_size", batch_size)
     unit = _unit_rows(embeddings)
-    rest = _numbered(unread, len(unit))
-    kept = np.ones(len(unit), dtype=bool)
+    labels = _numbered(unread, len(unit))
+    # Rows are the same only if what was not read is, too.
+    different = distinct(np.column_stack([unit, labels.astype(np.float32)]))
+    rows, labels = different.rows[:, :-1], labels[different.firsts]
+    count = len(rows)
+    kept, best = np.ones(count, dtype=bool), np.ones(count, dtype=np.float32)
+    repeated = np.bincount(different.which, minlength=count) > 1
+    # Of each different row its originals, each with the place from which on it is the nearest.
+    originals: list[list[tuple[int, int, float]]] = []
+    for first, cosines in _cosines(rows, batch_size, earlier=True):
+        for number, line in enumerate(cosines, first):
+            alike = labels[:number] == labels[number]
+            near = np.flatnonzero((line[:number] >= threshold) & kept[:number] & alike)
+            nearest = near[np.argmax(line[near])] if len(near) else number
+            kept[number], best[number] = not len(near), line[nearest]
+            place = int(different.firsts[number])
+            originals.append([(place, int(different.firsts[nearest]), float(line[nearest]))])
+            if kept[number]:
+                nearer = repeated[:number] & ~kept[:number] & (line[:number] > best[:number])
+                for other in np.flatnonzero(nearer & alike):
+                    best[other] = line[other]
+                    originals[other].append((place, place, float(line[other])))
     found: list[tuple[int, int, float]] = []
-    for first, chunk in in_chunks(unit, batch_size):
-        cosines = chunk @ unit[: first + len(chunk)].T
-        for row, line in enumerate(cosines, first):
-            alike = (line[:row] >= threshold) & kept[:row] & (rest[:row] == rest[row])
-            near = np.flatnonzero(alike)
-            if len(near):
-                original = near[np.argmax(line[near])]
-                kept[row] = False
-                found.append((row, int(original), float(line[original])))
-    return found
+    for number in range(count):
+        for row in different.places(number)[int(kept[number]) :].tolist():
+            _, original, score = [one for one in originals[number] if one[0] <= row][-1]
+            if score >= threshold:
+                found.append((row, original, score))
+    return sorted(found)
 
 
 def _numbered(texts: Sequence[str] | None, count: int) -> IndexArray:
@@ -125,6 +144,22 @@ def _unit_rows(embeddings: Vectors) -> FloatArray:
     unit = l2_normalize(rows)
     refuse_nan("embeddings", unit)
     return unit
+
+
+def _cosines(
+    rows: FloatArray, batch_size: int, *, earlier: bool = False
+) -> Iterator[tuple[int, FloatArray]]:
+    """Compare some of the different rows at a time with all, or with none that come later.
+
+    Yields:
+        The number of the first, and the cosines; a row's own is 1, which a sum may miss.
+    """
+    for first, chunk in in_chunks(rows, batch_size):
+        others = rows[: first + len(chunk)] if earlier else rows
+        cosines: FloatArray = chunk @ others.T
+        own = np.arange(len(chunk))
+        cosines[own, first + own] = chunk.any(axis=1)
+        yield first, cosines
 
 
 def check_threshold(threshold: float) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from minilm_onnx.arrays import FloatArray, IndexArray
 from minilm_onnx.checks import check_positive
 from minilm_onnx.errors import InputError
+from minilm_onnx.vectors.distinct import Distinct, distinct
 from minilm_onnx.vectors.inputs import Vectors, as_numbers
 from minilm_onnx.vectors.nearest import Score, highest_over_chunks, in_chunks
 from minilm_onnx.vectors.similarity import similarity
@@ -82,20 +83,39 @@ def paraphrase_mining_embeddings(
     rows = as_numbers("embeddings: expected (N, H) floats", embeddings)
     if rows.ndim != 2:
         raise InputError(f"embeddings: expected (N, H), got {rows.shape}; encode a list of texts")
+    different = distinct(rows)
     scores: FloatArray = np.empty(0, dtype=np.float32)
     pairs: IndexArray = np.empty((0, 2), dtype=np.intp)
-    for first, chunk in in_chunks(rows, query_chunk_size):
+    for first, chunk in in_chunks(different.rows, query_chunk_size):
         # One more than wanted, since nearly everyone's nearest is itself.
-        places, best = highest_over_chunks(
-            chunk, rows, corpus_chunk_size, top_k + 1, score_function
+        found = highest_over_chunks(chunk, different, corpus_chunk_size, top_k + 1, score_function)
+        new_scores, new_pairs = [scores], [pairs]
+        for number, (places, best) in enumerate(found, first):
+            own = different.places(number)
+            kept = places != own[:, None]
+            kept &= np.cumsum(kept, axis=1) <= top_k
+            members, others = np.nonzero(kept)
+            new_scores.append(best[others])
+            new_pairs.append(np.stack([own[members], places[others]], axis=1))
+        scores, pairs = _best_pairs(
+            np.concatenate(new_scores), np.concatenate(new_pairs), different, max_pairs
         )
-        own = np.broadcast_to(np.arange(first, first + len(chunk))[:, None], places.shape)
-        kept = places != own
-        kept &= np.cumsum(kept, axis=1) <= top_k
-        new = np.sort(np.stack([own[kept], places[kept]], axis=1), axis=1)
-        scores, pairs = np.concatenate([scores, best[kept]]), np.concatenate([pairs, new])
-        pairs, firsts = np.unique(pairs, axis=0, return_index=True)
-        scores = scores[firsts]
-        order = np.argsort(-scores, kind="stable")[:max_pairs]
-        scores, pairs = scores[order], pairs[order]
     return [[score, i, j] for score, (i, j) in zip(scores.tolist(), pairs.tolist(), strict=True)]
+
+
+def _best_pairs(
+    scores: FloatArray, pairs: IndexArray, different: Distinct, max_pairs: int
+) -> tuple[FloatArray, IndexArray]:
+    """Give each pair once, the best first; of equal scores the earlier pair."""
+    pairs = np.sort(pairs, axis=1)
+    # Two rows may be compared in either order, which may differ in the last bit: pairs of the same
+    # two vectors all have the score that is found first.
+    vectors = np.sort(different.which[pairs], axis=1)
+    _, firsts, which = np.unique(
+        vectors @ [len(different.which), 1], return_index=True, return_inverse=True
+    )
+    scores = scores[firsts[which]]
+    _, firsts = np.unique(pairs @ [len(different.which), 1], return_index=True)
+    scores, pairs = scores[firsts], pairs[firsts]
+    order = np.argsort(-scores, kind="stable")[:max_pairs]
+    return scores[order], pairs[order]

@@ -5,23 +5,27 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IndexArray
+from minilm_onnx.vectors.distinct import Distinct
 from minilm_onnx.vectors.inputs import refuse_nan
 
 Score = Callable[[FloatArray, FloatArray], FloatArray]
 
 
 def highest_over_chunks(
-    queries: FloatArray, corpus: FloatArray, size: int, top_k: int, score: Score
-) -> tuple[IndexArray, FloatArray]:
-    """Give the places and scores of the best rows of a corpus, (Q, K) each."""
-    places: IndexArray = np.empty((len(queries), 0), dtype=np.intp)
+    queries: FloatArray, corpus: Distinct, size: int, top_k: int, score: Score
+) -> list[tuple[IndexArray, FloatArray]]:
+    """Give the places and scores of the best rows of a corpus for each query, (K,) each.
+
+    The best come first; of equal scores, which equal rows have, the earlier place.
+    """
+    numbers: IndexArray = np.empty((len(queries), 0), dtype=np.intp)
     scores: FloatArray = np.empty((len(queries), 0), dtype=np.float32)
-    for first, chunk in in_chunks(corpus, size):
+    for first, chunk in in_chunks(corpus.rows, size):
         found, best = highest(score(queries, chunk), top_k)
-        places, scores = np.hstack([places, found + first]), np.hstack([scores, best])
+        numbers, scores = np.hstack([numbers, found + first]), np.hstack([scores, best])
         kept, scores = highest(scores, top_k)
-        places = np.take_along_axis(places, kept, axis=1)
-    return places, scores
+        numbers = np.take_along_axis(numbers, kept, axis=1)
+    return [corpus.spread(*found, top_k) for found in zip(numbers, scores, strict=True)]
 
 
 def in_chunks(rows: FloatArray, size: int) -> Iterator[tuple[int, FloatArray]]:

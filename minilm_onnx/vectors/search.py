@@ -8,21 +8,22 @@ import numpy.typing as npt
 from minilm_onnx.arrays import CodeArray, FloatArray, IndexArray
 from minilm_onnx.checks import check_positive
 from minilm_onnx.errors import InputError
+from minilm_onnx.vectors.distinct import distinct
 from minilm_onnx.vectors.inputs import Vectors, as_floats, as_numbers
-from minilm_onnx.vectors.nearest import Score, highest, highest_over_chunks, in_chunks
+from minilm_onnx.vectors.nearest import Score, highest_over_chunks, in_chunks
+from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.vectors.quantization import (
     Precision,
     check_codes,
     check_ranges,
     dequantize_embeddings,
-    quantize_embeddings,
 )
 from minilm_onnx.vectors.similarity import similarity
 
-# Queries and rows of codes to compare at a time.
-CODE_QUERIES, CODE_CHUNK = 100, 50_000
-# Bits set in every byte.
-BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint16)
+# Queries and rows of codes to compare at a time, and rows to make floats of, which stay in a cache.
+CODE_QUERIES, CODE_CHUNK, CODE_FLOATS = 100, 50_000, 1000
+# The signs that every byte stands for, (256, 8).
+SIGNS = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) - 1
 
 
 class Hit(TypedDict):
@@ -42,8 +43,9 @@ def semantic_search(
 ) -> list[list[Hit]]:
     """Find the rows of a corpus that are most alike to each query.
 
-    The results of sentence-transformers' function of this name; of equal scores the earlier row
-    comes first. Scores take query_chunk_size * corpus_chunk_size * 12 bytes.
+    The results of sentence-transformers' function of this name, but that equal rows have equal
+    scores, and of these the earlier row comes first. Scores take query_chunk_size *
+    corpus_chunk_size * 12 bytes.
 
     Args:
         query_embeddings: (Q, H) float, or one vector (H,).
@@ -69,12 +71,11 @@ def semantic_search(
             f"semantic_search: expected (Q, H) queries and an (N, H) corpus, got {queries.shape} "
             f"and {corpus.shape}; give vectors of one model"
         )
+    rows = distinct(corpus)
     hits: list[list[Hit]] = []
     for _, chunk in in_chunks(queries, query_chunk_size):
-        places, scores = highest_over_chunks(
-            chunk, corpus, corpus_chunk_size, top_k, score_function
-        )
-        hits += [_hits(*found) for found in zip(places, scores, strict=True)]
+        found = highest_over_chunks(chunk, rows, corpus_chunk_size, top_k, score_function)
+        hits += [_hits(*best) for best in found]
     return hits
 
 
@@ -85,13 +86,11 @@ def semantic_search_quantized(
     ranges: npt.ArrayLike | None = None,
     *,
     top_k: int = 10,
-    rescore_multiplier: int = 4,
 ) -> list[list[Hit]]:
     """Search a corpus that is stored in int8, uint8, binary or ubinary.
 
-    The nearest candidates by the stored codes alone (for binary by differing bits) are scored
-    again with the full query against the codes' values, which wins back most of what the codes
-    lost: Yamada et al., https://arxiv.org/abs/2106.00882.
+    The full query is compared with what every row's codes stand for, which wins back most of what
+    the codes lost: Yamada et al., https://arxiv.org/abs/2106.00882.
 
     Args:
         query_embeddings: (Q, H) float, or one vector (H,).
@@ -99,7 +98,6 @@ def semantic_search_quantized(
         precision: as given there.
         ranges: (2, H) as used there; needed for "int8" and "uint8".
         top_k: hits a query.
-        rescore_multiplier: candidates for each hit.
 
     Returns:
         As `semantic_search`; the scores are cosines with what the codes stand for.
@@ -109,7 +107,6 @@ def semantic_search_quantized(
             not one of the four.
     """
     top_k = check_positive("top_k", top_k)
-    rescore_multiplier = check_positive("rescore_multiplier", rescore_multiplier)
     queries = np.atleast_2d(as_floats("query_embeddings: expected (Q, H) floats", query_embeddings))
     corpus: Any = check_codes(corpus_embeddings, precision)
     if queries.ndim != 2:
@@ -124,20 +121,15 @@ def semantic_search_quantized(
             f"{queries.shape[1]} components, got {corpus.shape}; give vectors of one model"
         )
     if binary:
-        score = _alike_bits(128 if precision == "binary" else 0)
+        score = _by_signs(128 if precision == "binary" else 0)
     else:
-        # A component's step follows from its range: let the query carry it.
-        bounds = check_ranges(ranges, precision, width)
-        score = _products(bounds[1] - bounds[0])
+        score = _by_values(precision, check_ranges(ranges, precision, width))
+    rows = distinct(corpus)
     hits: list[list[Hit]] = []
     for _, chunk in in_chunks(queries, CODE_QUERIES):
-        nearest, _scores = highest_over_chunks(
-            chunk, corpus, CODE_CHUNK, top_k * rescore_multiplier, score
-        )
-        for query, candidates in zip(chunk, nearest, strict=True):
-            values = dequantize_embeddings(corpus[candidates], precision, ranges)
-            (order,), (best,) = highest(similarity(query, values[:, : queries.shape[1]]), top_k)
-            hits.append(_hits(candidates[order], best))
+        hits += [
+            _hits(*best) for best in highest_over_chunks(chunk, rows, CODE_CHUNK, top_k, score)
+        ]
     return hits
 
 
@@ -148,26 +140,31 @@ def _hits(places: IndexArray, scores: FloatArray) -> list[Hit]:
     ]
 
 
-def _products(steps: FloatArray) -> Score:
-    """Score codes of a byte a component, but for a constant a query."""
+def _by_values(precision: Precision, ranges: FloatArray) -> Score:
+    """Score codes of a byte a component."""
 
-    def score(queries: FloatArray, codes: FloatArray) -> FloatArray:
-        carried: FloatArray = queries * steps
-        products: FloatArray = carried @ codes.astype(np.float32).T
-        return products
+    def score(queries: FloatArray, codes: Any) -> FloatArray:
+        scores = []
+        for first in range(0, len(codes), CODE_FLOATS):
+            some = dequantize_embeddings(codes[first : first + CODE_FLOATS], precision, ranges)
+            scores.append(similarity(queries, some))
+        return np.hstack(scores)
 
     return score
 
 
-def _alike_bits(offset: int) -> Score:
-    """Score codes of a bit a component by how few differ from the query's signs."""
+def _by_signs(offset: int) -> Score:
+    """Score codes of a bit a component, by what each byte of them adds for a query."""
 
     def score(queries: FloatArray, codes: FloatArray) -> FloatArray:
         # Minus 128 as int8 is the byte with its highest bit flipped.
-        unsigned = codes.view(np.uint8) ^ np.uint8(offset)
-        bits = quantize_embeddings(queries, "ubinary").astype(np.uint8)
-        alike = [-BITS[unsigned ^ row].sum(axis=1, dtype=np.int32) for row in bits]
-        scores: FloatArray = np.stack(alike).astype(np.float32)
+        columns = np.ascontiguousarray((codes.view(np.uint8) ^ np.uint8(offset)).T)
+        unit = l2_normalize(queries) / np.sqrt(np.float32(queries.shape[1]))
+        padded = np.pad(unit, ((0, 0), (0, 8 * len(columns) - unit.shape[1])))
+        scores = np.zeros((len(queries), len(codes)), dtype=np.float32)
+        for line, query in zip(scores, padded, strict=True):
+            for column, part in zip(columns, query.reshape(-1, 8), strict=True):
+                line += (SIGNS @ part)[column]
         return scores
 
     return score

@@ -21,7 +21,6 @@ from minilm_onnx import (
 )
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.vectors.quantization import Precision, ranges_of
-from minilm_onnx.vectors.search import _alike_bits
 from minilm_onnx.vectors.similarity import Measure
 
 
@@ -152,12 +151,19 @@ def test_search_by_another_measure(measure: Measure) -> None:
     assert [hits[0]["corpus_id"] for hits in found] == score(a, b).argmax(axis=1).tolist()
 
 
-def test_bits_are_compared_one_by_one_whatever_their_type() -> None:
-    queries, corpus = draw(3, 11), draw(40, 12)
-    expected = -((queries[:, None] > 0) != (corpus > 0)).sum(axis=2)
-    for precision, offset in (("binary", 128), ("ubinary", 0)):
-        codes: Any = quantize_embeddings(corpus, precision)  # type: ignore[arg-type]
-        assert np.array_equal(_alike_bits(offset)(queries, codes), expected)
+@pytest.mark.parametrize("width", [384, 13])
+def test_bits_stand_for_their_signs_whatever_their_type(width: int) -> None:
+    queries, corpus = draw(3, 11, width), draw(40, 12, width)
+    expected = semantic_search(queries, np.where(corpus > 0, 1, -1), top_k=40)
+    kinds: tuple[Precision, ...] = ("binary", "ubinary")
+    for precision in kinds:
+        codes: Any = quantize_embeddings(corpus, precision)
+        found = semantic_search_quantized(queries, codes, precision, top_k=40)
+        for mine, true in zip(found, expected, strict=True):
+            assert [hit["corpus_id"] for hit in mine] == [hit["corpus_id"] for hit in true]
+            np.testing.assert_allclose(
+                [hit["score"] for hit in mine], [hit["score"] for hit in true], atol=1e-6
+            )
 
 
 def test_mining_texts_embeds_them_and_finds_the_nearest_pair(encoder: SentenceEncoder) -> None:
