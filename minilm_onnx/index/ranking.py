@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 # A passage's id and its score; higher is better.
 Ranked = tuple[int, float]
-# What bits find is scored again by bytes: so many candidates for each result, and at least these.
-RESCORED, LEAST_RESCORED = 20, 200
-# The most that sqlite-vec finds at a time.
+# The most that sqlite-vec finds at a time. What bits find is scored again by bytes: always so many,
+# since with fewer for fewer results these would not be the first of a longer list.
 MOST_FOUND = 4096
 # Reciprocal rank fusion: what is added to ranks, and how many of each ranking count. Cormack,
 # Clarke, Buettcher, https://doi.org/10.1145/1571941.1572114, found 60 and looked no further.
@@ -70,32 +69,73 @@ def nearest(
         top_k: passages wanted.
         sources: patterns, one of which their source must fit; none for any source.
     """
-    wanted = top_k
-    if facts.storage == "binary":
-        wanted = min(MOST_FOUND, max(LEAST_RESCORED, RESCORED * top_k))
-    ((vector, _),) = stored(query[None], facts.storage)
-    fits, parameters = fitting(sources)
-    within = (
-        "AND rowid IN (SELECT passages.id FROM passages JOIN sources ON sources.id = "
-        f"passages.source WHERE {fits})"
-        if fits
-        else ""
-    )
-    rows: list[Any] = connection.execute(
-        f"SELECT rowid, distance FROM vectors WHERE vector MATCH {typed(':vector', facts.storage)} "
-        f"AND k = :k {within} ORDER BY distance",
-        {"vector": vector, "k": wanted, **parameters},
-    ).fetchall()
     if facts.storage != "binary":
-        # Of a vector of length 0, SQLite has no distance.
-        scores = [(passage, 1 - (1.0 if gap is None else gap)) for passage, gap in rows]
-        return sorted(scores, key=_best_first)
-    found = [passage for passage, _ in rows]
+        closest = _closest(connection, facts, query, top_k, sources)
+        return [(passage, 1 - gap) for passage, gap in closest]
+    found = [passage for passage, _ in _found(connection, facts, query, MOST_FOUND, sources)]
     marks = ", ".join("?" * len(found))
     cursor = connection.execute(f"SELECT id, codes FROM passages WHERE id IN ({marks})", found)
     kept = [(passage, unstored(b"", codes, "binary", len(query))) for passage, codes in cursor]
     scores = [(passage, float(vector @ query)) for passage, vector in kept]
     return sorted(scores, key=_best_first)[:top_k]
+
+
+def _closest(
+    connection: "apsw.Connection", facts: Facts, query: Vector, count: int, sources: Sequence[str]
+) -> list[Ranked]:
+    """Find passages and their distances, the least first, and of equal ones the earlier passage."""
+    asked = min(MOST_FOUND, count + 1)
+    while True:
+        found = _found(connection, facts, query, asked, sources)
+        if len(found) < asked or found[-1][1] > found[count - 1][1]:
+            return found[:count]
+        if asked == MOST_FOUND:  # perhaps not the earliest of those at the last distance
+            return _scanned(connection, facts, query, count, sources)
+        asked = min(MOST_FOUND, 4 * asked)
+
+
+def _found(
+    connection: "apsw.Connection", facts: Facts, query: Vector, count: int, sources: Sequence[str]
+) -> list[Ranked]:
+    """Find passages by sqlite-vec's index, which of several at the last distance gives any."""
+    within, parameters = _within(query, facts, sources)
+    rows: list[Any] = connection.execute(
+        f"SELECT rowid, distance FROM vectors WHERE vector MATCH {typed(':vector', facts.storage)} "
+        f"AND k = :k {within} ORDER BY distance",
+        {"k": count, **parameters},
+    ).fetchall()
+    # Of a vector of length 0, SQLite has no distance.
+    gaps = [(passage, 1.0 if gap is None else gap) for passage, gap in rows]
+    return sorted(gaps, key=lambda gap: (gap[1], gap[0]))
+
+
+def _scanned(
+    connection: "apsw.Connection", facts: Facts, query: Vector, count: int, sources: Sequence[str]
+) -> list[Ranked]:
+    """Find what `_closest` does, in ten times the time."""
+    within, parameters = _within(query, facts, sources)
+    vector = typed(":vector", facts.storage)
+    rows: list[Any] = connection.execute(
+        f"SELECT rowid, coalesce(vec_distance_cosine(vector, {vector}), 1) AS gap FROM vectors "
+        f"WHERE true {within} ORDER BY gap, rowid LIMIT :k",
+        {"k": count, **parameters},
+    ).fetchall()
+    return rows
+
+
+def _within(
+    query: Vector, facts: Facts, sources: Sequence[str]
+) -> tuple[str, dict[str, bytes | str]]:
+    """Give the SQL for passages of sources that fit, and its parameters with the vector."""
+    ((vector, _),) = stored(query[None], facts.storage)
+    fits, parameters = fitting(sources)
+    if not fits:
+        return "", {"vector": vector}
+    within = (
+        "AND rowid IN (SELECT passages.id FROM passages JOIN sources ON sources.id = "
+        f"passages.source WHERE {fits})"
+    )
+    return within, {"vector": vector, **parameters}
 
 
 def by_words(
@@ -134,12 +174,21 @@ def words_of(query: str) -> list[str]:
 
 
 def fused(rankings: Sequence[Sequence[Ranked]], top_k: int) -> list[Ranked]:
-    """Join rankings by the sum of 1 / (60 + rank), the best first."""
+    """Join rankings by the sum of 1 / (60 + rank) over their first 100, the best first.
+
+    What comes later in all of them follows by its best rank, so that longer rankings add results
+    and change none.
+    """
     scores: defaultdict[int, float] = defaultdict(float)
+    later: defaultdict[int, float] = defaultdict(float)
     for ranking in rankings:
         for rank, (passage, _) in enumerate(ranking, 1):
-            scores[passage] += 1 / (FUSION + rank)
-    return sorted(scores.items(), key=_best_first)[:top_k]
+            share = 1 / (FUSION + rank)
+            if rank <= FUSED:
+                scores[passage] += share
+            else:
+                later[passage] = max(later[passage], share)
+    return sorted({**later, **scores}.items(), key=_best_first)[:top_k]
 
 
 def results(connection: "apsw.Connection", ranked: Sequence[Ranked]) -> list[Result]:

@@ -14,8 +14,8 @@ from minilm_onnx.index.store import Store
 if TYPE_CHECKING:
     import apsw
 
-# Vectors lie in blocks of so many, and a block is kept until its last one goes.
-BLOCK = 1024
+# The largest chunk that vectors lie in, which is kept until its last one goes.
+CHUNK_OF_VECTORS = 1024
 REBUILDING = "rebuilding"
 
 
@@ -76,9 +76,9 @@ def compact(store: Store, facts: Facts) -> None:
     """Give back the room of vectors that went, where it is most of what they take."""
     with store.writing() as connection:
         check_facts(connection, facts, store.path)
-        blocks = connection.execute("SELECT count(*) FROM vectors_chunks").get
+        room = connection.execute("SELECT total(size) FROM vectors_chunks").get
         count = count_passages(connection)
-        if _goal(connection) is not None or BLOCK * blocks <= 4 * count + BLOCK:
+        if _goal(connection) is not None or room <= 4 * count + CHUNK_OF_VECTORS:
             return
         connection.execute("DELETE FROM rebuilt")
         connection.execute(

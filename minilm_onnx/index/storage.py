@@ -14,7 +14,8 @@ Storage: TypeAlias = Literal["float32", "int8", "binary"]
 COLUMNS: dict[Storage, str] = {
     "float32": "vector float[{}] distance_metric=cosine",
     "int8": "vector int8[{}] distance_metric=cosine",
-    "binary": "vector bit[{}]",
+    # sqlite-vec's time grows with what it finds in each chunk, and here that is always much.
+    "binary": "vector bit[{}], chunk_size=128",
 }
 
 

@@ -179,14 +179,14 @@ class TextIndex(Closing):
             query: a question, or any text.
             top_k: passages to give, at most 4,096.
             hybrid: whether to join that ranking with the one by words (BM25) by reciprocal ranks,
-                of the first 100 of each or, if these are more, the first `top_k`. Of a long query
-                the first 512 words count.
+                of the first 100 of each; what comes later follows by its better rank. Of a long
+                query the first 512 words count.
             source: a pattern such as "notes/*.md", or several, one of which a passage's source, or
                 a folder that holds it, must fit, from its beginning or from any folder on; "*" is
                 any text, "?" a character, "." the current folder. None for any source.
 
         Returns:
-            The best first.
+            The best first; of equal scores the passage that was added first.
 
         Raises:
             InputError: the query is empty or no text, or a number is out of range.
