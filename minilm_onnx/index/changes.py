@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.errors import InputError, shorten
 from minilm_onnx.index.passages import Passage
-from minilm_onnx.index.schema import Facts, check_facts
+from minilm_onnx.index.schema import Facts, check_facts, update_format
 from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.storage import stored, typed
 from minilm_onnx.index.store import Store
+from minilm_onnx.index.words import write_words
 
 if TYPE_CHECKING:
     import apsw
@@ -209,26 +210,19 @@ def _publish(
         " FROM staged WHERE key = ? ORDER BY position",
         (first, key),
     )
-    connection.execute(
-        "INSERT INTO words (rowid, headings, text) SELECT id, headings, text FROM passages "
-        "WHERE source = ?",
-        (number,),
-    )
+    write_words(connection, "source = ?", number)
 
 
 def _remove(connection: "apsw.Connection", name: str) -> bool:
     """Take a source out; give whether it was there."""
+    update_format(connection)
     source = connection.execute("SELECT id FROM sources WHERE name = ?", (name,)).get
     if source is None:
         return False
     passages = connection.execute("SELECT id FROM passages WHERE source = ?", (source,)).fetchall()
     # One by one: for a subquery sqlite-vec would look at all there are.
     connection.executemany("DELETE FROM vectors WHERE rowid = ?", passages)
-    for statement in (
-        "INSERT INTO words (words, rowid, headings, text) "
-        "SELECT 'delete', id, headings, text FROM passages WHERE source = ?",
-        "DELETE FROM passages WHERE source = ?",
-        "DELETE FROM sources WHERE id = ?",
-    ):
-        connection.execute(statement, (source,))
+    connection.executemany("DELETE FROM words WHERE rowid = ?", passages)
+    connection.execute("DELETE FROM passages WHERE source = ?", (source,))
+    connection.execute("DELETE FROM sources WHERE id = ?", (source,))
     return True

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from minilm_onnx.checks import check_positive
 from minilm_onnx.encoder import DOCUMENT_PROMPTS, SentenceEncoder
+from minilm_onnx.index.folding import folded
 from minilm_onnx.index.passages import Passage, Splitter
 from minilm_onnx.index.ranking import Result, check_query
 from minilm_onnx.reading.documents import Document, pages, read_documents
@@ -66,7 +67,7 @@ def search_file(
         prompt_names=DOCUMENT_PROMPTS,
         show_progress_bar=show_bar,
     )
-    (hits,) = semantic_search(encoder.encode_query(query), vectors, top_k=top_k)
+    (hits,) = semantic_search(encoder.encode_query(folded(query)), vectors, top_k=top_k)
     return Found(
         [_result(hit["score"], str(file), passages[hit["corpus_id"]]) for hit in hits],
         [reports[hit["corpus_id"]].cut for hit in hits],

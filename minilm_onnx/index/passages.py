@@ -1,8 +1,7 @@
 """Passages: pieces of a document that the model reads whole, with their lines and headings."""
 
-import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -10,7 +9,9 @@ from tokenizers import Tokenizer
 
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import importing
+from minilm_onnx.index.folding import folded, folding
 from minilm_onnx.reading.documents import Document, pages
+from minilm_onnx.reading.frontmatter import front_matter
 from minilm_onnx.text.reports import TextReport
 
 # Of the tokens that the model reads: four fifths for a passage, the rest for its headings.
@@ -20,8 +21,6 @@ BETWEEN = " > "
 CHARACTERS, LEAST = 10, 100
 # Characters that are split at a time.
 BLOCK = 2**14
-# Of a line of front matter, which else is a rule between paragraphs.
-KEY = re.compile(r"[\w-]+ *:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,7 @@ class Passage:
     @property
     def embedded(self) -> str:
         """What the model reads of it: a passage says more below its headings."""
-        return f"{self.headings}\n{self.text}" if self.headings else self.text
+        return folded(f"{self.headings}\n{self.text}" if self.headings else self.text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +75,10 @@ class Splitter:
         room = max_seq_length - 2
         self.capacity = max(1, int(room * SHARE))
         self._most_headings = room - self.capacity
-        self._tokenizer = tokenizer
+        self._tokenizer = folding(tokenizer)  # as what is embedded is folded
         self._by_characters = TextSplitter(max(LEAST, CHARACTERS * self.capacity))
-        self._text = TextSplitter.from_huggingface_tokenizer(tokenizer, self.capacity)
-        self._markdown = MarkdownSplitter.from_huggingface_tokenizer(tokenizer, self.capacity)
+        self._text = TextSplitter.from_huggingface_tokenizer(self._tokenizer, self.capacity)
+        self._markdown = MarkdownSplitter.from_huggingface_tokenizer(self._tokenizer, self.capacity)
 
     def split(self, document: Document) -> Iterator[Passage]:
         """Give the passages of a document, in order; none of one that is blank."""
@@ -102,13 +101,34 @@ class Splitter:
         splitter = self._markdown if markdown else self._text
         ends = [place for place, character in enumerate(text) if character == "\n"]
         for before, block in blocks(text):
-            for start, chunk in splitter.chunk_indices(block):
+            for start, chunk in self._fitting(splitter.chunk_indices(block)):
                 for further, piece in self._by_characters.chunk_indices(chunk):
                     if piece.strip():  # not of control characters alone
                         begin = before + start + further
                         first = first_line + bisect_right(ends, begin - 1)
                         last = first_line + bisect_right(ends, begin + len(piece) - 1)
                         yield Passage(piece, first, last, headings)
+
+    def _fitting(self, pieces: Iterable[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+        """Halve pieces of more tokens than characters, which the splitter believes to fit."""
+        for start, piece in pieces:
+            if (
+                len(piece) > self.capacity
+                or piece.isascii()
+                or self._tokens(piece) <= self.capacity
+            ):
+                yield start, piece
+                continue
+            middle = piece.rfind(" ", 0, len(piece) // 2) + 1 or len(piece) // 2
+            if middle:
+                rest = piece[middle:].lstrip()
+                end = start + len(piece) - len(rest)
+                yield from self._fitting([(start, piece[:middle].rstrip()), (end, rest)])
+            else:  # a letter of more tokens than the model reads
+                yield start, piece
+
+    def _tokens(self, text: str) -> int:
+        return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
     def _shortened(self, headings: tuple[str, ...]) -> str:
         """Join headings, as many of the innermost ones as there is room for."""
@@ -120,8 +140,10 @@ class Splitter:
                 return joined
         if not headings or not self._most_headings:
             return ""
-        end: int = encoding.offsets[: self._most_headings][-1][1]
-        return joined[: min(end, CHARACTERS * self._most_headings)]
+        # Before the first token for which there is no room: a letter may be several tokens.
+        beyond = encoding.offsets[self._most_headings :]
+        end: int = beyond[0][0] if beyond else len(joined)
+        return joined[: min(end, CHARACTERS * self._most_headings)].rstrip()
 
 
 def judged(
@@ -174,7 +196,7 @@ def sections(text: str, lines: list[str]) -> Iterator[Section]:
     """
     with importing("passages", "markdown-it-py", "search"):
         from markdown_it import MarkdownIt
-    skipped = _front_matter(lines)
+    skipped = front_matter(lines)
     if skipped:
         yield Section(0, skipped)
         text = "\n".join(lines[skipped:])
@@ -198,11 +220,3 @@ def sections(text: str, lines: list[str]) -> Iterator[Section]:
             yield Section(end, edge, tuple(name for _, name in above if name))
         elif not deeper:
             yield Section(first, end, names)
-
-
-def _front_matter(lines: list[str]) -> int:
-    """Count the lines of a block between --- at the top, which is no Markdown."""
-    if lines[0].rstrip() != "---" or len(lines) < 2 or not KEY.match(lines[1]):
-        return 0
-    ends = (number for number, line in enumerate(lines[1:], 2) if line.rstrip() in ("---", "..."))
-    return next(ends, 0)

@@ -1,7 +1,5 @@
 """Which passages of an index answer a question: by vectors, by words, and by both."""
 
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from minilm_onnx.index.patterns import fitting
 from minilm_onnx.index.schema import Facts
 from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.storage import stored, typed, unstored
+from minilm_onnx.index.words import words_of
 
 if TYPE_CHECKING:
     import apsw
@@ -25,9 +24,6 @@ MOST_FOUND = 4096
 # Reciprocal rank fusion: what is added to ranks, and how many of each ranking count. Cormack,
 # Clarke, Buettcher, https://doi.org/10.1145/1571941.1572114, found 60 and looked no further.
 FUSION, FUSED = 60, 100
-# Words of a query that are searched for, and characters in which they are: more than the tokens
-# that the model reads of it.
-MOST_WORDS, MOST_CHARACTERS = 512, 2**14
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +141,7 @@ def by_words(
 
     Args:
         connection: to the database.
-        query: any text; each of its words may be missing. Of a long one, see `words_of`.
+        query: any text; each of its words may be missing. See `words_of`.
         top_k: passages wanted.
         sources: as in `nearest`.
     """
@@ -162,15 +158,6 @@ def by_words(
         {"words": " OR ".join(f'"{word}"' for word in words), "k": top_k, **parameters},
     ).fetchall()
     return [(passage, -rank) for passage, rank in rows]
-
-
-def words_of(query: str) -> list[str]:
-    """Give the words that a query is searched by, each once: the first MOST_WORDS.
-
-    SQLite's time grows with the square of their number; the vector is of its beginning, too.
-    """
-    words = re.findall(r"\w+", unicodedata.normalize("NFC", query[:MOST_CHARACTERS]))
-    return list(dict.fromkeys(words))[:MOST_WORDS]
 
 
 def fused(rankings: Sequence[Sequence[Ranked]], top_k: int) -> list[Ranked]:

@@ -12,14 +12,17 @@ from minilm_onnx.errors import InputError, shown
 from minilm_onnx.index.header import APPLICATION
 from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.storage import COLUMNS, Storage
+from minilm_onnx.index.words import WORDS, write_words
 
 if TYPE_CHECKING:
     import apsw
 
-FORMAT = 1
+FORMAT = 2
+# Its words are those of Latin and its like alone; it is read, and brought up to date when written.
+FORMER = 1
 # No version will have so high a format: such a number is a fault of the disk.
 NO_FORMAT = 100
-SCHEMA = """
+SCHEMA = f"""
     CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
     CREATE TABLE sources (
         id INTEGER PRIMARY KEY, name TEXT UNIQUE NOT NULL, digest BLOB NOT NULL, note TEXT NOT NULL
@@ -54,9 +57,7 @@ SCHEMA = """
     CREATE TABLE rebuilt (
         id INTEGER PRIMARY KEY, digest BLOB NOT NULL, vector BLOB NOT NULL, codes BLOB
     );
-    CREATE VIRTUAL TABLE words USING fts5 (
-        headings, text, content='passages', content_rowid='id', tokenize='porter unicode61'
-    );
+    {WORDS};
 """
 
 
@@ -118,11 +119,20 @@ def check_format(connection: "apsw.Connection", path: Path) -> None:
     version: Any = connection.execute("PRAGMA user_version").get
     if not 0 < version < NO_FORMAT:
         raise damaged("the header")
-    if version != FORMAT:
+    if version not in (FORMER, FORMAT):
         raise InputError(
             f"{path}: expected an index of format {FORMAT}, got {version}; "
             "index the texts anew, in another file, with this version of minilm-onnx"
         )
+
+
+def update_format(connection: "apsw.Connection") -> None:
+    """Write the words of an index anew if it is of the former format, in a second or a few."""
+    if connection.execute("PRAGMA user_version").get == FORMER:
+        connection.execute("DROP TABLE words")
+        connection.execute(WORDS)
+        write_words(connection, "true")
+        connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 def _has_our_tables(connection: "apsw.Connection") -> bool:

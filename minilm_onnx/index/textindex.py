@@ -26,6 +26,7 @@ from minilm_onnx.index.contents import (
     digests_and_notes,
     staged_sources,
 )
+from minilm_onnx.index.folding import folded
 from minilm_onnx.index.passages import Splitter, judged
 from minilm_onnx.index.ranking import (
     FUSED,
@@ -48,7 +49,7 @@ from minilm_onnx.text.tokens import check_texts
 if TYPE_CHECKING:
     import apsw
 
-# Part of what sources depend on: to be raised when documents are read or split in another way.
+# Part of what sources depend on: to be raised when documents are read, split or folded otherwise.
 SPLITTING = "passages 2"
 
 
@@ -200,7 +201,7 @@ class TextIndex(Closing):
         check_texts(patterns)
         if source is not None and not all(patterns):
             raise InputError('source: expected a pattern such as "notes/*.md", got an empty one')
-        vector = self.encoder.encode_query(query, normalize_embeddings=True)
+        vector = self.encoder.encode_query(folded(query), normalize_embeddings=True)
         with self._reading() as connection:
             if hybrid:
                 depth = max(top_k, FUSED)

@@ -143,6 +143,16 @@ def test_a_lone_carriage_return_loses_no_line(splitter: Splitter) -> None:
     assert "sentence alpha" in found[0].text
 
 
+@pytest.mark.parametrize("top", ["+++\ntitle = 'X'\n+++", "---\ndate created: Monday\n---"])
+def test_front_matter_is_a_passage_without_headings(splitter: Splitter, top: str) -> None:
+    found = split(splitter, f"{top}\nWater the roses.\n\n# One\n\ntext", markdown=True)
+    assert [(p.headings, p.first_line, p.text) for p in found] == [
+        ("", 1, top),
+        ("", 4, "Water the roses."),
+        ("One", 8, "text"),
+    ]
+
+
 def test_a_rule_at_the_top_is_no_front_matter(splitter: Splitter) -> None:
     text = "---\n# Welcome\n\nfirst part\n\n---\n\nsecond part\n"
     assert split(splitter, text, markdown=True)[-1].headings == "Welcome"
@@ -190,3 +200,13 @@ def test_the_unknown_is_counted_by_characters(encoder: SentenceEncoder) -> None:
     reports = judged(encoder, [mixed, plain], encoder.inspect([mixed, plain]))
     assert [report.unreadable for report in reports] == [True, False]
     assert not any(report.unreadable for report in encoder.inspect([mixed, plain]))
+
+
+@pytest.mark.parametrize("unit", ["ﷺ ", "㌖", "2½ ", "a™", "stuﬃng ", "… ", "Ａ℃"])
+def test_forms_that_are_embedded_as_more_tokens_are_not_cut(
+    splitter: Splitter, encoder: SentenceEncoder, unit: str
+) -> None:
+    text = f"# {unit * 100}\n\n{unit * 400}"
+    found = split(splitter, text, markdown=True)
+    assert found
+    assert not any(report.cut for report in encoder.inspect([p.embedded for p in found]))

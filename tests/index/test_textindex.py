@@ -10,10 +10,11 @@ import pytest
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.index.filesearch import search_file
 from minilm_onnx.index.indexing import index_paths
-from minilm_onnx.index.ranking import Ranked, by_words, fused, words_of
+from minilm_onnx.index.ranking import Ranked, by_words, fused
 from minilm_onnx.index.sqlite import connect
 from minilm_onnx.index.storage import stored, unstored
 from minilm_onnx.index.textindex import TextIndex
+from minilm_onnx.index.words import words_of
 from tests.conftest import documented
 from tests.support.indexes import STORAGES, TEXTS, TOPICS, fill
 

@@ -81,7 +81,7 @@ def test_longer_rankings_add_results_to_fused_ones_and_change_none() -> None:
 def test_equal_lines_of_a_file_come_in_its_order(tmp_path: Path, encoder: SentenceEncoder) -> None:
     file = tmp_path / "texts.txt"
     file.write_text(f"{COPY}\nCats sleep a lot.\n" * 23)
-    found, _ = search_file(encoder, file, QUERY, 46)
+    found = search_file(encoder, file, QUERY, 46).results
     assert [result.first_line for result in found] == [*range(1, 46, 2), *range(2, 47, 2)]
     for top_k in (1, 5, 22, 30):
-        assert search_file(encoder, file, QUERY, top_k)[0] == found[:top_k]
+        assert search_file(encoder, file, QUERY, top_k).results == found[:top_k]
