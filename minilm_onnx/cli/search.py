@@ -26,6 +26,7 @@ from minilm_onnx.cli.options import (
 )
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, shorten
+from minilm_onnx.index.folding import folded
 
 if TYPE_CHECKING:
     from minilm_onnx.index.ranking import Result
@@ -149,7 +150,7 @@ def _in_file(options: argparse.Namespace) -> "tuple[list[Result], list[bool]]":
 
 def _say_cut(encoder: SentenceEncoder, question: str) -> None:
     """Say it where the model did not read the question whole."""
-    (report,) = encoder.inspect([encoder.prompts.get("query", "") + question])
+    (report,) = encoder.inspect([encoder.prompts.get("query", "") + folded(question)])
     if report.cut:
         print(f"the question was cut at {encoder.max_seq_length} tokens", file=sys.stderr)
 
