@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from minilm_onnx.checks import check_positive
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, MiniLMError, importing
+from minilm_onnx.index.folding import folded
 from minilm_onnx.index.ranking import Result
 from minilm_onnx.index.textindex import TextIndex
 
@@ -144,7 +145,7 @@ def search_passages(
         index=name,
         knn={
             "field": "embedding",
-            "query_vector": encoder.encode_query(query, normalize_embeddings=True).tolist(),
+            "query_vector": encoder.encode_query(folded(query), normalize_embeddings=True).tolist(),
             "k": top_k,
             "num_candidates": min(MOST, max(LEAST_CANDIDATES, CANDIDATES * top_k)),
         },

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from minilm_onnx.checks import check_positive
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, importing, shown
+from minilm_onnx.index.folding import folded
 from minilm_onnx.index.ranking import Result
 from minilm_onnx.index.textindex import TextIndex
 
@@ -114,7 +115,7 @@ def search_passages(
     register_vector, sql = _packages()
     name = _named(sql, table)
     top_k = check_positive("top_k", top_k, MOST)
-    vector = encoder.encode_query(query, normalize_embeddings=True)
+    vector = encoder.encode_query(folded(query), normalize_embeddings=True)
     with connection.transaction():
         found = _comment(connection, table)
         if found is None or not found.startswith("minilm-onnx "):
