@@ -10,7 +10,7 @@ from minilm_onnx.errors import InputError
 from minilm_onnx.index.patterns import fitting
 from minilm_onnx.index.schema import Facts
 from minilm_onnx.index.sqlite import damaged
-from minilm_onnx.index.storage import stored, typed, unstored
+from minilm_onnx.index.storage import rescored, stored, typed
 from minilm_onnx.index.words import words_of
 
 if TYPE_CHECKING:
@@ -70,10 +70,12 @@ def nearest(
         return [(passage, 1 - gap) for passage, gap in closest]
     found = [passage for passage, _ in _found(connection, facts, query, MOST_FOUND, sources)]
     marks = ", ".join("?" * len(found))
-    cursor = connection.execute(f"SELECT id, codes FROM passages WHERE id IN ({marks})", found)
-    kept = [(passage, unstored(b"", codes, "binary", len(query))) for passage, codes in cursor]
-    scores = [(passage, float(vector @ query)) for passage, vector in kept]
-    return sorted(scores, key=_best_first)[:top_k]
+    rows: list[Any] = connection.execute(
+        f"SELECT id, codes FROM passages WHERE id IN ({marks})", found
+    ).fetchall()
+    scores = rescored([codes for _, codes in rows], query).tolist()
+    ranked = [(passage, score) for (passage, _), score in zip(rows, scores, strict=True)]
+    return sorted(ranked, key=_best_first)[:top_k]
 
 
 def _closest(

@@ -6,7 +6,7 @@ from minilm_onnx.errors import DatabaseError, shown
 from minilm_onnx.index.changes import CHUNK, Done, Embed
 from minilm_onnx.index.contents import check_order, count_passages
 from minilm_onnx.index.passages import Passage
-from minilm_onnx.index.schema import Facts, check_facts, make_vectors
+from minilm_onnx.index.schema import Facts, check_facts, make_vectors, update_format
 from minilm_onnx.index.sqlite import fetch
 from minilm_onnx.index.storage import stored, typed
 from minilm_onnx.index.store import Store
@@ -66,6 +66,7 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
         with store.writing() as connection:
             check_goal(connection)
             if not connection.execute(missing, (0, 1)).fetchall():
+                update_format(connection)
                 _swap_vectors(connection, facts)
                 connection.execute("DELETE FROM facts WHERE name = ?", (REBUILDING,))
                 connection.execute("DELETE FROM staged")

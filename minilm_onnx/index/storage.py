@@ -1,5 +1,6 @@
 """How vectors are kept: as floats, as bytes, or as bits with bytes beside them."""
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -51,6 +52,22 @@ def unstored(vector: bytes, codes: bytes | None, storage: Storage, dimension: in
     values = np.frombuffer(kept, np.int8).astype(np.float32)
     unit: Vector = values / np.maximum(np.linalg.norm(values), np.float32(1e-12))
     return unit
+
+
+def rescored(codes: Sequence[bytes | None], query: Vector) -> FloatArray:
+    """Compare the bytes kept beside bits with a query, (N,) float32 cosines.
+
+    Raises:
+        DatabaseError: some stand for no vector.
+    """
+    whole = [one for one in codes if isinstance(one, bytes) and len(one) == len(query)]
+    if len(whole) != len(codes):
+        raise damaged("a vector")
+    values = np.frombuffer(b"".join(whole), np.int8).reshape(-1, len(query)).astype(np.float32)
+    lengths = np.sqrt((values * values).sum(axis=1)).clip(min=1e-12)
+    # Row by row: a matrix product may give equal rows scores that differ in the last bit.
+    cosines: FloatArray = (values * query).sum(axis=1) / lengths
+    return cosines
 
 
 def typed(value: str, storage: Storage) -> str:

@@ -83,10 +83,10 @@ def write_words(connection: "apsw.Connection", condition: str, *values: Any) -> 
 
 
 def _plain(text: str) -> str:
-    """Give a text folded, without what is not seen in it."""
+    """Give a text folded, in small letters, without what is not seen in it."""
     if text.isascii():
         return text
-    text = SELECTORS.sub("", folded(text).replace(ZERO_WIDTH_SPACE, " "))
+    text = SELECTORS.sub("", folded(text).casefold().replace(ZERO_WIDTH_SPACE, " "))
     invisible = {letter for letter in set(text) if unicodedata.category(letter) == "Cf"}
     return text.translate({ord(letter): None for letter in invisible})
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx import DatabaseError, InputError, SentenceEncoder
 from minilm_onnx.index.filesearch import search_file
 from minilm_onnx.index.indexing import index_paths
 from minilm_onnx.index.ranking import Ranked, by_words, fused
 from minilm_onnx.index.sqlite import connect
-from minilm_onnx.index.storage import stored, unstored
+from minilm_onnx.index.storage import rescored, stored, unstored
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.index.words import words_of
 from tests.conftest import documented
@@ -58,6 +58,16 @@ def test_vectors_come_back_as_they_are_kept(filled: TextIndex, encoder: Sentence
     assert np.abs(np.linalg.norm(back, axis=1) - 1).max() < 1e-5
     ((kept, codes),) = stored(np.zeros((1, 384), dtype=np.float32), storage)
     assert np.array_equal(unstored(kept, codes, storage, 384), np.zeros(384, dtype=np.float32))
+
+
+def test_bytes_beside_bits_are_compared_as_what_they_stand_for(encoder: SentenceEncoder) -> None:
+    vectors = encoder.encode(list(TEXTS.values())[:20])
+    codes = [kept for _, kept in stored(vectors, "binary")]
+    expected = [unstored(b"", kept, "binary", 384) @ vectors[0] for kept in codes]
+    np.testing.assert_allclose(rescored(codes, vectors[0]), expected, atol=1e-6)
+    for wrong in (None, codes[0][:-1] if codes[0] else b""):
+        with pytest.raises(DatabaseError, match="a vector"):
+            rescored([*codes, wrong], vectors[0])
 
 
 def test_sources_are_added_once_updated_and_deleted(index: TextIndex) -> None:

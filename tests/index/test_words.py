@@ -12,6 +12,7 @@ from minilm_onnx.index.filesearch import search_file
 from minilm_onnx.index.folding import folded
 from minilm_onnx.index.ranking import by_words
 from minilm_onnx.index.schema import FORMAT, FORMER
+from minilm_onnx.index.storage import Storage
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.index.words import words_of
 from tests.support.indexes import TEXTS, content
@@ -114,6 +115,7 @@ FORMS = [
     ("a room of 20 m² for CO₂", "a room of 20 m2 for CO2"),
     ("ﾊﾟｽﾜｰﾄﾞ", "パスワード"),
     ("Cafe\u0301 in Ko\u0308ln", "Café in Köln"),
+    ("the ﬅraße", "the straße"),
     ("the infor\u00admation on 1\ufe0f", "the information on 1"),
     ("𝐑𝐞𝐬𝐞𝐭 the 𝓅𝒶𝓈𝓈𝓌𝑜𝓇𝒹", "Reset the password"),
     ("bake at 180℃ by № 5 Ⅳ", "bake at 180°C by No 5 IV"),
@@ -145,6 +147,14 @@ def test_words_are_apart_where_a_line_may_end(index: TextIndex) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*unknown")
+def test_capitals_are_small_letters(index: TextIndex) -> None:
+    index.add("german", "Die STRASSE in GÖTTINGEN")
+    index.add("greek", "ΟΔΟΣ")
+    for query, best in (("Straße", "german"), ("göttingen", "german"), ("οδος", "greek")):
+        assert found(index, query) == [best]
+
+
+@pytest.mark.filterwarnings("ignore:.*unknown")
 def test_signs_that_the_model_knows_stay(index: TextIndex) -> None:
     assert folded("Acme™ ½ … ℠ 2⅔") == "Acme™ ½ … ℠ 2⅔"
     index.add("sign", "The Acme™ phone costs ½ as much…")
@@ -170,7 +180,7 @@ def test_a_question_is_words_and_letters_side_by_side() -> None:
         "何 重",
         "重 置",
         "my",
-        "C",
+        "c",
         "_code",
         "密",
     ]
@@ -195,7 +205,7 @@ def make_former(db: Path, sources: Sequence[str]) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*unknown")
-@pytest.mark.parametrize("way", ["add", "update", "delete"])
+@pytest.mark.parametrize("way", ["add", "update", "delete", "rebuild"])
 def test_an_index_of_the_former_format_is_read_and_brought_up_to_date_when_written(
     db: Path, encoder: SentenceEncoder, way: str
 ) -> None:
@@ -210,14 +220,15 @@ def test_an_index_of_the_former_format_is_read_and_brought_up_to_date_when_writt
         assert index.search("password", hybrid=True)[0].source == "en password"
         with index._reading() as connection:
             assert connection.execute("PRAGMA user_version").get == FORMER
-    with TextIndex(db, encoder) as index:
+    storage: Storage = "int8" if way == "rebuild" else "float32"
+    with TextIndex(db, encoder, storage=storage, rebuild_vectors=way == "rebuild") as index:
         if way == "delete":
             assert index.delete("zh refund") == 1
-        else:
+        elif way != "rebuild":
             getattr(index, way)("new" if way == "add" else "zh refund", "one more")
         assert found(index, "密码") == ["zh password"]
         assert found(index, "password") == ["en password"]
-        assert found(index, "退款") == (["zh refund"] if way == "add" else [])
+        assert found(index, "退款") == (["zh refund"] if way in ("add", "rebuild") else [])
         with index._reading() as connection:
             assert connection.execute("PRAGMA user_version").get == FORMAT
         if way == "add":

@@ -36,6 +36,12 @@ YAML = [
     "<<: *default",
     "draft: true # for now\n# the end",
     "title: X\r",
+    "title:X\nother:Y",
+    "tags: [a,\nb,\nc]\ndraft: true",
+    "more: {a: 1,\nb: 2}",
+    'summary: "Some words\nand more, without space before."\ndraft: true',
+    "summary: 'It''s some\nwords'",
+    "🌱 status: seedling",
 ]
 NOT_YAML = [
     "",
@@ -59,6 +65,8 @@ NOT_YAML = [
     "<!-- title: X -->\nwords",
     "title: X\nwords without an end",
     "{ title: X }\nwords",
+    "Note: [this] is a word.\n\nWords.",
+    'Note: "this" is a word.\nWords.',
 ]
 TOML = [
     'title = "X"',
@@ -76,6 +84,10 @@ TOML = [
 def test_yaml_between_dashes_is_front_matter(inside: str, end: str) -> None:
     lines = f"---\n{inside}\n{end}\n\nWords.\n---\nMore.".split("\n")
     assert front_matter(lines) == inside.count("\n") + 3
+
+
+def test_a_byte_order_mark_does_not_hide_it() -> None:
+    assert front_matter(["\ufeff---", "title: X", "---"]) == 3
 
 
 @pytest.mark.parametrize("inside", NOT_YAML)
@@ -115,7 +127,7 @@ def test_a_long_text_between_rules_is_looked_at_once() -> None:
         '"' * 100_001,
         "'" * 100_001,
         '"' + "\\" * 100_001,
-        "a:" * 50_000 + "b",
+        "1:" * 50_000 + "b",
     )
     for line in lines:
         assert front_matter(["---", line, "---"]) == 0
