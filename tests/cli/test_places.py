@@ -87,7 +87,6 @@ def closed(encoder: SentenceEncoder) -> Iterator[Path]:
         ("embed", "{closed}/x.txt"),
         ("dedupe", "{closed}/x.txt"),
         ("search", "{closed}/x.txt", "cat"),
-        ("serve", "--unix-socket", "{closed}/s"),
         ("embed", "{folder}/t.txt", "--out", "{closed}/o.npy"),
         ("embed", "{folder}/t.txt", "--out", "{closed}/o.npy", "--resume"),
     ],
@@ -96,9 +95,6 @@ def test_a_folder_that_may_not_be_entered_is_named(
     closed: Path, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
 ) -> None:
     write(closed.parent, "t.txt", "a cat\n")
-    if arguments[0] == "serve":  # loaded here, where the packages may be read
-        for module in ("uvicorn", "uvicorn.supervisors", "logging.config", "minilm_onnx.server"):
-            pytest.importorskip(module, reason="minilm-onnx[server] is not installed")
     for name in ("embed", "dedupe", "search"):  # which loads files that others may not read
         monkeypatch.setattr(f"minilm_onnx.cli.{name}.load_encoder", lambda _: encoder)
 
