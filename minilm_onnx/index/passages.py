@@ -1,7 +1,7 @@
 """Passages: pieces of a document that the model reads whole, with their lines and headings."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -90,7 +90,7 @@ class Splitter:
             yield from self._split(document.text, document.first_line, markdown=False)
             return
         lines = document.text.split("\n")
-        for section in sections(document.text, lines):
+        for section in sections(document.text, lines, self._has_room):
             text = "\n".join(lines[section.first : section.end])
             headings = self._shortened(section.headings)
             yield from self._split(text, document.first_line + section.first, headings)
@@ -130,16 +130,21 @@ class Splitter:
     def _tokens(self, text: str) -> int:
         return len(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def _has_room(self, headings: tuple[str, ...]) -> bool:
+        """Whether a passage can be named with these headings, whole."""
+        joined = BETWEEN.join(headings)
+        few = len(joined) <= CHARACTERS * self._most_headings
+        return few and self._tokens(joined) <= self._most_headings
+
     def _shortened(self, headings: tuple[str, ...]) -> str:
         """Join headings, as many of the innermost ones as there is room for."""
         for skipped in range(len(headings)):
-            joined = BETWEEN.join(headings[skipped:])
-            encoding = self._tokenizer.encode(joined, add_special_tokens=False)
-            few = len(encoding.ids) <= self._most_headings
-            if few and len(joined) <= CHARACTERS * self._most_headings:
-                return joined
+            if self._has_room(headings[skipped:]):
+                return BETWEEN.join(headings[skipped:])
         if not headings or not self._most_headings:
             return ""
+        joined = headings[-1]
+        encoding = self._tokenizer.encode(joined, add_special_tokens=False)
         # Before the first token for which there is no room: a letter may be several tokens.
         beyond = encoding.offsets[self._most_headings :]
         end: int = beyond[0][0] if beyond else len(joined)
@@ -182,14 +187,18 @@ def _parts(text: str) -> Iterator[tuple[int, str]]:
     yield start, text[start:]
 
 
-def sections(text: str, lines: list[str]) -> Iterator[Section]:
+def sections(
+    text: str, lines: list[str], has_room: Callable[[tuple[str, ...]], bool]
+) -> Iterator[Section]:
     """Divide Markdown at its headings, which are left out of the sections and named with them.
 
-    A heading with nothing below it, not even another, is a section itself.
+    A heading with nothing below it, not even another, is a section itself. One that cannot be
+    named whole stays in the text too, so that none of its words are lost.
 
     Args:
         text: the whole.
         lines: of the text.
+        has_room: whether headings, the outermost first, can be named whole.
 
     Raises:
         InputError: markdown-it-py is not installed.
@@ -213,10 +222,16 @@ def sections(text: str, lines: list[str]) -> Iterator[Section]:
     for place, (first, end, level, title) in enumerate(headings):
         above = [(outer, name) for outer, name in above if outer < level]
         edge = edges[place + 1]
-        deeper = place + 1 < len(headings) and headings[place + 1][2] > level
-        names = tuple(name for _, name in above)
-        above.append((level, " ".join(title.split())))
+        outer = tuple(name for _, name in above)
+        above.append((level, _on_one_line(title)))
+        names = tuple(name for _, name in above if name)
         if any(line.strip() for line in lines[end:edge]):
-            yield Section(end, edge, tuple(name for _, name in above if name))
-        elif not deeper:
-            yield Section(first, end, names)
+            yield Section(end if has_room(names) else first, edge, names)
+            continue
+        _, _, below, inner = headings[place + 1] if place + 1 < len(headings) else (0, 0, 0, "")
+        if below <= level or not has_room((*names, _on_one_line(inner))):
+            yield Section(first, end, outer)
+
+
+def _on_one_line(title: str) -> str:
+    return " ".join(title.split())

@@ -108,8 +108,27 @@ SHARED = SentenceEncoder(threads=1)
 def test_headings_leave_room_for_the_passage(splitter: Splitter, encoder: SentenceEncoder) -> None:
     text = f"# {'outer ' * 40}\n\n## {'inner ' * 200}\n\n" + "Some words follow here. " * 300
     found = split(splitter, text, markdown=True)
-    assert all(passage.headings.startswith("inner") for passage in found)
+    outer, *inner = found
+    assert (outer.headings, outer.text[:9]) == ("", "# outer o")
+    assert inner
+    assert all(passage.headings.startswith("inner") for passage in inner)
     assert not any(report.cut for report in encoder.inspect([p.embedded for p in found]))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# {'outer ' * 60}end\n\nbelow",
+        f"# outer end\n\n## {'inner ' * 60}\n\nbelow",
+        f"# {'outer ' * 60}end\n\n## inner\n\nbelow",
+        f"{'x' * 600}end\n---\nbelow",
+    ],
+)
+def test_a_heading_that_cannot_be_named_whole_is_text_too(splitter: Splitter, text: str) -> None:
+    found = split(splitter, text, markdown=True)
+    read = " ".join(f"{passage.headings} {passage.text}" for passage in found)
+    assert "end" in read
+    assert "below" in read
 
 
 @pytest.mark.parametrize("limit", [3, 4, 8, 512])
@@ -186,7 +205,7 @@ def test_a_passage_is_bounded_by_characters_too(splitter: Splitter) -> None:
     found = split(splitter, text)
     assert "".join("".join(p.text for p in found).split()) == "".join(text.split())
     assert max(len(p.text) for p in found) == most
-    (headed,) = split(splitter, f"# {'k' * 12_000}\n\ntext", markdown=True)
+    *_, headed = split(splitter, f"# {'k' * 12_000}\n\ntext", markdown=True)
     assert 0 < len(headed.headings) <= most
     words = "An ordinary sentence of words. " * 400
     assert all(p.text.endswith(".") and len(p.text) > 800 for p in split(splitter, words)[:-1])
