@@ -16,7 +16,7 @@ from minilm_onnx.cli.options import (
     load_encoder,
     printable,
 )
-from minilm_onnx.cli.writing import whole_file
+from minilm_onnx.cli.writing import refuse_input, whole_file
 from minilm_onnx.errors import InputError
 from minilm_onnx.reading.columnar import ColumnarFile
 from minilm_onnx.reading.kinds import JSON_LINES, ROWS, is_columnar, is_packed, suffix_of
@@ -105,6 +105,7 @@ def _check_out(out: Path, name: str, field: str | None) -> None:
     """Raise InputError if the rows that are kept, as they are, cannot go there."""
     if is_packed(out.name):
         raise InputError(f"--out {out}: expected a name without .gz; gzip it afterwards")
+    refuse_input(out, name)
     given, wanted = suffix_of(name), suffix_of(out.name)
     if given == wanted or not {given, wanted} & ROWS:
         return

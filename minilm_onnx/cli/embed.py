@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from minilm_onnx.arrays import Matrix
@@ -14,7 +14,7 @@ from minilm_onnx.cli.inputs import FILE, note_of_field, open_input
 from minilm_onnx.cli.options import Subparsers, add_command, add_field, load_encoder
 from minilm_onnx.cli.resuming import open_resumable
 from minilm_onnx.cli.spread import run_on_cluster, without_text
-from minilm_onnx.cli.writing import FORMATS, open_output
+from minilm_onnx.cli.writing import FORMATS, open_output, refuse_input
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, installing
 from minilm_onnx.reading.columnar import CHUNK, CHUNK_CHARACTERS, ColumnarFile
@@ -105,7 +105,7 @@ def run(options: argparse.Namespace) -> int:
             "leave it out"
         )
     encoder = load_encoder(options)
-    _refuse_input(options.out, options.file)
+    refuse_input(options.out, options.file)
     write = _resume if options.resume else _write
     missing, seems = 0, ""
     field: str | None
@@ -178,17 +178,6 @@ def _resume(
                 )
             raise
     return output.tally
-
-
-def _refuse_input(out: Path | None, name: str) -> None:
-    """Raise InputError where the output would take the place of the input."""
-    same = False
-    with suppress(OSError, ValueError):  # one of them is not there, or cannot be
-        same = out is not None and name != "-" and out.samefile(name)
-    if same:
-        raise InputError(
-            f"--out {out}: expected another file than the input, got the input; choose another"
-        )
 
 
 def _embedded(

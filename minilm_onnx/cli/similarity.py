@@ -1,6 +1,7 @@
 """minilm-onnx similarity: how alike texts are, as figures or as a picture."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from minilm_onnx.cli.options import (
     counted,
     load_encoder,
 )
-from minilm_onnx.cli.writing import whole_file
+from minilm_onnx.cli.writing import refuse_input, whole_file
 from minilm_onnx.errors import InputError
 from minilm_onnx.text.reports import tallied
 
@@ -61,6 +62,12 @@ def run(options: argparse.Namespace) -> int:
         print(f"{score:.4f}\t{text}")
     if said := tallied(reports).said(encoder.max_seq_length):
         print(f"{counted(len(reports), 'text')}{said}", file=sys.stderr)
+    if os.path.isfile(options.file):  # noqa: PTH113  # Path's own raises where a text is too long
+        print(
+            f"{options.file} is also a file: its name was compared; --heatmap OUT compares its "
+            "lines",
+            file=sys.stderr,
+        )
     return 0
 
 
@@ -70,6 +77,7 @@ def _draw(options: argparse.Namespace) -> int:
             f"--heatmap: expected one file, got {len(options.b)} texts beside it; put all in a file"
         )
     check_suffix(options.heatmap)
+    refuse_input(options.heatmap, options.file, "--heatmap")
     encoder = load_encoder(options)
     read = read_and_embed(options, encoder, most=MOST_TEXTS)
     cosines = encoder.similarity(read.vectors, read.vectors)

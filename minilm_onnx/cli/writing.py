@@ -104,6 +104,23 @@ def open_output(path: Path | None, kind: str, dimension: int) -> Iterator[Output
         output.finish()
 
 
+def refuse_input(out: Path | None, name: str, option: str = "--out") -> None:
+    """Raise InputError where an output would take the place of the input.
+
+    Args:
+        out: the file to make or replace; None for stdout.
+        name: of the file that is read; "-" for standard input.
+        option: that named `out`, for the error.
+    """
+    same = False
+    with suppress(OSError, ValueError):  # one of them is not there, or cannot be
+        same = out is not None and name != "-" and out.samefile(name)
+    if same:
+        raise InputError(
+            f"{option} {out}: expected another file than the input, got the input; choose another"
+        )
+
+
 @contextmanager
 def whole_file(path: Path, option: str = "--out") -> Iterator[BinaryIO]:
     """Open a file that takes its name only when the block ends well.

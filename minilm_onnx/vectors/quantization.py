@@ -154,9 +154,10 @@ def ranges_of(embeddings: Vectors) -> FloatArray:
     bounds: FloatArray = np.vstack((array.min(axis=0), array.max(axis=0)))
     if np.array_equal(*bounds) and array.size:
         raise InputError(
-            f"embeddings: expected vectors that differ, to take ranges from, got {len(array)} that "
-            "do not, whose codes would all be the same; give quantize_embeddings ranges, or "
-            f"calibration_embeddings of {ENOUGH_FOR_RANGES} texts or more"
+            "int8 and uint8 take their ranges from the vectors of the call: expected vectors that "
+            f"differ, got {'one' if len(array) == 1 else f'{len(array)} equal ones'}; encode in "
+            "float32, then give quantize_embeddings the ranges_of "
+            f"{ENOUGH_FOR_RANGES} vectors or more"
         )
     if len(array) < ENOUGH_FOR_RANGES:
         warnings.warn(

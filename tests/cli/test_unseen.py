@@ -93,3 +93,33 @@ def test_mining_warns_of_texts_that_were_cut(encoder: SentenceEncoder) -> None:
     with pytest.warns(UserWarning, match="3 of 3 texts are longer than 256 tokens"):
         pairs = paraphrase_mining(encoder, LONG)
     assert len(pairs) == 3
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("embed", "long.txt", "--out", "./long.txt", "--format", "jsonl"),
+        ("dedupe", "long.txt", "--out", "{folder}/long.txt"),
+        ("similarity", "map.html", "--heatmap", "map.html"),
+    ],
+)
+def test_no_output_takes_the_place_of_the_input(
+    command: tuple[str, ...],
+    file: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(file.parent)
+    write(file.parent, "map.html", "a cat\na dog\n")
+    before = [path.read_bytes() for path in sorted(file.parent.iterdir())]
+    code, _, said = run(capsys, *(word.format(folder=file.parent) for word in command))
+    assert (code, [path.read_bytes() for path in sorted(file.parent.iterdir())]) == (2, before)
+    assert "expected another file than the input, got the input" in said
+
+
+def test_similarity_says_that_a_file_s_name_was_compared(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, out, said = run(capsys, "similarity", str(file), "a cat")
+    assert (code, out.count("\n")) == (0, 1)
+    assert "is also a file: its name was compared; --heatmap OUT" in said
