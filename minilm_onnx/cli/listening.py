@@ -3,7 +3,7 @@
 import errno
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from minilm_onnx.errors import MiniLMError
@@ -28,7 +28,7 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
     Raises:
         MiniLMError: it cannot be had; the cause is named.
     """
-    where = f"{host}:{port}"
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError) as error:
@@ -62,11 +62,15 @@ def bound_file(path: Path) -> Iterator[socket.socket]:
             if "too long" in str(error):  # Python's own, without a number
                 error = OSError(errno.ENAMETOOLONG, str(error))
             raise _refused(where, _cause(error)) from error
+        mine = _identity(path)
         try:
             path.chmod(0o666)
             yield one
         finally:
-            path.unlink(missing_ok=True)
+            # Another server may have taken the place while this one ended.
+            with suppress(FileNotFoundError):
+                if _identity(path) == mine:
+                    path.unlink()
 
 
 def listen(one: socket.socket, where: str) -> None:
@@ -95,6 +99,11 @@ def _cause(error: OSError) -> str:
 
 def _refused(where: str, cause: str) -> MiniLMError:
     return MiniLMError(f"serve: expected to listen on {where}, but {cause}")
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    found = path.stat()
+    return found.st_ino, found.st_mtime_ns
 
 
 def _remove_left(path: Path) -> None:

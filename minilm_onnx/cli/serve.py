@@ -1,6 +1,7 @@
 """minilm-onnx serve: the encoder behind HTTP, in the protocols that clients already speak."""
 
 import argparse
+import math
 import os
 import sys
 from contextlib import suppress
@@ -20,7 +21,7 @@ from minilm_onnx.cli.options import (
 )
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import available_cpus
-from minilm_onnx.errors import importing
+from minilm_onnx.errors import InputError, importing
 
 if TYPE_CHECKING:
     from minilm_onnx.server import Settings
@@ -148,6 +149,8 @@ def run(options: argparse.Namespace) -> int:
     if options.threads is None and options.workers > 1:
         options.threads = max(1, available_cpus() // options.workers)
     file = options.unix_socket
+    if file == "":  # of a variable that is not set: an address would be open to more than a file
+        raise InputError("--unix-socket: expected a path, got an empty one; leave it out")
     place = bound_file(Path(file)) if file else bound(options.host, options.port)
     with place as listening:
         where = file or _base(options.host, listening.getsockname()[1])
@@ -205,17 +208,19 @@ def _first_lines(where: str, encoder: SentenceEncoder) -> str:
 
 def _port(word: str) -> int:
     """Read a port."""
-    number = int(word)
-    if not 0 <= number < 2**16:
-        raise argparse.ArgumentTypeError(f"expected 0 to 65535, got {number}")
-    return number
+    if not word.isdecimal() or len(word) > 5 or int(word) >= 2**16:
+        raise argparse.ArgumentTypeError(f"expected 0 to 65535, got {word!r}")
+    return int(word)
 
 
 def _seconds(word: str) -> float:
     """Read a time."""
-    seconds = float(word)
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected more than 0 seconds, got {word}")
+    try:
+        seconds = float(word)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"expected more than 0 seconds, got {word!r}")
     return seconds
 
 

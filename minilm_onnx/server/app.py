@@ -10,13 +10,15 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
+from starlette.types import Scope
 
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.server import ollama, ollama_models, openai, tei, tei_tokens
 from minilm_onnx.server.batching import Batcher, Gauges
 from minilm_onnx.server.budget import Budget
 from minilm_onnx.server.description import describe_api
-from minilm_onnx.server.endpoint import Endpoint, Handler
+from minilm_onnx.server.drain import Drain
+from minilm_onnx.server.endpoint import Endpoint, Handler, log_request
 from minilm_onnx.server.errors import RequestError
 from minilm_onnx.server.exchange import as_json
 from minilm_onnx.server.hosts import HostCheck
@@ -127,6 +129,7 @@ def create_app(
             origins.check(request)  # whoever asks beforehand by OPTIONS hears why it may not
         except RequestError as refused:
             said = protocol.failed(refused.status, refused.kind, str(refused), None)
+            log_request(request.scope, refused.status)
             return as_json(said, refused.status)
         known = [route for route in routes if route.matches(request.scope)[0] != Match.NONE]
         allowed = sorted({method for route in known for method in route.methods or ()})
@@ -134,6 +137,7 @@ def create_app(
         message = f"unknown path {request.url.path}; see /docs"
         if status == 405:
             message = f"{request.url.path}: expected {headers['allow']}, got {request.method}"
+        log_request(request.scope, status)
         return as_json(protocol.failed(status, "path", message, None), status, headers)
 
     routes = [
@@ -156,10 +160,11 @@ def create_app(
         Route("/ui", page),
     ]
 
-    def refuse_host(path: str, message: str) -> Response:
-        return as_json(_protocol_of(path).failed(403, "host", message, None), 403)
+    def refuse_host(scope: Scope, message: str) -> Response:
+        log_request(scope, 403)
+        return as_json(_protocol_of(scope["path"]).failed(403, "host", message, None), 403)
 
-    middleware = []
+    middleware = [Middleware(Drain)]
     if settings.allow_hosts is not None:
         allowed = settings.allow_hosts
         middleware.append(Middleware(HostCheck, allowed=allowed, refuse=refuse_host))

@@ -11,8 +11,9 @@ from minilm_onnx.errors import shorten
 from minilm_onnx.server.budget import Hold
 from minilm_onnx.server.errors import RequestError
 
-# Bytes that are unpacked at a time.
-UNPACKED = 2**16
+# Bytes that are unpacked at a time, and parts that gzip may be made of: each takes longer than its
+# bytes, of which it may have twenty.
+UNPACKED, MOST_MEMBERS = 2**16, 2**10
 GZIP = ("gzip", "x-gzip")
 # Values of a body beside its texts: each takes up to a hundred bytes once it is parsed.
 MOST_VALUES = 2**17
@@ -44,8 +45,11 @@ async def read_bytes(request: Request, hold: Hold, most: int) -> bytearray:
         raise too_large
     hold.begin()
     unpack = Gunzip() if coding in GZIP else None
-    body = bytearray()
+    body, came = bytearray(), 0
     async for part in request.stream():
+        came += len(part)
+        if came > most:  # packed, it may be nothing at all
+            raise too_large
         for some in unpack.add(part) if unpack else (part,):
             if len(body) + len(some) > most:
                 raise too_large
@@ -81,17 +85,24 @@ class Gunzip:
     def __init__(self) -> None:
         """Begin."""
         self._member = zlib.decompressobj(wbits=31)
+        self._members = 1
         self._begun = False
 
     def add(self, packed: bytes) -> Iterator[bytes]:
         """Give what more bytes unpack to, `UNPACKED` bytes at a time.
 
         Raises:
-            RequestError: they are no gzip.
+            RequestError: they are no gzip, or of too many parts.
         """
         while packed:
             if self._member.eof:  # another one may follow
                 self._member = zlib.decompressobj(wbits=31)
+                self._members += 1
+                if self._members > MOST_MEMBERS:
+                    raise RequestError(
+                        f"body: expected gzip of at most {MOST_MEMBERS} members, got more; pack it "
+                        "at once"
+                    )
             self._begun = True
             try:
                 yield self._member.decompress(packed, UNPACKED)

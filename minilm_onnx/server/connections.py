@@ -12,15 +12,16 @@ from contextlib import suppress
 from typing import Any
 
 import httptools
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from minilm_onnx.server.endpoint import ENDING
 
 HEAD_SECONDS = 10.0
 # In which some of an answer must be taken, and how often that is looked at meanwhile.
 TAKE_SECONDS, LOOKS = 30.0, 8
 # Of a request's head, of what follows its body, and of requests behind the one being answered.
 HEAD_BYTES = 2**16
-# Of an ASGI scope: whether the server ends.
-ENDING = "minilm_onnx.ending"
 # Bytes that are parsed at a time: of a great many requests in one packet, few are begun.
 PART = 2**14
 # Bytes of an answer that the system keeps without having sent them: it would take megabytes, and
@@ -137,8 +138,18 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            try:
+                await app(scope, receive, send)
+            except asyncio.CancelledError:
+                if ENDING not in scope or not cycle.response_started:
+                    raise
+                # The time to end in is over. To close would be to wait for who does not read.
+                cycle.disconnected = True
+                self.transport.abort()
+
         self._running = cycle
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, answer)
 
     def _read(self, data: bytes) -> None:
         """Parse some bytes."""

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from minilm_onnx.errors import InputError, MiniLMError
+from minilm_onnx.errors import InputError, MiniLMError, shorten
 from minilm_onnx.server.budget import Hold
 from minilm_onnx.server.errors import DeadlineError, GoneError, OverloadedError, RequestError
 from minilm_onnx.server.exchange import as_json
@@ -23,6 +23,8 @@ Handler = Callable[[Request, Service], Awaitable[Response]]
 LOG = logging.getLogger("minilm_onnx.server")
 # What nginx answers to itself when a client has gone; nobody sees it.
 GONE = 499
+# Of an ASGI scope: whether the server ends.
+ENDING = "minilm_onnx.ending"
 # Fields of the log, and the headers that say the same to the client.
 COUNTS = {
     "tokens": "x-compute-tokens",
@@ -58,6 +60,7 @@ class Endpoint:
             await response(scope, receive, send)
         finally:
             hold.set(0)
+            self.service.see()
 
     async def _counted(self, request: Request) -> Response:
         metrics, start = self.service.metrics, time.monotonic()
@@ -65,21 +68,25 @@ class Endpoint:
         response = await _answer(request, self)
         seconds = time.monotonic() - start
         metrics.duration.labels(self.path).observe(seconds)
-        self.service.see()
         if response.status_code < 400:
             metrics.success.labels(self.path).inc()
         else:
             metrics.failure.labels(self.path, str(response.status_code)).inc()
         if LOG.isEnabledFor(logging.INFO):
-            # Never the texts: they are somebody's.
             counts = {
                 field: int(response.headers[name])
                 for field, name in COUNTS.items()
                 if name in response.headers
             }
-            known = {"path": self.path, "method": request.method, "status": response.status_code}
-            LOG.info("request", extra=known | {"ms": round(1000 * seconds, 1)} | counts)
+            ms = round(1000 * seconds, 1)
+            log_request(request.scope, response.status_code, path=self.path, ms=ms, **counts)
         return response
+
+
+def log_request(scope: Scope, status: int, **more: object) -> None:
+    """Log a request; never its texts, which are somebody's."""
+    known = {"path": shorten(scope["path"]), "method": scope["method"], "status": status}
+    LOG.info("request", extra=known | more)
 
 
 async def _answer(request: Request, endpoint: Endpoint) -> Response:
@@ -110,7 +117,7 @@ async def _answer(request: Request, endpoint: Endpoint) -> Response:
         status, kind, message = GONE, "gone", str(error)
     except asyncio.CancelledError:
         task = asyncio.current_task()
-        if task is None or "minilm_onnx.ending" not in request.scope:
+        if task is None or ENDING not in request.scope:
             raise
         task.uncancel()
         status, kind = 503, "ending"
@@ -121,6 +128,7 @@ async def _answer(request: Request, endpoint: Endpoint) -> Response:
         LOG.exception("failed")
         said = str(error) if isinstance(error, MiniLMError) else type(error).__name__
         status, kind, message = 500, "backend", said
+    request.state.hold.set(0)  # the body is dropped
     return as_json(protocol.failed(status, kind, message, field), status, headers)
 
 

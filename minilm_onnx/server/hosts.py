@@ -19,14 +19,14 @@ class HostCheck:
     """An ASGI application that answers requests of allowed names only."""
 
     def __init__(
-        self, app: ASGIApp, allowed: Sequence[str], refuse: Callable[[str, str], Response]
+        self, app: ASGIApp, allowed: Sequence[str], refuse: Callable[[Scope, str], Response]
     ) -> None:
         """Prepare.
 
         Args:
             app: answers them.
             allowed: names beside localhost, with `*` for any part.
-            refuse: gives the response to others, from a path and a message.
+            refuse: gives the response to others, from their scope and a message.
         """
         self.app, self._refuse = app, refuse
         self._allowed = [name_of(pattern) for pattern in allowed]
@@ -35,12 +35,13 @@ class HostCheck:
         """Answer, or refuse."""
         if scope["type"] == "http":
             for host in Headers(scope=scope).getlist("host"):  # HTTP/1.0 may have none
-                if not self._may(name_of(host)):
+                # No browser sends an empty one.
+                if host and not self._may(name_of(host)):
                     said = (
                         f"host: expected localhost or a name that is allowed, got {shorten(host)}; "
                         f"start the server with --allow-host {shorten(name_of(host))}"
                     )
-                    await self._refuse(scope["path"], said)(scope, receive, send)
+                    await self._refuse(scope, said)(scope, receive, send)
                     return
         await self.app(scope, receive, send)
 

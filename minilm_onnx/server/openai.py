@@ -77,6 +77,8 @@ async def _embed(request: Request, service: Service, body: dict[str, Any], model
     given = body.get("input")
     _refuse_tokens(given)
     texts = texts_of(given, "input", service.settings.max_texts)
+    if not texts:
+        raise RequestError("input: expected at least one text, got none", "input", kind="empty")
     if empty := name_empty(given, texts, "input"):
         raise RequestError(
             f"{empty}: expected at least one character; leave empty texts out",

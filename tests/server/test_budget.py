@@ -204,6 +204,24 @@ def test_a_body_that_unpacks_to_too_much_is_not_unpacked(encoder: SentenceEncode
     assert "at most 65536 bytes" in answer.json()["error"]
 
 
+@pytest.mark.parametrize(("members", "status"), [(2, 200), (1025, 400)])
+def test_gzip_may_have_some_members(client: Any, members: int, status: int) -> None:
+    body = json.dumps({"inputs": "a cat"}).encode()
+    packed = gzip.compress(body) + (members - 1) * gzip.compress(b"")
+    answer = client.post("/embed", content=packed, headers={"content-encoding": "gzip"})
+    assert answer.status_code == status
+    assert status == 200 or "at most 1024 members" in answer.json()["error"]
+
+
+def test_gzip_that_unpacks_to_nothing_is_bounded_by_its_own_bytes(encoder: SentenceEncoder) -> None:
+    blocks = b"\x00\x00\x00\xff\xff" * 2**14  # empty ones, which are stored
+    packed = gzip.compress(b"")[:10] + blocks
+    parts = (packed[first : first + 1000] for first in range(0, len(packed), 1000))
+    with TestClient(create_app(encoder, Settings(max_body=2**16))) as client:
+        answer = client.post("/embed", content=parts, headers={"content-encoding": "gzip"})
+    assert answer.status_code == 413
+
+
 @given(st.binary(max_size=2000), st.integers(1, 100))
 def test_unpacking_does_not_depend_on_where_the_packets_end(data: bytes, size: int) -> None:
     packed = gzip.compress(data * 20)
@@ -211,6 +229,21 @@ def test_unpacking_does_not_depend_on_where_the_packets_end(data: bytes, size: i
     parts = [packed[first : first + size] for first in range(0, len(packed), size)]
     assert b"".join(some for part in parts for some in unpack.add(part)) == data * 20
     unpack.close()
+
+
+def test_an_answer_that_is_taken_too_slowly_when_the_server_ends_is_cut_in_a_line(
+    encoder: SentenceEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ExitStack() as stack:
+        server = serving(create_app(encoder), timeout_graceful_shutdown=0)
+        one = stack.enter_context(connect(server.__enter__()))
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**14)
+        one.sendall(post("/embed", {"inputs": ["a"] * 2048}))
+        assert one.recv(12) == b"HTTP/1.1 200"
+        server.__exit__(None, None, None)
+    said = capsys.readouterr().err
+    assert "Cancel 1 running task" in said
+    assert "Traceback" not in said
 
 
 def test_a_server_that_ends_says_so_to_who_is_not_answered_in_time(

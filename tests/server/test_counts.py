@@ -10,7 +10,11 @@ from minilm_onnx import SentenceEncoder
 
 pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
 
+from starlette.testclient import TestClient
+
+from minilm_onnx.server import Settings, create_app
 from minilm_onnx.server.logs import JsonFormatter
+from minilm_onnx.server.service import Service
 
 LONG, UNKNOWN = "word " * 300, "\U0001f600 \U0001f601 \U0001f602"
 TEXTS = ["a cat", LONG, LONG + "more", UNKNOWN]
@@ -64,6 +68,40 @@ def test_a_request_without_texts_has_no_counts(
     assert "x-truncated-texts" not in answer.headers
     line = json.loads(JsonFormatter().format(caplog.records[-1]))
     assert not {"tokens", "truncated", "unknown"} & line.keys()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "host", "status"),
+    [
+        ("GET", "/no/such", "localhost", 404),
+        ("GET", "/embed", "localhost", 405),
+        ("POST", "/embed", "pages.example", 403),
+    ],
+)
+def test_a_request_that_no_path_answers_is_logged(
+    encoder: SentenceEncoder,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    path: str,
+    host: str,
+    status: int,
+) -> None:
+    app = create_app(encoder, Settings(allow_hosts=()))
+    with TestClient(app) as client, caplog.at_level(logging.INFO, "minilm_onnx.server"):
+        assert client.request(method, path, headers={"host": host}).status_code == status
+    line = json.loads(JsonFormatter().format(caplog.records[-1]))
+    expected = {"event": "request", "method": method, "path": path, "status": status}
+    assert {field: line[field] for field in expected} == expected
+
+
+def test_what_is_held_is_counted_again_once_an_answer_is_taken(
+    encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    monkeypatch.setattr(Service, "see", lambda service: seen.append(service.budget.held))
+    with TestClient(create_app(encoder)) as client:
+        client.post("/embed", json={"inputs": "a"})
+    assert seen[-1] == 0  # of a worker that is not asked for its metrics, this is what is told
 
 
 def test_metrics_have_the_types_that_they_are(client: Any) -> None:

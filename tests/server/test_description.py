@@ -12,8 +12,20 @@ schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not i
 
 from starlette.testclient import TestClient
 
-from minilm_onnx.server import Settings, create_app
+from minilm_onnx.server import Settings, create_app, ollama_models, openai, tei
+from minilm_onnx.server.app import ROUTES
 
+# What they are asked for is not here, whatever comes with it.
+REFUSE = {
+    openai.generate,
+    ollama_models.generate,
+    ollama_models.chat,
+    ollama_models.keep,
+    ollama_models.blob,
+    tei.rerank,
+    tei.predict,
+    tei.embed_sparse,
+}
 APP = create_app(SentenceEncoder(), Settings(max_texts=8))
 # Text Embeddings Inference refuses too many texts with 413, which schemathesis does not expect.
 REFUSED = ["400", "401", "404", "405", "413", "422"]
@@ -31,6 +43,22 @@ SCHEMA = schemathesis.openapi.from_asgi("/openapi.json", APP, config=CONFIG)
 )
 def test_every_answer_is_as_described(case: Any) -> None:
     case.call_and_validate()
+
+
+def test_every_path_is_described_unless_it_only_refuses(encoder: SentenceEncoder) -> None:
+    routes = {
+        (path.replace(":path}", "}"), method): handler
+        for path, methods, _, handler in ROUTES
+        for method in methods
+    }
+    with TestClient(create_app(encoder)) as client:
+        described = {
+            (path, method.upper())
+            for path, methods in client.get("/openapi.json").json()["paths"].items()
+            for method in methods.keys() - {"parameters"}
+        }
+    assert described <= routes.keys()
+    assert {routes[one] for one in routes.keys() - described} == REFUSE
 
 
 def test_pages_of_elsewhere_are_described_too(encoder: SentenceEncoder) -> None:

@@ -24,6 +24,7 @@ def ask(client: Any, host: str, path: str = "/embed") -> Any:
         ("localhost", 200),
         ("localhost:8080", 200),
         ("LocalHost.", 200),
+        ("", 200),
         ("app.localhost:1", 200),
         ("127.0.0.1:8080", 200),
         ("127.8.9.1", 200),

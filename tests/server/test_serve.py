@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -308,6 +308,37 @@ def test_a_socket_that_a_killed_server_left_is_taken_over(encoder: SentenceEncod
         first.kill()
         first.communicate()
         stop(start("--unix-socket", where, where=where))
+
+
+def test_a_socket_that_another_server_has_taken_over_is_left() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        where = Path(folder, "s")
+        with listening.bound_file(where) as first:
+            first.listen()
+            first.close()  # as a server does that ends, while it answers what it has begun
+            stack = ExitStack()
+            second = stack.enter_context(listening.bound_file(where))
+            second.listen()
+        assert where.is_socket()
+        stack.close()
+        assert not where.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--port", "http"), "--port: expected 0 to 65535, got 'http'"),
+        (("--port", "70000"), "--port: expected 0 to 65535, got '70000'"),
+        (("--deadline", "soon"), "--deadline: expected more than 0 seconds, got 'soon'"),
+        (("--deadline", "nan"), "--deadline: expected more than 0 seconds, got 'nan'"),
+        (("--unix-socket", ""), "--unix-socket: expected a path, got an empty one"),
+    ],
+)
+def test_an_option_that_is_wrong_is_named(
+    arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["serve", *arguments]) == 2
+    assert words in capsys.readouterr().err
 
 
 def test_a_line_of_the_log_is_json() -> None:

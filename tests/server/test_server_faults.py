@@ -24,6 +24,7 @@ from tests.support.servers import (
     free_port,
     read_answer,
     read_until_closed,
+    send_until_closed,
     serving,
     start,
     stop,
@@ -48,14 +49,6 @@ def serve(encoder: SentenceEncoder) -> Iterator[Callable[..., int]]:
 
 def request(body: bytes) -> bytes:
     return HEAD + b"content-length: %d\r\n\r\n" % len(body) + body
-
-
-def send_until_closed(one: socket.socket, part: bytes) -> None:
-    try:
-        while True:
-            one.sendall(part)
-    except (BrokenPipeError, ConnectionResetError):
-        pass
 
 
 def answers_rightly(port: int, encoder: SentenceEncoder) -> bool:

@@ -87,6 +87,15 @@ def read_until_closed(one: socket.socket) -> bytes:
     return b"".join(parts)
 
 
+def send_until_closed(one: socket.socket, part: bytes) -> None:
+    """Send the same again and again, until the server closes."""
+    try:
+        while True:
+            one.sendall(part)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+
+
 def read_answer(one: socket.socket) -> tuple[int, bytes]:
     """Read one answer; 0 where the connection was closed without any."""
     found = b""
