@@ -12,7 +12,6 @@ from contextlib import suppress
 from typing import Any
 
 import httptools
-from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from minilm_onnx.server.endpoint import ENDING
@@ -138,7 +137,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        async def answer(scope: Any, receive: Any, send: Any) -> None:
             try:
                 await app(scope, receive, send)
             except asyncio.CancelledError:
