@@ -83,7 +83,7 @@ def read_dense(path: Path, width: int) -> list[Dense]:
     try:
         with path.open("rb") as file:
             arrays = _read_arrays(file)
-        while arrays:
+        while arrays or not maps:
             names = [f"{name}{len(maps)}.npy" for name in ("activation", "weight", "bias")]
             activation, weight, bias = (arrays.pop(name) for name in names)
             kind, floats = str(activation), weight.dtype == bias.dtype == np.float32
