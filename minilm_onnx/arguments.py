@@ -117,7 +117,7 @@ def _in_slices(column: Any) -> Iterator[str]:
 
 def is_table(value: Any) -> bool:
     """Whether it has columns, whose names or values an iteration would take for texts."""
-    return hasattr(value, "columns")
+    return hasattr(type(value), "columns")  # those of a lazy one may be expensive to find
 
 
 def choose_prompt(

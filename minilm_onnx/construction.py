@@ -113,9 +113,9 @@ def load_asked(model: str | Path | None, given: Mapping[str, Any]) -> Artifact:
 
 
 def check_device(device: Any) -> None:
-    """Raise InputError unless a device is a CPU, by its name or as torch's object."""
+    """Raise InputError unless a device is the CPU, by one of its names or as torch's object."""
     kind = getattr(device, "type", device)
-    if kind is not None and not (isinstance(kind, str) and kind == "cpu"):
+    if kind is not None and not (isinstance(kind, str) and kind in ("cpu", "cpu:0")):
         raise InputError(f"device: expected None or 'cpu', got {shown(device)}; this runs on CPUs")
 
 
@@ -131,7 +131,7 @@ def settings_asked(given: Mapping[str, Any], prompts: Mapping[str, str]) -> dict
     """
     names = ("default_prompt_name", "similarity_fn_name", "truncate_dim")
     found = {name: given[name] for name in names if given.get(name) is not None}
-    prompts = {**prompts, **_checked_prompts(given.get("prompts"))}
+    prompts = {**prompts, **checked_prompts(given.get("prompts"))}
     if "default_prompt_name" in found:
         check_choice("default_prompt_name", found["default_prompt_name"], list(prompts))
     for name in ("tokenizer_kwargs", "processor_kwargs"):
@@ -151,7 +151,8 @@ def _check_revision(asked: Any, artifact: Artifact) -> None:
         )
 
 
-def _checked_prompts(given: Any) -> Mapping[str, str]:
+def checked_prompts(given: Any) -> Mapping[str, str]:
+    """Give prompts by their names, {} for None; raise InputError unless they are a dict of str."""
     if given is not None and not isinstance(given, Mapping):
         raise InputError(f"prompts: expected a dict of str or None, got {describe(given)}")
     prompts = given or {}

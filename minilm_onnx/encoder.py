@@ -36,7 +36,14 @@ from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.folder.fingerprint import check_same, fingerprint_of, name_and_precision
 from minilm_onnx.folder.manifest import Manifest
 from minilm_onnx.progress import progress_bar
-from minilm_onnx.settings import MAY_BE_SET, Setting, components_kept, measure_named, tokens_read
+from minilm_onnx.settings import (
+    MAY_BE_SET,
+    Setting,
+    components_kept,
+    measure_named,
+    prompts_named,
+    tokens_read,
+)
 from minilm_onnx.stream import stream
 from minilm_onnx.text.overflow import Overflow, check_overflow
 from minilm_onnx.text.padding import pad
@@ -78,6 +85,7 @@ class SentenceEncoder(Closing):
     max_seq_length = Setting(tokens_read)
     truncate_dim = Setting(components_kept)
     similarity_fn_name = Setting(measure_named)
+    prompts = Setting(prompts_named)
 
     def __init__(
         self,
@@ -134,7 +142,7 @@ class SentenceEncoder(Closing):
         self.manifest: Manifest | None = artifact.manifest
         self._embedder = Embedder(artifact, choose_policy(**cpu), cache_size)
         self._thread = OwnThread()
-        self.prompts: dict[str, str] = {"query": "", "document": "", **artifact.prompts}
+        self.prompts = {"query": "", "document": "", **artifact.prompts}
         self.default_prompt_name: str | None = artifact.default_prompt_name or None
         self.max_seq_length = artifact.max_seq_length
         self.similarity_fn_name = artifact.similarity_fn_name

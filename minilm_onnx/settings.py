@@ -1,9 +1,10 @@
 """What may be set of an encoder that is made; each value is checked when it is set."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from minilm_onnx.checks import check_positive
+from minilm_onnx.construction import checked_prompts
 from minilm_onnx.errors import InputError
 from minilm_onnx.folder.manifest import MIN_TOKENS
 from minilm_onnx.vectors.similarity import Measure, check_measure
@@ -68,5 +69,11 @@ def components_kept(encoder: "SentenceEncoder", value: int | None) -> int | None
 def measure_named(encoder: "SentenceEncoder", value: Any) -> Measure:
     """Check `similarity_fn_name`, which sentence-transformers also has as an Enum."""
     measure: Measure = getattr(value, "value", value)
-    check_measure(measure)
+    check_measure(measure, "similarity_fn_name")
     return measure
+
+
+def prompts_named(encoder: "SentenceEncoder", value: Mapping[str, str]) -> dict[str, str]:
+    """Check `prompts`; to a dict, others may be added later."""
+    checked = checked_prompts(value)
+    return checked if isinstance(checked, dict) else dict(checked)

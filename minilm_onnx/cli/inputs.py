@@ -9,6 +9,7 @@ from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.options import add_field, show_bar
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
+from minilm_onnx.reading.guesses import CR
 from minilm_onnx.reading.rows import Row, Rows, open_rows
 from minilm_onnx.text.reports import tallied
 
@@ -88,6 +89,10 @@ def note_of_field(options: argparse.Namespace, field: str | None, seems: str = "
         field: that was read; None of plain lines.
         seems: see `Rows`; it is said that they were taken as they are.
     """
+    if seems == CR:
+        return (
+            "; its lines seem to end in CR alone and were taken for one, tr '\\r' '\\n' parts them"
+        )
     if seems:
         known = "--field NAME reads a field of each" if seems == "JSON" else "name it .csv or .tsv"
         return f"; its lines seem to be {seems} and were taken as they are, {known}"

@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         title = "the model in the package" if not one["name"] else f"--model {one['name']}"
         print(printable(title))
         if one["error"]:
-            print(printable(f"  cannot be used: {one['error']}"))
+            print(f"  cannot be used: {printable(one['error'])}")
             continue
         manifest = Manifest(**one["manifest"])
         normalized = "" if manifest.normalize else ", not of unit length by itself"
@@ -60,10 +60,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _folders() -> list[Path]:
-    """Give the folders in MINILM_ONNX_HOME that have a manifest.
+    """Give the folders in MINILM_ONNX_HOME that have a manifest, or cannot be looked into.
 
     Raises:
         InputError: it names no folder.
+        OSError: it cannot be listed.
     """
     home = os.environ.get(HOME)
     if not home:
@@ -72,7 +73,13 @@ def _folders() -> list[Path]:
         raise InputError(
             f"{HOME}: expected a folder, got {shown(home)}; set it anew, or not at all"
         )
-    return sorted(path.parent for path in Path(home).glob(f"*/{MANIFEST}"))
+    folders = [Path(home, name) for name in sorted(os.listdir(home))]  # noqa: PTH208  # names
+    return [
+        folder
+        for folder in folders
+        if os.path.exists(folder / MANIFEST)  # noqa: PTH110  # as above
+        or (os.path.isdir(folder) and not os.access(folder, os.X_OK))  # noqa: PTH112  # as above
+    ]
 
 
 def _describe(name: str, folder: Path) -> dict[str, Any]:

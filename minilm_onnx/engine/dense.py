@@ -6,11 +6,10 @@ https://sbert.net/docs/package_reference/sentence_transformer/modules.html#dense
 import math
 import os
 import struct
-import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,9 @@ import numpy.typing as npt
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.errors import ArtifactError, shorten
 from minilm_onnx.folder.files import check_file
+
+if TYPE_CHECKING:
+    import zipfile
 
 ACTIVATIONS: dict[str, Callable[[FloatArray], FloatArray]] = {
     "identity": lambda vector: vector,
@@ -81,7 +83,7 @@ def read_dense(path: Path, width: int) -> list[Dense]:
     try:
         with path.open("rb") as file:
             arrays = _read_arrays(file)
-        while arrays:
+        while arrays or not maps:
             names = [f"{name}{len(maps)}.npy" for name in ("activation", "weight", "bias")]
             activation, weight, bias = (arrays.pop(name) for name in names)
             kind, floats = str(activation), weight.dtype == bias.dtype == np.float32
@@ -100,6 +102,8 @@ def read_dense(path: Path, width: int) -> list[Dense]:
 
 def _read_arrays(file: BinaryIO) -> dict[str, npt.NDArray[Any]]:
     """Read the arrays of an .npz file; none is larger than what is there of it."""
+    import zipfile  # not needed by the bundled model, and with all that it imports 10 ms to load
+
     size = file.seek(0, os.SEEK_END)
     file.seek(-min(size, END.size), os.SEEK_CUR)
     signature, listed, comment = END.unpack(file.read().ljust(END.size))
@@ -113,7 +117,7 @@ def _read_arrays(file: BinaryIO) -> dict[str, npt.NDArray[Any]]:
         return {member.filename: _read_array(archive, member) for member in members}
 
 
-def _read_array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> npt.NDArray[Any]:
+def _read_array(archive: "zipfile.ZipFile", member: "zipfile.ZipInfo") -> npt.NDArray[Any]:
     """Read a float32 array, or a text, whose header is true of what follows it."""
     with archive.open(member) as source:
         version = np.lib.format.read_magic(source)

@@ -130,8 +130,8 @@ def _within(
     if not fits:
         return "", {"vector": vector}
     within = (
-        "AND rowid IN (SELECT passages.id FROM passages JOIN sources ON sources.id = "
-        f"passages.source WHERE {fits})"
+        "AND rowid IN (SELECT id FROM passages WHERE source IN "
+        f"(SELECT id FROM sources WHERE {fits}))"
     )
     return within, {"vector": vector, **parameters}
 
@@ -151,11 +151,12 @@ def by_words(
     if not words:
         return []
     fits, parameters = fitting(sources)
-    within = f"AND ({fits})" if fits else ""
+    # Once a source, and not for each of its passages.
+    within = f"AND +passages.source IN (SELECT id FROM sources WHERE {fits})" if fits else ""
     # In this order: SQLite would look for the words anew in each passage of the sources.
     rows: list[Any] = connection.execute(
         "SELECT words.rowid, rank FROM words CROSS JOIN passages ON passages.id = words.rowid "
-        f"CROSS JOIN sources ON sources.id = passages.source WHERE words MATCH :words {within} "
+        f"WHERE words MATCH :words {within} "
         "ORDER BY rank, words.rowid LIMIT :k",
         {"words": " OR ".join(f'"{word}"' for word in words), "k": top_k, **parameters},
     ).fetchall()

@@ -46,6 +46,8 @@ SELECTORS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 
 def written(text: str) -> str:
     """Give what FTS5 is to have of a text: letters of scripts without spaces stand alone."""
+    if text.isascii():
+        return text
     return UNSPACED.sub(lambda found: f" {' '.join(_letters(found[0]))} ", _plain(text))
 
 

@@ -26,6 +26,8 @@ from minilm_onnx.reading.kinds import JSON_LINES, SEPARATED, is_columnar, is_pac
 from minilm_onnx.reading.lines import TextFile
 from minilm_onnx.reading.separated import Records
 
+# Blank lines at the beginning behind which it is seen what lines seem to be.
+MOST_BLANK = 1000
 # What to do about a line that is no JSON in a file whose name does not say that it should be.
 TO_EMBED_OTHERS = (
     "fix the line. To embed the lines as plain text, leave out --field; a table is known by its "
@@ -133,8 +135,12 @@ def open_rows(name: str, field: str | None = None, content: bytes | None = None)
             rows = _objects(source, field, TO_EMBED_OTHERS)
         else:
             lines = source.lines()
-            opening = list(islice(lines, 1))
-            seems = seems_to_be("".join(opening))
+            opening = []
+            for line in islice(lines, MOST_BLANK):
+                opening.append(line)
+                if line.strip():
+                    seems = seems_to_be(line)
+                    break
             numbered = enumerate(chain(opening, lines), 1)
             rows = (Row(line, number, number, line) for number, line in numbered)
         yield Rows(source.name, rows, field, head, source.size, "B", source.position, seems)

@@ -15,10 +15,9 @@ from minilm_onnx.reading.columns import FIELD, listed, refuse_double
 from minilm_onnx.reading.lines import TextFile
 
 # Between the fields of .csv, the likeliest first; Excel writes ";" where "," is in decimals.
-DELIMITERS = (",", ";", "\t")
-# What Excel writes and reads as the first line, to name the delimiter; and which it may name.
+DELIMITERS = (",", ";", "\t", "|")
+# What Excel writes and reads as the first line, to name the delimiter.
 NAMED = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
-NAMEABLE = (*DELIMITERS, "|")
 QUOTED = re.compile(r'"([^"]*(?:""[^"]*)*)"')
 # A line within a field in quotes, and its last one.
 WITHIN = re.compile(r'[^"]*(?:""[^"]*)*')
@@ -77,10 +76,10 @@ class Records:
         delimiter = "\t" if tabs else ""
         if not tabs and (named := NAMED.fullmatch(first)):
             delimiter = named[1]
-            if delimiter not in NAMEABLE:
+            if delimiter not in DELIMITERS:
                 raise InputError(
                     f"{self._name} line {number}: expected sep= with one of "
-                    f"{', '.join(map(repr, NAMEABLE))}, got {delimiter!r}; convert the file first"
+                    f"{', '.join(map(repr, DELIMITERS))}, got {delimiter!r}; convert the file first"
                 )
             before.append(first)
             blank, first = _first(lines)

@@ -48,8 +48,8 @@ class Distinct:
         Returns:
             The highest first; of equal scores the earlier place.
         """
-        if not len(numbers):
-            return numbers, scores
+        if len(self.rows) == len(self.which) or not len(numbers):  # then none stands twice
+            return numbers[:count], scores[:count]
         starts = self._starts[numbers]
         sizes = (self._starts[numbers + 1] - starts).clip(max=count)
         ends = np.cumsum(sizes)

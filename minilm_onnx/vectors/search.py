@@ -13,6 +13,7 @@ from minilm_onnx.vectors.inputs import Vectors, as_floats, as_numbers
 from minilm_onnx.vectors.nearest import Score, highest_over_chunks, in_chunks
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.vectors.quantization import (
+    TYPES,
     Precision,
     check_codes,
     check_ranges,
@@ -20,8 +21,8 @@ from minilm_onnx.vectors.quantization import (
 )
 from minilm_onnx.vectors.similarity import similarity
 
-# Queries and rows of codes to compare at a time, and rows to make floats of, which stay in a cache.
-CODE_QUERIES, CODE_CHUNK, CODE_FLOATS = 100, 50_000, 1000
+# Queries and rows of codes to compare at a time: many queries share what is made of a row.
+CODE_QUERIES, CODE_CHUNK = 500, 4096
 # The signs that every byte stands for, (256, 8).
 SIGNS = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).astype(np.float32) - 1
 
@@ -141,14 +142,25 @@ def _hits(places: IndexArray, scores: FloatArray) -> list[Hit]:
 
 
 def _by_values(precision: Precision, ranges: FloatArray) -> Score:
-    """Score codes of a byte a component."""
+    """Score codes of a byte a component, without the values that they stand for.
+
+    A value is middle + step * code, so that products with it, and its length, follow from those
+    with the codes.
+    """
+    middles = dequantize_embeddings(
+        np.zeros((1, ranges.shape[1]), TYPES[precision]), precision, ranges
+    )[0]
+    steps = (ranges[1] - ranges[0]) / 255
 
     def score(queries: FloatArray, codes: Any) -> FloatArray:
-        scores = []
-        for first in range(0, len(codes), CODE_FLOATS):
-            some = dequantize_embeddings(codes[first : first + CODE_FLOATS], precision, ranges)
-            scores.append(similarity(queries, some))
-        return np.hstack(scores)
+        unit = l2_normalize(queries)
+        values = codes.astype(np.float32)
+        scores: FloatArray = (unit * steps) @ values.T
+        scores += (unit @ middles)[:, None]
+        squares = middles @ middles + 2 * (values @ (middles * steps))
+        squares += np.square(values, out=values) @ (steps * steps)
+        scores /= np.sqrt(squares.clip(min=1e-24))
+        return scores
 
     return score
 

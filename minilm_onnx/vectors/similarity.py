@@ -61,9 +61,9 @@ def similarity_pairwise(a: Vectors, b: Vectors, measure: Measure = "cosine") -> 
     return compared
 
 
-def check_measure(measure: str) -> None:
-    """Raise InputError if vectors are not compared that way."""
-    check_choice("measure", measure, get_args(Measure))
+def check_measure(measure: str, name: str = "measure") -> None:
+    """Raise InputError, which names the argument, if vectors are not compared that way."""
+    check_choice(name, measure, get_args(Measure))
 
 
 def _rows(a: Vectors, b: Vectors) -> tuple[FloatArray, FloatArray]:

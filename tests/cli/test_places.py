@@ -109,3 +109,23 @@ def test_a_folder_that_may_not_be_entered_is_named(
     assert str(closed) in said
     assert "Permission denied" in said
     assert "stdout" not in said
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_model_folders_that_may_not_be_looked_into_are_named(
+    closed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def call() -> str:
+        said = io.StringIO()
+        with redirect_stderr(said), redirect_stdout(said):
+            code = main(["models"])
+        return f"{code} {said.getvalue()}"
+
+    monkeypatch.setenv("MINILM_ONNX_HOME", str(closed.parent))
+    said = as_user(NOBODY, call)
+    assert said.startswith("0 the model in the package")
+    assert f"--model closed\n  cannot be used: {closed}: expected a model folder, got Perm" in said
+    monkeypatch.setenv("MINILM_ONNX_HOME", str(closed))
+    assert as_user(NOBODY, call).startswith(
+        f"2 error: {closed}: expected to use it, got Permission"
+    )

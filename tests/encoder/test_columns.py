@@ -171,6 +171,20 @@ def test_a_table_is_refused_before_its_names_are_embedded(
         encoder.encode_stream(fields)
 
 
+def test_a_table_is_known_without_a_look_at_its_columns(encoder: SentenceEncoder) -> None:
+    """Those of polars' LazyFrame, and of a query, are expensive to find."""
+
+    class Lazy:
+        @property
+        def columns(self) -> list[str]:
+            raise AssertionError("looked")
+
+    lazy: Any = Lazy()
+    for take in (encoder.encode, encoder.encode_stream, lambda given: as_list("texts", given)):
+        with pytest.raises(InputError, match=r"give .*one column of a table"):
+            take(lazy)
+
+
 def test_a_long_arrow_column_is_streamed_in_slices(encoder: SentenceEncoder) -> None:
     arrow = pytest.importorskip("pyarrow")
     column = arrow.chunked_array([[f"number {place % 7}"] * 1500 for place in range(3)])

@@ -27,6 +27,7 @@ NAME = "sentence-transformers/all-MiniLM-L6-v2"
         {"model_name_or_path": NAME},
         {"device": None},
         {"device": "cpu"},
+        {"device": "cpu:0"},
         {"device": SimpleNamespace(type="cpu")},  # torch.device("cpu")
         {"backend": "torch"},
         {"backend": "onnx"},
@@ -83,7 +84,7 @@ def test_what_changes_nothing_is_accepted(encoder: SentenceEncoder, options: Any
         ({"prompts": {"query": None}}, "prompts: expected a str under each name, got 'query'"),
         ({"default_prompt_name": "poem"}, "default_prompt_name: expected query, document, got"),
         ({"default_prompt_name": 1}, "default_prompt_name: expected"),
-        ({"similarity_fn_name": "maxsim"}, "expected cosine, dot, euclidean, manhattan, got"),
+        ({"similarity_fn_name": "maxsim"}, "similarity_fn_name: expected cosine, dot, euclidean"),
         ({"truncate_dim": 0}, "truncate_dim: expected a positive int"),
         ({"truncate_dim": 385}, "truncate_dim: expected at most 384"),
         ({"model": NAME, "model_name_or_path": NAME}, "model_name_or_path: expected None beside"),
@@ -95,6 +96,22 @@ def test_what_cannot_be_had_is_refused_in_a_line(options: Any, words: str) -> No
     with pytest.raises(InputError, match=words) as refused:
         SentenceEncoder(**options)
     assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("prompts", "query: ", "prompts: expected a dict of str or None, got str"),
+        ("prompts", {"query": 1}, "prompts: expected a str under each name, got 'query': 1"),
+        ("similarity_fn_name", "maxsim", "similarity_fn_name: expected cosine"),
+    ],
+)
+def test_what_is_set_later_is_checked_as_well(name: str, value: Any, words: str) -> None:
+    made = SentenceEncoder(prompts={"query": "query: "})
+    before = made.fingerprint
+    with pytest.raises(InputError, match=words):
+        setattr(made, name, value)
+    assert made.fingerprint == before
 
 
 def test_what_nobody_knows_is_a_type_error() -> None:

@@ -199,7 +199,7 @@ def test_similarity_follows_the_encoders_measure() -> None:
     encoder.similarity_fn_name = "euclidean"
     assert np.array_equal(encoder.similarity_pairwise(a, b), similarity_pairwise(a, b, "euclidean"))
     np.testing.assert_allclose(encoder.similarity(a, a).diagonal(), 0, atol=1e-3)
-    with pytest.raises(InputError, match="measure: expected cosine, dot"):
+    with pytest.raises(InputError, match="similarity_fn_name: expected cosine, dot"):
         encoder.similarity_fn_name = "angular"  # type: ignore[assignment]
 
 

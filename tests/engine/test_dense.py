@@ -124,6 +124,10 @@ def named_otherwise(path: Path) -> None:
     np.savez(path, weight=np.zeros((WIDTH, 4), "f4"))
 
 
+def of_nothing(path: Path) -> None:
+    np.savez(path)
+
+
 def many(path: Path) -> None:
     with zipfile.ZipFile(path, "w") as made:
         for place in range(1000):
@@ -148,6 +152,7 @@ def commented(path: Path) -> None:
         packed,
         pickled,
         of_texts,
+        of_nothing,
         of_another_axis,
         of_no_width,
         named_otherwise,

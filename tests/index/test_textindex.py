@@ -10,6 +10,7 @@ import pytest
 from minilm_onnx import DatabaseError, InputError, SentenceEncoder
 from minilm_onnx.index.filesearch import search_file
 from minilm_onnx.index.indexing import index_paths
+from minilm_onnx.index.patterns import composed
 from minilm_onnx.index.ranking import Ranked, by_words, fused
 from minilm_onnx.index.sqlite import connect
 from minilm_onnx.index.storage import rescored, stored, unstored
@@ -293,3 +294,24 @@ def test_the_documented_way_works(
     first, *_, last = capsys.readouterr().out.splitlines()
     assert "faq/returns:1 Send it back" in first
     assert last == "{'faq/returns': 1}"
+
+
+@pytest.mark.parametrize("hybrid", [False, True])
+def test_a_pattern_is_compared_with_each_source_and_not_with_its_passages(
+    tmp_path: Path, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch, hybrid: bool
+) -> None:
+    compared: list[object] = []
+
+    def counted(*names: object) -> object:
+        compared.append(names)
+        return composed(*names)
+
+    monkeypatch.setattr("minilm_onnx.index.sqlite.composed", counted)
+    with TextIndex(tmp_path / "index.db", encoder) as index:
+        index.add(
+            "a.md", "\n\n".join(f"# Cat {place}\n\nA cat." for place in range(50)), markdown=True
+        )
+        index.add("b.md", "A dog.")
+        assert len(index) == 51
+        assert {one.source for one in index.search("cat", hybrid=hybrid, source="a.*")} == {"a.md"}
+    assert len(compared) <= 4 * 2 * (1 + hybrid)  # ways to fit, sources, rankings

@@ -131,6 +131,7 @@ ENCODER = [
     "inspect",
     "max_seq_length",
     "policy",
+    "prompts",
     "runtime",
     "similarity",
     "similarity_fn_name",

@@ -21,7 +21,7 @@ from minilm_onnx import InputError
 from minilm_onnx.cli import main
 from minilm_onnx.reading import separated
 from minilm_onnx.reading.documents import Document, read_documents
-from minilm_onnx.reading.guesses import seems_to_be
+from minilm_onnx.reading.guesses import CR, seems_to_be
 from minilm_onnx.reading.kinds import ROWS, suffix_of
 from minilm_onnx.reading.rows import open_rows
 from tests.support.files import write
@@ -183,6 +183,7 @@ def test_dedupe_of_a_table_with_line_ends_in_its_fields_leaves_a_table(tmp_path:
         ("a.csv", b'"in, \nnumbers";text\n1;one, two\n', ["one, two"]),
         ("a.csv", b'"a;b","c\n;d",text\n1,2,"one; two"\n', ["one; two"]),
         ("a.csv", b"sep=|\nid|text\n1|one, two\n", ["one, two"]),
+        ("a.csv", b"id|text\n1|one, two\n", ["one, two"]),
         ("a.csv", b"\nsep=;\n\nid;text\n1;one\n", ["one"]),
         ("a.csv", b"body\none\n", ["one"]),
         ("a.csv", b"\"the, body\"\none\n", ["one"]),
@@ -292,10 +293,27 @@ def test_rows_that_are_taken_as_plain_lines_are_not_taken_in_silence(
 
 
 @pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("\n \n" + JSON_ROWS, "; its lines seem to be JSON and were taken as they are"),
+        ("a cat\ra dog\r", r"; its lines seem to end in CR alone and were taken for one"),
+        ("\n\na cat\n", None),
+    ],
+)
+def test_what_lines_seem_to_be_is_said_behind_blank_ones_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: str, words: str | None
+) -> None:
+    assert main(["dedupe", str(write(tmp_path, "rows.txt", data))]) == 0
+    said = capsys.readouterr().err
+    assert words in said if words else "seem" not in said
+
+
+@pytest.mark.parametrize(
     ("line", "expected"),
     [
         *[(data.split("\n")[0], "a table") for data in (CSV, TSV)],
-        *[(line, "a table") for line in ('"id";"text"', "id,größe,x.y-z", "a,b")],
+        *[(line, "a table") for line in ('"id";"text"', "id,größe,x.y-z", "a,b", "id|text")],
+        ("a cat\ra dog\r", CR),
         *[
             (line, "JSON")
             for line in (JSON_ROWS.split("\n")[0], "[", "{", " [{", '[{"a": 1},', '{"a":')

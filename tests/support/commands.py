@@ -31,12 +31,12 @@ Every command reads a file in the same way, by what its name ends with, in capit
 
 The same rule finds the text everywhere: the field or column that `--field` names, else `text`, else
 the only column of a table. Summaries say which one was read unasked, and where plain lines seem to
-be JSON or a table, as from a pipe, whose name has no suffix.
+be JSON or a table, as from a pipe, whose name has no suffix, or to end in CR alone.
 
 `.gz` behind all but `.parquet` and `.arrow` is unpacked. Text is UTF-8, with a byte order mark or
-without, with line ends LF or CR LF. Fields of `.csv` are separated by the comma, the semicolon
-or the tab by which the first row that is not blank has the field; a first line such as `sep=;`
-chooses one of these, or `|`. A field in quotes may hold line ends, and a row 64 MiB. In `.tsv` a
+without, with line ends LF or CR LF. Fields of `.csv` are separated by the comma, the semicolon,
+the tab or the `|` by which the first row that is not blank has the field; a first line such as
+`sep=;` chooses one of these. A field in quotes may hold line ends, and a row 64 MiB. In `.tsv` a
 quote is a character like any other, unless quotes stand around a whole field.
 
 A blank line of plain text is an empty text to `embed`, so that vectors and lines have the same
