@@ -11,9 +11,10 @@ from minilm_onnx.errors import MiniLMError
 # Connections that wait until a process takes them.
 BACKLOG = 2048
 CAUSES = {
-    errno.EADDRINUSE: "it is in use; choose another",
-    errno.EACCES: "permission is denied; choose another (ports below 1024 may need root)",
-    errno.EPERM: "permission is denied; choose another",
+    errno.EADDRINUSE: "it is in use; choose another with {option}",
+    errno.EACCES: "permission is denied; choose another with {option} (ports below 1024 may need "
+    "root)",
+    errno.EPERM: "permission is denied; choose another with {option}",
     errno.EADDRNOTAVAIL: "this machine does not have that address; see --host",
     errno.ENOENT: "the folder does not exist; create it first",
     errno.ENOTDIR: "the path goes through a file; choose another",
@@ -40,7 +41,7 @@ def bound(host: str, port: int) -> Iterator[socket.socket]:
         try:
             one.bind(address)
         except OSError as error:
-            raise _refused(where, _cause(error)) from error
+            raise _refused(where, _cause(error, one.family)) from error
         yield one
 
 
@@ -61,7 +62,7 @@ def bound_file(path: Path) -> Iterator[socket.socket]:
         except OSError as error:
             if "too long" in str(error):  # Python's own, without a number
                 error = OSError(errno.ENAMETOOLONG, str(error))
-            raise _refused(where, _cause(error)) from error
+            raise _refused(where, _cause(error, one.family)) from error
         mine = _identity(path)
         try:
             path.chmod(0o666)
@@ -82,19 +83,21 @@ def listen(one: socket.socket, where: str) -> None:
     try:
         one.listen(BACKLOG)
     except OSError as error:
-        raise _refused(where, _cause(error)) from error
+        raise _refused(where, _cause(error, one.family)) from error
 
 
 def _made(family: int, where: str) -> socket.socket:
     try:
         return socket.socket(family)
     except OSError as error:  # without IPv6, say
-        raise _refused(where, _cause(error)) from error
+        raise _refused(where, _cause(error, family)) from error
 
 
-def _cause(error: OSError) -> str:
+def _cause(error: OSError, family: int) -> str:
+    option = "--unix-socket FILE" if family == getattr(socket, "AF_UNIX", None) else "--port N"
     said = error.strerror or str(error)
-    return CAUSES.get(error.errno or 0, f"{said[:1].lower()}{said[1:]}; choose another")
+    cause = CAUSES.get(error.errno or 0)
+    return cause.format(option=option) if cause else f"{said[:1].lower()}{said[1:]}; choose another"
 
 
 def _refused(where: str, cause: str) -> MiniLMError:

@@ -3,7 +3,20 @@
 Needs `pip install '.[server]'`.
 """
 
-from minilm_onnx.server.app import create_app
+from typing import TYPE_CHECKING, Any
+
+from minilm_onnx.errors import importing
 from minilm_onnx.server.settings import Settings
 
+if TYPE_CHECKING:
+    from minilm_onnx.server.app import create_app
+
 __all__ = ["Settings", "create_app"]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "create_app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    with importing("create_app", "the packages of a server", "server"):
+        from minilm_onnx.server.app import create_app
+    return create_app

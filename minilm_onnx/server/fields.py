@@ -17,6 +17,8 @@ def texts_of(value: object, field: str, most: int) -> list[str]:
     Raises:
         RequestError: they are none, or too many.
     """
+    if value is None:
+        raise RequestError(f"{field} is missing: expected a string or a list of them", field)
     texts = [value] if isinstance(value, str) else value
     if not isinstance(texts, list):
         raise RequestError(

@@ -100,8 +100,9 @@ def name_of(body: dict[str, Any], service: Service) -> str:
     """
     name = model_in(body)
     if not service.names.know(name):
+        advice = service.names.advice(name, service.names.tagged)
         raise RequestError(
-            f"model '{shorten(name)}' not found: {service.names.advice(name)}",
+            f"model '{shorten(name)}' not found: {advice}",
             "model",
             status=404,
             kind="model",

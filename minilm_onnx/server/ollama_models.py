@@ -71,7 +71,8 @@ async def pull(request: Request, service: Service) -> Response:
     streamed = optional(body, "stream", bool) is not False
     end: dict[str, str] = {"status": "success"}
     if not service.names.know(name):
-        error = f"pull model manifest: file does not exist: {service.names.advice(name)}"
+        advice = service.names.advice(name, service.names.tagged)
+        error = f"pull model manifest: file does not exist: {advice}"
         if not streamed:
             raise RequestError(error, "model", status=404, kind="model")
         end = {"error": error}

@@ -78,7 +78,9 @@ async def _embed(request: Request, service: Service, body: dict[str, Any], model
     _refuse_tokens(given)
     texts = texts_of(given, "input", service.settings.max_texts)
     if not texts:
-        raise RequestError("input: expected at least one text, got none", "input", kind="empty")
+        raise RequestError(
+            "input: expected at least one text, got an empty list", "input", kind="empty"
+        )
     if empty := name_empty(given, texts, "input"):
         raise RequestError(
             f"{empty}: expected at least one character; leave empty texts out",
@@ -110,7 +112,8 @@ def _model_of(body: dict[str, Any], service: Service) -> str:
 
 
 def _no_such_model(name: str, service: Service) -> RequestError:
-    message = f"The model '{shorten(name)}' does not exist: {service.names.advice(name)}"
+    advice = service.names.advice(name, service.names.listed)
+    message = f"The model '{shorten(name)}' does not exist: {advice}"
     return RequestError(message, "model", status=404, kind="model")
 
 

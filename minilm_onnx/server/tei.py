@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
 import minilm_onnx
+from minilm_onnx.errors import describe
 from minilm_onnx.server.budget import STATE
 from minilm_onnx.server.errors import RequestError
 from minilm_onnx.server.exchange import answered, as_json, embedded, read_body
@@ -18,6 +19,7 @@ from minilm_onnx.server.queue import BUDGET
 from minilm_onnx.server.service import Service
 from minilm_onnx.text.tokens import TokenizedTexts
 
+Given = TypeVar("Given")
 KINDS = {
     "overloaded": "Overloaded",
     "empty": "Empty",
@@ -80,16 +82,11 @@ async def embed_all(request: Request, service: Service) -> Response:
 async def similarity(request: Request, service: Service) -> Response:
     """POST /similarity: a source sentence against others."""
     body = await read_body(request, service, SIMILARITY)
-    inputs = body.get("inputs")
-    if not isinstance(inputs, dict):
-        raise RequestError("inputs: expected an object", "inputs", status=422)
-    source = inputs.get("source_sentence")
-    if not isinstance(source, str):
-        raise RequestError("inputs.source_sentence: expected a string", "inputs", status=422)
+    inputs = _inner(body, "inputs", dict, "an object with source_sentence and sentences")
+    source = _inner(inputs, "source_sentence", str, "a string", "inputs.source_sentence")
     if not source:
         raise RequestError("`inputs.source_sentence` cannot be empty", "inputs", kind="empty")
-    if not isinstance(inputs.get("sentences"), list):
-        raise RequestError("inputs.sentences: expected a list", "inputs", status=422)
+    _inner(inputs, "sentences", list, "a list of strings", "inputs.sentences")
     others = texts_in(inputs, "sentences", service, "inputs.sentences")
 
     def name(place: int) -> str:
@@ -160,10 +157,33 @@ def texts_in(
 ) -> list[str]:
     """Give the texts of a field, `path` where it lies deeper in the body; none of them is empty."""
     path = path or field
+    if isinstance(body.get(field), dict) and "source_sentence" in body[field]:
+        raise RequestError(
+            f"{path}: expected a string or a list of them, got an object with source_sentence; "
+            "send it to /similarity",
+            field,
+        )
     texts = texts_of(body.get(field), path, service.settings.max_texts)
     if empty := name_empty(body[field], texts, path):
         raise RequestError(f"`{empty}` cannot be empty", field, kind="empty")
     return texts
+
+
+def _inner(
+    body: dict[str, Any], field: str, kind: type[Given], expected: str, path: str | None = None
+) -> Given:
+    """Give a field that /similarity needs, `path` where it lies deeper in the body.
+
+    Raises:
+        RequestError: it is missing, or of another type.
+    """
+    value, path = body.get(field), path or field
+    if value is None:
+        raise RequestError(f"{path} is missing: expected {expected}", "inputs", status=422)
+    if not isinstance(value, kind):
+        message = f"{path}: expected {expected}, got {describe(value)}"
+        raise RequestError(message, "inputs", status=422)
+    return value
 
 
 def _other_model(message: str) -> RequestError:
@@ -197,7 +217,10 @@ def _cut_check(
     """
     if optional(body, "prompt_name", str) is not None:
         raise RequestError(
-            "prompt_name: expected none, put a prompt before the text", "prompt_name", status=422
+            "prompt_name: this server has no named prompts; leave the field out, and put the "
+            "prompt itself before each text",
+            "prompt_name",
+            status=422,
         )
     direction = optional(body, "truncation_direction", str)
     if direction is not None and direction.lower() != "right":

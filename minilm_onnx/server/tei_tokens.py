@@ -78,6 +78,8 @@ def _ids_of(value: object, service: Service) -> list[list[int]]:
     Raises:
         RequestError: they are none, or too many.
     """
+    if value is None:
+        raise RequestError("ids is missing: expected a list of token ids", "ids")
     if not isinstance(value, list):
         raise RequestError(f"ids: expected a list of token ids, got {describe(value)}", "ids")
     single = not value or not isinstance(value[0], list)

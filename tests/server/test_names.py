@@ -60,7 +60,7 @@ def test_names_of_other_models_are_not_known(client: Any, name: str) -> None:
 
 
 def test_lists_show_the_model_once(client: Any) -> None:
-    assert listed(client) == ["all-minilm:latest", "all-minilm:latest", "all-minilm"]
+    assert listed(client) == ["all-minilm:latest", "all-minilm:latest", "all-MiniLM-L6-v2"]
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,9 @@ def test_lists_show_the_first_name_that_the_operator_gives(
 def test_an_unknown_name_is_told_what_is_here_and_what_to_do(client: Any) -> None:
     for path, body in ASKED:
         said = client.post(path, json={"model": "llama3", **body}).text
-        assert "this server has one model, all-minilm" in said
+        named = "all-minilm:latest" if path.startswith("/api") else "all-MiniLM-L6-v2"
+        assert named in listed(client)
+        assert f"this server has one model, {named}; " in said
         assert "--name llama3" in said
     assert "--name llama3" in client.get("/v1/models/llama3").text
 

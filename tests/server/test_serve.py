@@ -95,12 +95,12 @@ def test_an_address_that_cannot_be_had_is_an_error_in_words(tmp_path: Path) -> N
         file = Path(short, "file")
         file.touch()
         for arguments, words in (
-            (("--port", port), f"127.0.0.1:{port}, but it is in use"),
+            (("--port", port), f"127.0.0.1:{port}, but it is in use; choose another with --port N"),
             (("--host", "203.0.113.1"), "this machine does not have that address; see --host"),
             (("--host", "no.such.name.invalid"), "that name has no address; see --host"),
             (("--unix-socket", f"{short}/no/s"), "the folder does not exist"),
             (("--unix-socket", f"{file}/s"), "the path goes through a file"),
-            (("--unix-socket", str(file)), "it is in use"),
+            (("--unix-socket", str(file)), "it is in use; choose another with --unix-socket FILE"),
             (("--unix-socket", f"{short}/{'s' * 200}"), "the path is too long"),
         ):
             result = subprocess.run([*SERVE, *arguments], capture_output=True, text=True)
@@ -280,7 +280,9 @@ def test_a_worker_that_is_killed_is_replaced_and_nobody_gets_a_wrong_answer(
     ("arguments", "words"),
     [
         (["--port", "70000"], "0 to 65535"),
-        (["--port", "x"], "--port"),
+        (["--port", "x"], "argument --port: expected 0 to 65535, got 'x'"),
+        (["--port", "-1"], "--port"),
+        (["--deadline", "x"], "argument --deadline: expected more than 0 seconds, got 'x'"),
         (["--deadline", "0"], "more than 0"),
         (["--deadline", "nan"], "more than 0"),
     ],

@@ -35,7 +35,7 @@ def test_no_model_need_be_named(
     assert np.array_equal(np.float32(one["embedding"]), encoder.encode("a cat"))
     # As TEI does, /embeddings gives the name of what it serves.
     asked = named.get("model") if path == "/v1/embeddings" else None
-    assert answer.json()["model"] == (asked or "all-minilm")
+    assert answer.json()["model"] == (asked or "all-MiniLM-L6-v2")
 
 
 @pytest.mark.parametrize("path", ["/", "/embed", "/invocations"])
@@ -81,7 +81,7 @@ def test_token_ids_are_decoded(client: Any, ids: Any, skip: Any, texts: list[str
         ([[101], [101, 30522]], 400, "ids[1][1]: expected a token id, 0 to 30521, got int 30522"),
         ([[101], 102], 400, "ids[1]"),
         ("a", 400, "ids: expected a list"),
-        (None, 400, "ids: expected a list"),
+        (None, 400, "ids is missing: expected a list"),
         ([101] * 16_385, 413, "at most 16384 tokens"),
     ],
 )
@@ -175,7 +175,7 @@ def test_of_two_compared_texts_the_long_one_is_named(client: Any) -> None:
 
 def test_what_is_said_of_the_server_has_every_field(client: Any) -> None:
     info = client.get("/info").json()
-    assert info["served_model_name"] == "all-minilm"
+    assert info["served_model_name"] == "all-MiniLM-L6-v2"
     assert info["max_batch_requests"] is info["sha"] is info["docker_label"] is None
     assert client.get("/ping").status_code == 200
     assert client.get("/api-doc/openapi.json").json() == client.get("/openapi.json").json()
