@@ -4,7 +4,7 @@ import argparse
 import math
 import os
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -37,7 +37,7 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Answer embedding requests of OpenAI's, Ollama's and Text Embeddings "
         "Inference's protocols over HTTP. Only this machine can reach it unless --host says "
         "otherwise. SIGINT and SIGTERM end it once what it accepted is answered, after a minute at "
-        "most.",
+        "most; a second SIGINT ends it at once.",
         examples=(
             "minilm-onnx serve",
             "minilm-onnx serve --port 11434 --name my-embeddings",
@@ -133,7 +133,7 @@ def run(options: argparse.Namespace) -> int:
         from minilm_onnx.server.connections import Connection
         from minilm_onnx.server.hosts import is_loopback
         from minilm_onnx.server.metrics import COUNTERS
-        from minilm_onnx.server.running import GRACE_SECONDS, Server, Workers
+        from minilm_onnx.server.running import GRACE_SECONDS, INTERRUPTED, Server, Workers
     given = {
         "max_requests": options.max_requests,
         "max_texts": options.max_texts,
@@ -152,7 +152,8 @@ def run(options: argparse.Namespace) -> int:
     if file == "":  # of a variable that is not set: an address would be open to more than a file
         raise InputError("--unix-socket: expected a path, got an empty one; leave it out")
     place = bound_file(Path(file)) if file else bound(options.host, options.port)
-    with place as listening:
+    with ExitStack() as stack:
+        listening = stack.enter_context(place)
         where = file or _base(options.host, listening.getsockname()[1])
         if not file and (options.allow_host or is_loopback(listening.getsockname()[0])):
             settings = replace(settings, allow_hosts=(options.host, *options.allow_host))
@@ -178,9 +179,12 @@ def run(options: argparse.Namespace) -> int:
             if options.workers > 1:
                 with TemporaryDirectory(prefix="minilm-onnx-") as folder:
                     os.environ[COUNTERS] = folder
-                    Workers(config, [listening], begin, announce).run()
+                    workers = Workers(config, [listening], begin, announce)
+                    workers.run()
+                if workers.at_once:
+                    return INTERRUPTED
             else:
-                Server(config, begin, announce).run(sockets=[listening])
+                Server(config, begin, announce, stack.close).run(sockets=[listening])
     return 0
 
 

@@ -87,6 +87,34 @@ def test_what_was_accepted_is_answered_before_it_ends(encoder: SentenceEncoder) 
     assert process.returncode == 0
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_second_sigint_ends_it_at_once(workers: str) -> None:
+    with tempfile.TemporaryDirectory() as short:
+        where = f"{short}/s"
+        process = start(
+            *("--unix-socket", where, "--workers", workers), where=where, start_new_session=True
+        )
+        assert process.stderr is not None
+        lines = [process.stderr.readline() for _ in range(6)]
+        assert lines[0].startswith("serving on ")
+        with socket.socket(socket.AF_UNIX) as one:
+            one.connect(where)
+            # Its body does not come, so that it stays in hand; "continue" says that it is.
+            one.sendall(b"POST /embed HTTP/1.1\r\nhost: localhost\r\ncontent-length: 9\r\n")
+            one.sendall(b"expect: 100-continue\r\n\r\n")
+            assert one.recv(100).startswith(b"HTTP/1.1 100 ")
+            os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+            said = process.stderr.readline()
+            named = "1 request" if workers == "1" else "requests"
+            assert said == f"ending: {named} in hand, 60 s at most; Ctrl-C again ends at once\n"
+            os.killpg(process.pid, signal.SIGINT)
+            _, more = process.communicate(timeout=20)  # its body would be waited for longer
+        assert more == ""
+        assert process.returncode == 130
+        assert not Path(where).exists()
+
+
 def test_an_address_that_cannot_be_had_is_an_error_in_words(tmp_path: Path) -> None:
     with socket.socket() as taken, tempfile.TemporaryDirectory() as short:
         taken.bind(("127.0.0.1", 0))
