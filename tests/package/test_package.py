@@ -136,14 +136,15 @@ def test_importing_without_onnxruntime_is_one_clear_error() -> None:
     assert said.count("\n") == 1
 
 
-def test_the_server_without_its_extra_says_what_to_install() -> None:
+@pytest.mark.parametrize("name", ["create_app", "Settings"])
+def test_the_server_without_its_extra_says_what_to_install(name: str) -> None:
     said = printed(
         "import sys; sys.modules['starlette'] = None\n"
         "import minilm_onnx.server\n"
-        "try: from minilm_onnx.server import create_app\n"
+        f"try: from minilm_onnx.server import {name}\n"
         "except minilm_onnx.InputError as error: print(error)"
     )
-    assert said.startswith("create_app: expected the packages of a server, got ")
+    assert said.startswith(f"{name}: expected the packages of a server, got ")
     assert "pip install '.[server]'" in said
     assert said.count("\n") == 1
 
