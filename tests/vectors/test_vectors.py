@@ -129,7 +129,8 @@ def test_ranges_of_equal_vectors_are_refused_with_a_way_out(
 ) -> None:
     """Their codes would be the lowest everywhere, whatever the vectors."""
     alike = np.repeat(draw(1, 0), count, axis=0)
-    with pytest.raises(InputError, match=rf"got {count} that do not, .* give quantize_embeddings"):
+    came = "one" if count == 1 else f"{count} equal ones"
+    with pytest.raises(InputError, match=rf"differ, got {came}; .* give quantize_embeddings"):
         quantize_embeddings(alike, precision)
     with pytest.raises(InputError, match="expected vectors that differ"):
         quantize_embeddings(draw(3, 1), precision, calibration_embeddings=alike)
