@@ -133,7 +133,13 @@ def run(options: argparse.Namespace) -> int:
         from minilm_onnx.server.connections import Connection
         from minilm_onnx.server.hosts import is_loopback
         from minilm_onnx.server.metrics import COUNTERS
-        from minilm_onnx.server.running import GRACE_SECONDS, INTERRUPTED, Server, Workers
+        from minilm_onnx.server.running import (
+            GRACE_SECONDS,
+            INTERRUPTED,
+            KEEP_SECONDS,
+            Server,
+            Workers,
+        )
     given = {
         "max_requests": options.max_requests,
         "max_texts": options.max_texts,
@@ -171,6 +177,7 @@ def run(options: argparse.Namespace) -> int:
             ws="none",
             proxy_headers=False,  # nothing here asks who the client is
             timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=KEEP_SECONDS,
         )
         _allow_files()
         begin = partial(listen, listening, where)

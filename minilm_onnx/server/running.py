@@ -23,6 +23,9 @@ from uvicorn.supervisors import Multiprocess
 # In which what is begun must be answered once a signal has come, and what is added to that before a
 # process that does not end is killed.
 GRACE_SECONDS, SPARE_SECONDS = 60, 5
+# An idle connection is kept for longer than clients keep it: by uvicorn's default, 5 s, which is
+# httpx's too, a client may ask again just as it is closed.
+KEEP_SECONDS = 75
 # After which workers that have not ended are taken to have requests in hand.
 IDLE_SECONDS = 1.0
 # The exit code after a second SIGINT, as a shell gives it.

@@ -105,6 +105,8 @@ def test_a_folder_that_may_not_be_entered_is_named(
         "import minilm_onnx.cli, minilm_onnx.index.textindex, minilm_onnx.index.filesearch\n"
         "import minilm_onnx.index.indexing\n"
         "if 'serve' in sys.argv: import uvicorn.supervisors, minilm_onnx.server.connections\n"
+        "if 'serve' in sys.argv: import minilm_onnx.server.running, minilm_onnx.server.app\n"
+        "import multiprocessing.resource_tracker\n"
         "os.geteuid() or os.seteuid(65534)"
     )
     code, line = in_a_process(other, *command, folder=tmp_path)

@@ -35,7 +35,13 @@ OWN_TESTS = [
     *("tests/folder/test_artifact.py", "tests/engine/test_batches.py", "tests/engine/test_cpus.py"),
     *("tests/vectors", "tests/text"),
 ]
-OWN_TESTS += ["--deselect=tests/folder/test_artifact.py::test_no_code_of_a_model_folder_is_run"]
+OWN_TESTS += [
+    f"--deselect=tests/folder/test_artifact.py::test_{name}"
+    for name in (
+        "no_code_of_a_model_folder_is_run",
+        "a_package_in_a_zip_archive_says_what_is_missing",
+    )
+]
 LEAST_OWN_TESTS = 150
 
 CODE = """

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import SentenceEncoder
+from minilm_onnx.server.running import KEEP_SECONDS
 from tests.support.servers import TEXTS
 
 pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
@@ -145,6 +146,13 @@ def test_curl(url: str, encoder: SentenceEncoder) -> None:
         ["curl", "--silent", "-I", url], capture_output=True, text=True, check=True
     )
     assert "200 OK" in head.stdout
+
+
+def test_a_connection_is_kept_for_longer_than_clients_keep_it() -> None:
+    """Or the server would close some just as they are asked on."""
+    ours = httpx.Limits().keepalive_expiry
+    assert ours is not None
+    assert ours < KEEP_SECONDS
 
 
 def test_many_at_once_get_the_bits_of_encode(url: str, encoder: SentenceEncoder) -> None:
