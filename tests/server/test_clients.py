@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.server.running import KEEP_SECONDS
 from tests.support.servers import TEXTS
 
 pytest.importorskip("starlette", reason="minilm-onnx[server] is not installed")
 pytest.importorskip("uvicorn", reason="minilm-onnx[server] is not installed")
 httpx = pytest.importorskip("httpx", reason="httpx is not installed")
+
+from minilm_onnx.server.running import KEEP_SECONDS
 
 
 def test_openai_client(url: str, encoder: SentenceEncoder) -> None:
