@@ -88,6 +88,7 @@ def near_duplicates(
             batch_size not a positive integer, or `unread` not of N texts.
     """
     check_threshold(threshold)
+    threshold = float(np.float32(threshold))  # as numpy compares it with the cosines of a row
     batch_size = check_positive("batch_size", batch_size)
     unit = _unit_rows(embeddings)
     labels = _numbered(unread, len(unit))

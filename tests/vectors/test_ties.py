@@ -108,7 +108,8 @@ def test_equal_rows_have_the_same_original(batch_size: int) -> None:
         other = base + np.float32(0.3) * noise
         rows = np.vstack([base, *[other] * COPIES])
         cosine = similarity(base, other)[0, 0]
-        for threshold in (np.nextafter(cosine, 0), cosine, np.nextafter(cosine, 2)):
+        above = float(cosine) + 1e-12  # no float32, in which cosines are compared
+        for threshold in (np.nextafter(cosine, 0), cosine, above, np.nextafter(cosine, 2)):
             found = near_duplicates(rows, float(threshold), batch_size)
             assert len({original for row, original, _ in found if row > 1}) == 1
 
