@@ -1,0 +1,99 @@
+/* hidden -> hidden: up, GELU, down, the residual and the norm. */
+#pragma once
+#include "curves.h"
+#include "room.h"
+#include "rows.h"
+
+struct feed_run {
+  const struct feed_forward *feed;
+  const float *hidden;
+  size_t rows, width, block;
+  float *out;
+  int short_of_memory;
+};
+
+/* GELU's least value is -0.17. */
+INLINE int32_t steps_below(float steps) {
+  const float below = 0.17f * steps;
+  const int32_t whole = (int32_t)below;
+  return whole + ((float)whole < below);
+}
+
+static void up_and_gelu(const struct feed_forward *feed, const code_t *codes, const float *scale,
+                        size_t count, int16_t *out) {
+  const struct map *map = &feed->up;
+  const size_t width = (size_t)map->outputs;
+  const struct gelu gelu = gelu_of(feed->steps);
+  int32_t sums[TILE_ROWS * 48];
+  for (size_t first = 0; first < width; first += 48) {
+    const struct columns columns = columns_of(map, first, width);
+    for (size_t row = 0; row < count; row += TILE_ROWS) {
+      sums_of(map, &columns, codes, row, count, sums);
+      for (int v = 0; v < columns.vectors; v++) {
+        const size_t column = first + 16 * (size_t)v;
+        const vfloat step = f_load(map->scale + column), bias = f_load(map->bias + column);
+        for (size_t r = 0; r < fewer(TILE_ROWS, count - row); r++) {
+          const vint sum = i_load(sums + 48 * r + 16 * (size_t)v);
+          const vfloat value = f_fma(f_mul(f_of_int(sum), f_all(scale[row + r])), step, bias);
+          store_s16(out + (row + r) * width + column, gelu_steps(&gelu, value));
+        }
+      }
+    }
+  }
+}
+
+/* Activations in steps to codes from 0 to 255, of which zero[r] stands for 0. */
+static void code_steps(const int16_t *rows, float steps, size_t count, size_t width, code_t *codes,
+                       float *scale, int32_t *zero) {
+  const int32_t low = steps_below(steps);
+  for (size_t r = 0; r < count; r++, rows += width, codes += width) {
+    vshort top = s_all(0);
+    for (size_t i = 0; i < width; i += 32) top = s_max(s_load(rows + i), top);
+    const int32_t reach = s_largest(top) + low;
+    const int32_t exact = 255 * 32768 / reach, factor = exact < 32767 ? exact : 32767;
+    const int32_t middle = (low * factor + 16384) >> 15;
+    const vshort times = s_all((int16_t)factor), offset = s_all((int16_t)middle);
+    for (size_t i = 0; i < width; i += 32)
+      store_unsigned_codes(codes + i, s_add(s_scale(s_load(rows + i), times), offset));
+    zero[r] = middle - 128;
+    scale[r] = 32768.0f / ((float)factor * steps);
+  }
+}
+
+static void feed_some(void *data, size_t place) {
+  struct feed_run *run = data;
+  const struct feed_forward *feed = run->feed;
+  const size_t width = run->width, wide = (size_t)feed->up.outputs, first = place * run->block;
+  const size_t count = fewer(run->block, run->rows - first);
+  const float *hidden = run->hidden + first * width;
+  float *out = run->out + first * width;
+  struct room room = {0};
+  code_t *codes = NULL, *many = NULL;
+  float *scale = NULL;
+  int32_t *zero = NULL;
+  int16_t *activations = NULL;
+  for (int twice = 0; twice < 2; twice++) {
+    codes = take(&room, (count * width + 64) * sizeof(code_t));
+    many = take(&room, (count * wide + 64) * sizeof(code_t));
+    scale = take(&room, 4 * count);
+    zero = take(&room, 4 * count);
+    activations = take(&room, 2 * count * wide);
+    if (!twice && !furnish(&room)) {
+      run->short_of_memory = 1;
+      return;
+    }
+  }
+  code_rows(hidden, count, width, codes, scale);
+  up_and_gelu(feed, codes, scale, count, activations);
+  code_steps(activations, feed->steps, count, wide, many, scale, zero);
+  map_rows(&feed->down, many, scale, zero, count, out);
+  add_and_norm(hidden, feed->residual, &feed->norm, count, width, out);
+  leave(&room);
+}
+
+static int feed(const struct feed_forward *feed, const float *hidden, size_t rows, float *out,
+                const struct pool *pool) {
+  struct feed_run run = {feed, hidden, rows, (size_t)feed->up.inputs, block_of(rows), out, 0};
+  pool->run(pool->self, feed_some, (rows + run.block - 1) / run.block, &run);
+  return run.short_of_memory;
+}

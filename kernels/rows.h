@@ -1,0 +1,163 @@
+/* Rows of floats: to codes and a scale, through a map, and normalised. */
+#pragma once
+#include "kernel.h"
+#include "lanes.h"
+
+INLINE float larger(float a, float b) { return a > b ? a : b; }
+INLINE size_t fewer(size_t a, size_t b) { return a < b ? a : b; }
+INLINE size_t up_to(size_t count, size_t multiple) { return (count + multiple - 1) / multiple * multiple; }
+INLINE size_t larger_size(size_t a, size_t b) { return a > b ? a : b; }
+/* Rows that go through a map together: weights are read once for each block. */
+INLINE size_t block_of(size_t rows) { return rows > 64 ? 64 : larger_size(up_to((rows + 1) / 2, 8), 8); }
+
+/* What codes are multiplied by, and what they stand for: a largest magnitude has the code 127. */
+INLINE float code_factor(float largest) { return 127.0f / larger(largest, 1e-6f); }
+INLINE float code_scale(float largest) { return larger(largest, 1e-6f) * (1.0f / 127.0f); }
+
+INLINE float largest_of(const float *row, size_t width) {
+  vfloat largest = f_abs(f_load(row));
+  for (size_t i = 16; i < width; i += 16) largest = f_max(f_abs(f_load(row + i)), largest);
+  return f_largest(largest);
+}
+
+/* Codes of rows, each on its own scale. */
+static void code_rows(const float *rows, size_t count, size_t width, code_t *codes, float *scale) {
+  for (size_t r = 0; r < count; r++, rows += width, codes += width) {
+    const float largest = largest_of(rows, width);
+    const vfloat factor = f_all(code_factor(largest));
+    for (size_t i = 0; i < width; i += 16)
+      store_codes(codes + i, i_round(f_mul(f_load(rows + i), factor)));
+    scale[r] = code_scale(largest);
+  }
+}
+
+/* Sums of products of up to TILE_ROWS rows with up to 48 columns. Rows are a constant to the
+ * compiler in each case, without which it keeps the sums in memory. */
+#define ROW_CASES(call) \
+  switch (rows) { \
+    case 1: call(1); break; \
+    case 2: call(2); break; \
+    case 3: call(3); break; \
+    case 4: call(4); break; \
+    case 5: call(5); break; \
+    case 6: call(6); break; \
+    case 7: call(7); break; \
+    default: call(8); \
+  }
+#define AT_MOST(count, most) ((count) < (most) ? (count) : (most))
+#define DEFINE_DOT(VECTORS) \
+  static __attribute__((noinline)) void dot_##VECTORS( \
+      int rows, const code_t *codes, long code_stride, const int8_t *weights, long panel, \
+      int inputs, const int32_t *start, int32_t *sums, long sum_stride) { \
+    ROW_CASES(DOT_##VECTORS) \
+  }
+#define DOT_1(R) dot_tile(AT_MOST(R, TILE_ROWS), 1, codes, code_stride, weights, panel, inputs, start, sums, sum_stride)
+#define DOT_2(R) dot_tile(AT_MOST(R, TILE_ROWS), 2, codes, code_stride, weights, panel, inputs, start, sums, sum_stride)
+#define DOT_3(R) dot_tile(AT_MOST(R, TILE_ROWS), 3, codes, code_stride, weights, panel, inputs, start, sums, sum_stride)
+DEFINE_DOT(1)
+DEFINE_DOT(2)
+DEFINE_DOT(3)
+
+static void dot(int rows, int vectors, const code_t *codes, long code_stride, const int8_t *weights,
+                long panel, int inputs, const int32_t *start, int32_t *sums, long sum_stride) {
+  for (; vectors >= 3; vectors -= 3, weights += 3 * panel, start += 48, sums += 48)
+    dot_3(rows, codes, code_stride, weights, panel, inputs, start, sums, sum_stride);
+  if (vectors == 2) dot_2(rows, codes, code_stride, weights, panel, inputs, start, sums, sum_stride);
+  if (vectors == 1) dot_1(rows, codes, code_stride, weights, panel, inputs, start, sums, sum_stride);
+}
+
+/* Get a share of the next columns' weights into the cache while these are at work; a burst of
+ * requests for all of them would be in the way of a few rows. */
+INLINE void fetch_ahead(const int8_t *weights, size_t bytes, size_t row, size_t rows) {
+  const size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
+  if (tiles < 6) return;
+  const size_t share = up_to(bytes / tiles + 1, 64), first = row / TILE_ROWS * share;
+  for (size_t i = first; i < fewer(first + share, bytes); i += 64)
+    __builtin_prefetch(weights + i, 0, 2);
+}
+
+/* The columns of a map that a tile has: its weights, and what its sums begin with. */
+struct columns {
+  size_t first;
+  int vectors; /* of 16 columns: 3, or what is left */
+  const int8_t *weights;
+  size_t ahead; /* bytes of the next columns' weights */
+  int32_t start[48];
+};
+static struct columns columns_of(const struct map *map, size_t first, size_t last) {
+  struct columns columns = {.first = first, .vectors = (int)fewer(3, (last - first) / 16)};
+  const size_t inputs = (size_t)map->inputs, end = first + 16 * (size_t)columns.vectors;
+  columns.weights = map->weights + first * inputs;
+  columns.ahead = fewer(48, (size_t)map->outputs - end) * inputs;
+  for (int v = 0; v < columns.vectors; v++)
+    i_store(columns.start + 16 * v,
+            i_mul(i_load(map->sums + first + 16 * v), i_all(-CODE_OFFSET)));
+  return columns;
+}
+
+/* A tile's sums, [TILE_ROWS][48], from row `row` of `count`. */
+INLINE void sums_of(const struct map *map, const struct columns *columns, const code_t *codes,
+                    size_t row, size_t count, int32_t *sums) {
+  const long inputs = map->inputs, panel = 16 * inputs;
+  fetch_ahead(columns->weights + columns->vectors * panel, columns->ahead, row, count);
+  dot((int)fewer(TILE_ROWS, count - row), columns->vectors, codes + row * (size_t)inputs, inputs,
+      columns->weights, panel, map->inputs, columns->start, sums, 48);
+}
+
+/* out = x W + b for rows of codes with a scale and a zero point each; zero is NULL for none. */
+static void map_rows(const struct map *map, const code_t *codes, const float *scale,
+                     const int32_t *zero, size_t count, float *out) {
+  const size_t width = (size_t)map->outputs;
+  int32_t sums[TILE_ROWS * 48];
+  for (size_t first = 0; first < width; first += 48) {
+    const struct columns columns = columns_of(map, first, width);
+    for (size_t row = 0; row < count; row += TILE_ROWS) {
+      sums_of(map, &columns, codes, row, count, sums);
+      for (int v = 0; v < columns.vectors; v++) {
+        const size_t column = first + 16 * (size_t)v;
+        const vfloat step = f_load(map->scale + column), bias = f_load(map->bias + column);
+        const vint all = i_load(map->sums + column);
+        for (size_t r = 0; r < fewer(TILE_ROWS, count - row); r++) {
+          vint sum = i_load(sums + 48 * r + 16 * (size_t)v);
+          if (zero) sum = i_sub(sum, i_mul(all, i_all(zero[row + r])));
+          const vfloat value = f_mul(f_of_int(sum), f_all(scale[row + r]));
+          f_store(out + (row + r) * width + column, f_fma(value, step, bias));
+        }
+      }
+    }
+  }
+}
+
+/* The sum of a row's lanes, which four vectors have taken in turns. */
+INLINE float sum_of_four(const vfloat four[4]) {
+  return f_sum(f_add(f_add(four[0], four[1]), f_add(four[2], four[3])));
+}
+
+/* Give rows mean 0 and variance 1, then a gain and a shift each column (Ba et al., 2016). */
+INLINE void norm_row(const float *row, size_t width, const struct norm *norm, float *out) {
+  const float share = 1.0f / (float)width;
+  vfloat sum[4] = {f_all(0.0f), f_all(0.0f), f_all(0.0f), f_all(0.0f)};
+  for (size_t i = 0; i < width; i += 16)
+    sum[i / 16 % 4] = f_add(sum[i / 16 % 4], f_load(row + i));
+  const vfloat mean = f_all(sum_of_four(sum) * share);
+  vfloat square[4] = {f_all(0.0f), f_all(0.0f), f_all(0.0f), f_all(0.0f)};
+  for (size_t i = 0; i < width; i += 16) {
+    const vfloat apart = f_sub(f_load(row + i), mean);
+    square[i / 16 % 4] = f_fma(apart, apart, square[i / 16 % 4]);
+  }
+  const float variance = sum_of_four(square) * share;
+  const vfloat scale = f_all(1.0f / __builtin_sqrtf(variance + norm->epsilon));
+  for (size_t i = 0; i < width; i += 16)
+    f_store(out + i, f_fma(f_mul(f_sub(f_load(row + i), mean), scale), f_load(norm->gain + i),
+                           f_load(norm->shift + i)));
+}
+
+/* out = norm(out + x * residual) */
+static void add_and_norm(const float *rows, const float *residual, const struct norm *norm,
+                         size_t count, size_t width, float *out) {
+  for (size_t r = 0; r < count; r++, rows += width, out += width) {
+    for (size_t i = 0; i < width; i += 16)
+      f_store(out + i, f_fma(f_load(rows + i), f_load(residual + i), f_load(out + i)));
+    norm_row(out, width, norm, out);
+  }
+}

@@ -1,0 +1,71 @@
+/* vpdpbusd on AVX2's registers, two to a line of weights; see avx512vnni.h. */
+#define KERNEL_NAME "avxvnni"
+typedef uint8_t code_t;
+enum { CODE_OFFSET = 128, TILE_ROWS = 6 };
+
+INLINE __m128i bytes_of(__m256i shorts) {
+  return _mm_packus_epi16(_mm256_castsi256_si128(shorts), _mm256_extracti128_si256(shorts, 1));
+}
+INLINE void store_codes(code_t *to, vint codes) {
+  const __m256i moved = _mm256_adds_epi16(to_s16(codes), _mm256_set1_epi16(128));
+  _mm_storeu_si128((__m128i *)to, bytes_of(moved));
+}
+INLINE void store_unsigned_codes(code_t *to, vshort codes) {
+  _mm_storeu_si128((__m128i *)to, bytes_of(codes.low));
+  _mm_storeu_si128((__m128i *)(to + 16), bytes_of(codes.high));
+}
+
+/* CPUs with AVX-512 know these under another encoding, by which the tests can run this file. */
+#ifdef AVXVNNI_AS_EVEX
+#define VNNI "%{evex%} "
+#else
+#define VNNI "%{vex%} "
+#endif
+INLINE void add_products_8(__m256i *sum, __m256i codes, __m256i weights) {
+  __asm__(VNNI "vpdpbusd %2, %1, %0" : "+x"(*sum) : "x"(codes), "x"(weights));
+}
+INLINE void add_products_16(__m256i *sum, __m256i codes, __m256i weights) {
+  __asm__(VNNI "vpdpwssd %2, %1, %0" : "+x"(*sum) : "x"(codes), "x"(weights));
+}
+
+INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, long code_stride,
+                     const int8_t *weights, long panel, int inputs, const int32_t *start,
+                     int32_t *sums, long sum_stride) {
+  for (int v = 0; v < vectors; v++) {
+    vint sum[6];
+    UNROLL for (int r = 0; r < rows; r++) sum[r] = i_load(start + 16 * v);
+    for (int k = 0; k < inputs; k += 4) {
+      const __m256i *line = (const __m256i *)(weights + v * panel + 16 * k);
+      const __m256i left = _mm256_loadu_si256(line), right = _mm256_loadu_si256(line + 1);
+      UNROLL for (int r = 0; r < rows; r++) {
+        int32_t four;
+        memcpy(&four, codes + r * code_stride + k, 4);
+        const __m256i spread = _mm256_set1_epi32(four);
+        add_products_8(&sum[r].low, spread, left);
+        add_products_8(&sum[r].high, spread, right);
+      }
+    }
+    UNROLL for (int r = 0; r < rows; r++) i_store(sums + r * sum_stride + 16 * v, sum[r]);
+  }
+}
+
+INLINE void mix_tile(const int rows, const int vectors, const int16_t *shares, long share_stride,
+                     const int16_t *values, long panel, int inputs, int32_t *sums,
+                     long sum_stride) {
+  for (int v = 0; v < vectors; v++) {
+    vint sum[6];
+    UNROLL for (int r = 0; r < rows; r++) sum[r] = i_all(0);
+    for (int k = 0; k < inputs; k += 2) {
+      const __m256i *line = (const __m256i *)(values + v * panel + 16 * k);
+      const __m256i left = _mm256_loadu_si256(line), right = _mm256_loadu_si256(line + 1);
+      UNROLL for (int r = 0; r < rows; r++) {
+        int32_t two;
+        memcpy(&two, shares + r * share_stride + k, 4);
+        const __m256i spread = _mm256_set1_epi32(two);
+        add_products_16(&sum[r].low, spread, left);
+        add_products_16(&sum[r].high, spread, right);
+      }
+    }
+    UNROLL for (int r = 0; r < rows; r++) i_store(sums + r * sum_stride + 16 * v, sum[r]);
+  }
+}
