@@ -12,23 +12,31 @@ from onnx import parser
 DOMAIN = "minilm"
 HEAD = '<domain: "minilm", opset_import: ["" : 17, "com.microsoft" : 1, "minilm" : 1]>\n'
 
-# Rows to codes, and what a code is worth in each row.
+# Values to codes of which the largest is `top`, on one scale along some axes; and what that code is
+# worth.
+CODED = """
+Coded <axes, top> (values) => (codes, largest)
+{
+  size = Abs(values)
+  reached = ReduceMax <axes : ints = @axes, keepdims = 1> (size)
+  least = Constant <value_float = 1e-6> ()
+  largest = Max(reached, least)
+  most = Constant <value_float : float = @top> ()
+  factor = Div(most, largest)
+  scaled = Mul(values, factor)
+  codes = Round(scaled)
+}
+"""
+# Rows to bytes, and what a code is worth in each row.
 ROW_CODES = """
 RowCodes (rows) => (codes, scale)
 {
-  size = Abs(rows)
-  largest = ReduceMax <axes = [-1], keepdims = 1> (size)
-  least = Constant <value_float = 1e-6> ()
-  safe = Max(largest, least)
-  top = Constant <value_float = 127.0> ()
-  factor = Div(top, safe)
-  scaled = Mul(rows, factor)
-  whole = Round(scaled)
+  whole, largest = minilm.Coded <axes = [-1], top = 127.0> (rows)
   middle = Constant <value_float = 128.0> ()
   moved = Add(whole, middle)
   codes = Cast <to = 2> (moved)
   share = Constant <value = float {0.007874015718698502}> ()
-  scale = Mul(safe, share)
+  scale = Mul(largest, share)
 }
 """
 # Packed weights as a matrix, (inputs, outputs).
@@ -105,31 +113,14 @@ SelfAttention <heads, epsilon> (
   keys = Squeeze(keys_, first)
   values = Squeeze(values_, first)
 
-  least = Constant <value_float = 1e-6> ()
-  top = Constant <value_float = 127.0> ()
-  query_size = Abs(queries)
-  query_largest = ReduceMax <axes = [-1], keepdims = 1> (query_size)
-  query_safe = Max(query_largest, least)
-  query_factor = Div(top, query_safe)
-  query_scaled = Mul(queries, query_factor)
-  query_codes = Round(query_scaled)
-  key_size = Abs(keys)
-  key_largest = ReduceMax <axes = [-2, -1], keepdims = 1> (key_size)
-  key_safe = Max(key_largest, least)
-  key_factor = Div(top, key_safe)
-  key_scaled = Mul(keys, key_factor)
-  key_codes = Round(key_scaled)
-  value_size = Abs(values)
-  value_largest = ReduceMax <axes = [-2, -1], keepdims = 1> (value_size)
-  value_safe = Max(value_largest, least)
+  query_codes, query_largest = minilm.Coded <axes = [-1], top = 127.0> (queries)
+  key_codes, key_largest = minilm.Coded <axes = [-2, -1], top = 127.0> (keys)
+  value_codes, value_largest = minilm.Coded <axes = [-2, -1], top = 2047.0> (values)
   value_top = Constant <value_float = 2047.0> ()
-  value_factor = Div(value_top, value_safe)
-  value_scaled = Mul(values, value_factor)
-  value_codes = Round(value_scaled)
 
   columns = Transpose <perm = [0, 1, 3, 2]> (key_codes)
   products = MatMul(query_codes, columns)
-  both = Mul(query_safe, key_safe)
+  both = Mul(query_largest, key_largest)
   width = Shape <start = 3, end = 4> (queries)
   width_float = Cast <to = 1> (width)
   root = Sqrt(width_float)
@@ -154,7 +145,7 @@ SelfAttention <heads, epsilon> (
   last = Constant <value_ints = [-1]> ()
   total = ReduceSum <keepdims = 1> (shares, last)
   mixed = MatMul(shares, value_codes)
-  step = Div(value_safe, value_top)
+  step = Div(value_largest, value_top)
   share_worth = Div(step, total)
   mix = Mul(mixed, share_worth)
   rows = Transpose <perm = [0, 2, 1, 3]> (mix)
@@ -262,7 +253,7 @@ def functions(distance: bool, padding: bool) -> list[onnx.FunctionProto]:
     attention = SELF_ATTENTION.replace("DISTANCE_INPUT", ", distance" if distance else "")
     attention = attention.replace("DISTANCE", DISTANCE if distance else NO_DISTANCE)
     embeddings = EMBEDDINGS.replace("PLACES", COUNTED_PLACES if padding else EVERY_PLACE)
-    texts = (ROW_CODES, UNPACK, MAP, embeddings, attention, FEED_FORWARD)
+    texts = (CODED, ROW_CODES, UNPACK, MAP, embeddings, attention, FEED_FORWARD)
     return [parser.parse_function(HEAD + text) for text in texts]
 
 

@@ -27,7 +27,7 @@ KERNELS = {
         "neon": "",
     },
 }
-OTHERS = ("dispatch", "self_test", "operators")
+OTHERS = ("dispatch", "self_test", "instance", "operators")
 
 
 def machine() -> str:

@@ -19,27 +19,19 @@ INLINE int32_t steps_below(float steps) {
   return whole + ((float)whole < below);
 }
 
+struct activations {
+  struct gelu gelu;
+  int16_t *steps;
+};
+INLINE void keep_gelu(void *out, size_t at, vfloat values) {
+  const struct activations *active = out;
+  store_s16(active->steps + at, gelu_steps(&active->gelu, values));
+}
 static void up_and_gelu(const struct feed_forward *feed, const code_t *codes, const float *scale,
                         size_t count, int16_t *out) {
-  const struct map *map = &feed->up;
-  const size_t width = (size_t)map->outputs;
-  const struct gelu gelu = gelu_of(feed->steps);
-  int32_t sums[TILE_ROWS * 48];
-  for (size_t first = 0; first < width; first += 48) {
-    const struct columns columns = columns_of(map, first, width);
-    for (size_t row = 0; row < count; row += TILE_ROWS) {
-      sums_of(map, &columns, codes, row, count, sums);
-      for (int v = 0; v < columns.vectors; v++) {
-        const size_t column = first + 16 * (size_t)v;
-        const vfloat step = f_load(map->scale + column), bias = f_load(map->bias + column);
-        for (size_t r = 0; r < fewer(TILE_ROWS, count - row); r++) {
-          const vint sum = i_load(sums + 48 * r + 16 * (size_t)v);
-          const vfloat value = f_fma(f_mul(f_of_int(sum), f_all(scale[row + r])), step, bias);
-          store_s16(out + (row + r) * width + column, gelu_steps(&gelu, value));
-        }
-      }
-    }
-  }
+  struct activations active = {gelu_of(feed->steps), out};
+  through_map(&feed->up, 0, (size_t)feed->up.outputs, codes, scale, NULL, count, keep_gelu,
+              &active);
 }
 
 /* Activations in steps to codes from 0 to 255, of which zero[r] stands for 0. */
@@ -86,7 +78,7 @@ static void feed_some(void *data, size_t place) {
   code_rows(hidden, count, width, codes, scale);
   up_and_gelu(feed, codes, scale, count, activations);
   code_steps(activations, feed->steps, count, wide, many, scale, zero);
-  map_rows(&feed->down, many, scale, zero, count, out);
+  map_rows(&feed->down, 0, width, many, scale, zero, count, out);
   add_and_norm(hidden, feed->residual, &feed->norm, count, width, out);
   leave(&room);
 }

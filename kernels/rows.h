@@ -78,14 +78,13 @@ INLINE void fetch_ahead(const int8_t *weights, size_t bytes, size_t row, size_t 
 
 /* The columns of a map that a tile has: its weights, and what its sums begin with. */
 struct columns {
-  size_t first;
   int vectors; /* of 16 columns: 3, or what is left */
   const int8_t *weights;
   size_t ahead; /* bytes of the next columns' weights */
   int32_t start[48];
 };
 static struct columns columns_of(const struct map *map, size_t first, size_t last) {
-  struct columns columns = {.first = first, .vectors = (int)fewer(3, (last - first) / 16)};
+  struct columns columns = {.vectors = (int)fewer(3, (last - first) / 16)};
   const size_t inputs = (size_t)map->inputs, end = first + 16 * (size_t)columns.vectors;
   columns.weights = map->weights + first * inputs;
   columns.ahead = fewer(48, (size_t)map->outputs - end) * inputs;
@@ -104,13 +103,14 @@ INLINE void sums_of(const struct map *map, const struct columns *columns, const 
       columns->weights, panel, map->inputs, columns->start, sums, 48);
 }
 
-/* out = x W + b for rows of codes with a scale and a zero point each; zero is NULL for none. */
-static void map_rows(const struct map *map, const code_t *codes, const float *scale,
-                     const int32_t *zero, size_t count, float *out) {
-  const size_t width = (size_t)map->outputs;
+/* x W + b for columns `from` to `to` of rows of codes with a scale and a zero point each; zero is
+ * NULL for none. `keep` gets sixteen values at a time, and their place in rows of so many columns. */
+INLINE void through_map(const struct map *map, size_t from, size_t to, const code_t *codes,
+                        const float *scale, const int32_t *zero, size_t count,
+                        void (*keep)(void *out, size_t at, vfloat values), void *out) {
   int32_t sums[TILE_ROWS * 48];
-  for (size_t first = 0; first < width; first += 48) {
-    const struct columns columns = columns_of(map, first, width);
+  for (size_t first = from; first < to; first += 48) {
+    const struct columns columns = columns_of(map, first, to);
     for (size_t row = 0; row < count; row += TILE_ROWS) {
       sums_of(map, &columns, codes, row, count, sums);
       for (int v = 0; v < columns.vectors; v++) {
@@ -121,11 +121,17 @@ static void map_rows(const struct map *map, const code_t *codes, const float *sc
           vint sum = i_load(sums + 48 * r + 16 * (size_t)v);
           if (zero) sum = i_sub(sum, i_mul(all, i_all(zero[row + r])));
           const vfloat value = f_mul(f_of_int(sum), f_all(scale[row + r]));
-          f_store(out + (row + r) * width + column, f_fma(value, step, bias));
+          keep(out, (row + r) * (to - from) + column - from, f_fma(value, step, bias));
         }
       }
     }
   }
+}
+
+INLINE void keep_floats(void *out, size_t at, vfloat values) { f_store((float *)out + at, values); }
+static void map_rows(const struct map *map, size_t from, size_t to, const code_t *codes,
+                     const float *scale, const int32_t *zero, size_t count, float *out) {
+  through_map(map, from, to, codes, scale, zero, count, keep_floats, out);
 }
 
 /* The sum of a row's lanes, which four vectors have taken in turns. */

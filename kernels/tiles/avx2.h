@@ -19,7 +19,7 @@ INLINE void store_unsigned_codes(code_t *to, vshort codes) {
 }
 
 /* The addition as an instruction: gcc 12 copies the intrinsic's accumulators about. */
-INLINE void add_products(__m256i *sum, __m256i a, __m256i b) {
+INLINE void add_products_16(__m256i *sum, __m256i a, __m256i b) {
   const __m256i products = _mm256_madd_epi16(a, b);
   __asm__("vpaddd %1, %0, %0" : "+x"(*sum) : "x"(products));
 }
@@ -37,8 +37,8 @@ INLINE void dot_eight(const int rows, const code_t *codes, long code_stride, con
       int64_t four;
       memcpy(&four, codes + r * code_stride + k, 8);
       const __m256i spread = _mm256_set1_epi64x(four);
-      add_products(&sum[r][0], spread, left);
-      add_products(&sum[r][1], spread, right);
+      add_products_16(&sum[r][0], spread, left);
+      add_products_16(&sum[r][1], spread, right);
     }
   }
   const __m256i first = _mm256_loadu_si256((const __m256i *)start);
@@ -56,23 +56,4 @@ INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, lon
               start + 8 * half, sums + 8 * half, sum_stride);
 }
 
-INLINE void mix_tile(const int rows, const int vectors, const int16_t *shares, long share_stride,
-                     const int16_t *values, long panel, int inputs, int32_t *sums,
-                     long sum_stride) {
-  for (int v = 0; v < vectors; v++) {
-    vint sum[6];
-    UNROLL for (int r = 0; r < rows; r++) sum[r] = i_all(0);
-    for (int k = 0; k < inputs; k += 2) {
-      const __m256i *line = (const __m256i *)(values + v * panel + 16 * k);
-      const __m256i left = _mm256_loadu_si256(line), right = _mm256_loadu_si256(line + 1);
-      UNROLL for (int r = 0; r < rows; r++) {
-        int32_t two;
-        memcpy(&two, shares + r * share_stride + k, 4);
-        const __m256i spread = _mm256_set1_epi32(two);
-        add_products(&sum[r].low, spread, left);
-        add_products(&sum[r].high, spread, right);
-      }
-    }
-    UNROLL for (int r = 0; r < rows; r++) i_store(sums + r * sum_stride + 16 * v, sum[r]);
-  }
-}
+#include "avx_mix.h"

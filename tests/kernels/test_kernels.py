@@ -262,3 +262,15 @@ def test_hidden_states_of_another_width_are_refused(tmp_path: Path, library: Pat
     assert "expected 96 components, got 64" in refusal(
         model, library, np.zeros((1, 2, 64), np.float32)
     )
+
+
+def test_the_api_is_declared_as_in_onnxruntimes_own_header() -> None:
+    """Debian's libonnxruntime-dev has it; nothing else here needs it."""
+    header = Path("/usr/include/onnxruntime/onnxruntime_c_api.h")
+    compiler = pytest.importorskip("kernels.build", reason="not a checkout").compiler()
+    if compiler is None or not header.exists():
+        pytest.skip("no C compiler, or not libonnxruntime-dev")
+    source = Path(__file__).with_name("abi_check.c")
+    kernels = Path(__file__).parents[2] / "kernels"
+    call = [*compiler, "-std=gnu11", "-fsyntax-only", "-I", header.parent, "-I", kernels, source]
+    subprocess.run(call, check=True)
