@@ -93,24 +93,26 @@ def near_duplicates(
     unit = _unit_rows(embeddings)
     labels = _numbered(unread, len(unit))
     # Rows are the same only if what was not read is, too.
-    different = distinct(np.column_stack([unit, labels.astype(np.float32)]))
-    rows, labels = different.rows[:, :-1], labels[different.firsts]
+    told = unit if unread is None else np.column_stack([unit, labels.astype(np.float32)])
+    different = distinct(told)
+    rows, labels = different.rows[:, : unit.shape[1]], labels[different.firsts]
     count = len(rows)
     kept, best = np.ones(count, dtype=bool), np.ones(count, dtype=np.float32)
-    repeated = np.bincount(different.which, minlength=count) > 1
+    repeated = np.flatnonzero(np.bincount(different.which, minlength=count) > 1)
     # Of each different row its originals, each with the place from which on it is the nearest.
     originals: list[list[tuple[int, int, float]]] = []
     for first, cosines in _cosines(rows, batch_size, earlier=True):
         for number, line in enumerate(cosines, first):
-            alike = labels[:number] == labels[number]
-            near = np.flatnonzero((line[:number] >= threshold) & kept[:number] & alike)
+            near = np.flatnonzero(line[:number] >= threshold)
+            near = near[kept[near] & (labels[near] == labels[number])]
             nearest = near[np.argmax(line[near])] if len(near) else number
             kept[number], best[number] = not len(near), line[nearest]
             place = int(different.firsts[number])
             originals.append([(place, int(different.firsts[nearest]), float(line[nearest]))])
             if kept[number]:
-                nearer = repeated[:number] & ~kept[:number] & (line[:number] > best[:number])
-                for other in np.flatnonzero(nearer & alike):
+                others = repeated[: np.searchsorted(repeated, number)]
+                nearer = ~kept[others] & (line[others] > best[others])
+                for other in others[nearer & (labels[others] == labels[number])]:
                     best[other] = line[other]
                     originals[other].append((place, place, float(line[other])))
     found: list[tuple[int, int, float]] = []
