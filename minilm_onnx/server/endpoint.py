@@ -104,7 +104,7 @@ async def _answer(request: Request, endpoint: Endpoint) -> Response:
         if kind == "key":
             headers["www-authenticate"] = "Bearer"
         if status in (408, 413):
-            headers["connection"] = "close"  # the rest of the body is not read
+            headers["connection"] = "close"  # there may be too much left of the body to read
         if status == 415:
             headers["accept-encoding"] = "gzip"
     except OverloadedError as error:
