@@ -1,6 +1,7 @@
 """Nodes and constants to a checked ONNX model, and the model to its two files."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from export.forward import Array, Dense, Norm
-from export.ranges import Fold, Range
+from export.operators import DOMAIN, pack
 from export.rounding import QuantizedDense
 
 OPSET = 17
@@ -63,34 +64,25 @@ class GraphBuilder:
         )
         return self.node("Add", name, [product, self.float(f"{name}.bias", dense.bias)])
 
-    def quantize(self, name: str, rows: str, limits: Range) -> tuple[str, str, str]:
-        """Add a uint8 quantisation; give the names of codes, scale and zero point."""
-        scale = self.float(f"{name}.scale", np.array(limits.scale))
-        zero = self.constant(f"{name}.zero", np.array(limits.zero, dtype=np.uint8))
-        return self.node("QuantizeLinear", name, [rows, scale, zero]), scale, zero
+    def operator(self, kind: str, name: str, inputs: list[str], **attributes: Any) -> str:
+        """Add a native operator."""
+        return self.node(kind, name, inputs, DOMAIN, **attributes)
 
-    def quantized_dense(self, name: str, codes: tuple[str, str, str], dense: QuantizedDense) -> str:
-        """Add a linear map on quantised rows, int8 weights, float32 out."""
-        rows, scale, zero = codes
-        return self.node(
-            "MatMulIntegerToFloat",
-            name,
-            [
-                rows,
-                self.constant(f"{name}.weight", dense.codes),
-                scale,
-                self.float(f"{name}.scales", dense.scales),
-                zero,
-                "",
-                self.float(f"{name}.bias", dense.bias),
-            ],
-            domain=CONTRIB,
-        )
+    def quantized(self, name: str, dense: QuantizedDense) -> list[str]:
+        """Add the three inputs of a native operator that an int8 map is."""
+        return [
+            self.constant(f"{name}.weight", pack(dense.codes)),
+            self.float(f"{name}.scale", dense.scales),
+            self.float(f"{name}.bias", dense.bias),
+        ]
 
-    def unfold(self, at: str, rows: str, fold: Fold) -> str:
-        """Add the residual: the rows at their own scale again, still without their middle."""
-        scale = self.float(f"{at}.residual_scale", fold.scale)
-        return self.node("Mul", f"{at}.residual", [rows, scale])
+    def vectors(self, name: str, residual: Array, norm: Norm) -> list[str]:
+        """Add the three inputs of a native operator that its residual and norm are."""
+        return [
+            self.float(f"{name}.residual", residual),
+            self.float(f"{name}.gain", norm.gain),
+            self.float(f"{name}.shift", norm.shift),
+        ]
 
     def attention(self, name: str, inputs: list[str], heads: int, bias: str | None) -> str:
         """Add multi-head attention of query, key and value, without a mask.
@@ -106,12 +98,14 @@ class GraphBuilder:
         return self.node("MultiHeadAttention", name, inputs, domain=CONTRIB, num_heads=heads)
 
 
-def wrap(graph: onnx.GraphProto) -> onnx.ModelProto:
+def wrap(graph: onnx.GraphProto, functions: Sequence[onnx.FunctionProto] = ()) -> onnx.ModelProto:
     """Make a checked model of a graph; nothing in it depends on the time or the machine."""
+    domains = {"": OPSET, CONTRIB: 1} | ({DOMAIN: 1} if functions else {})
     model = helper.make_model(
         graph,
+        functions=functions,
         producer_name="minilm-onnx",
-        opset_imports=[helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, 1)],
+        opset_imports=[helper.make_opsetid(*domain) for domain in domains.items()],
         ir_version=IR_VERSION,
     )
     onnx.checker.check_model(model)

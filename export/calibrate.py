@@ -1,4 +1,4 @@
-"""Static int8: activation ranges, smoothing and outlier neurons, layer by layer.
+"""int8: smoothing and rounding, layer by layer.
 
 Every layer is quantised with the errors of those before it already in its input, and its
 weights are rounded so that what comes out is nearest to what the fp32 layer would have given.
@@ -10,17 +10,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from export.folding import Fold, choose_fold, choose_steps, code_active, code_rows
 from export.forward import Array, Layer, Weights, attend, embed, gelu
-from export.ranges import Fold, Range, choose_fold, choose_range
 from export.rounding import Int8Array, QuantizedDense, round_dense
 
-# One in so many neurons of the feed-forward layer is kept in float: of 1,536 that is 32, of which
-# the last 16 cost 0.7 % of the time, and take a third off the distance of the worst text.
-NEURONS_AN_OUTLIER = 48
-# Range of the attention's output beyond what calibration saw. It has the longest tails: a channel
-# of other texts reaches up to twice the largest value seen here, and clipping it cost the worst
-# texts most of their error.
-ATTENTION_HEADROOM = 1.6
 # A text counts as its length to this power: short texts have few tokens to average errors over.
 LENGTH_POWER = 0.5
 
@@ -34,27 +27,22 @@ class QuantizedLayer:
         query: reads it, quantised; so do key and value.
         key: as query.
         value: as query; gives values already folded for attention_output.
-        attention_range: of the attention's output.
-        attention_output: reads it; its bias holds the middle that the residual lacks.
+        attention_output: reads the attention's output; its bias holds the middle that the
+            residual lacks.
         ffn_fold: of the feed-forward part's input.
         intermediate: reads it.
-        outliers: neurons kept in float, (K,), ascending.
-        outlier_weights: their rows of the output weights, (K, H).
-        output_range: of the other neurons.
-        output: reads them; rows of outliers are zero; its bias is as attention_output's.
+        steps: in 1 of the activations, a power of two.
+        output: reads the activations; its bias is as attention_output's.
     """
 
     qkv_fold: Fold
     query: QuantizedDense
     key: QuantizedDense
     value: QuantizedDense
-    attention_range: Range
     attention_output: QuantizedDense
     ffn_fold: Fold
     intermediate: QuantizedDense
-    outliers: npt.NDArray[np.int64]
-    outlier_weights: Array
-    output_range: Range
+    steps: int
     output: QuantizedDense
 
 
@@ -108,6 +96,13 @@ def calibrate(
     return layers
 
 
+def before_a_norm(shares: Array, rows: Array) -> Array:
+    """Give what rows count, (N, 1), where a norm divides their size away behind them."""
+    weighted: Array = shares / rows.var(axis=1, keepdims=True)
+    weighted /= weighted.mean()
+    return weighted
+
+
 def _calibrate_layer(
     layer: Layer, exact: Array, seen: Array, texts: Texts, weights: Weights
 ) -> tuple[QuantizedLayer, Array, Array]:
@@ -127,7 +122,7 @@ def _calibrate_layer(
     joint = np.hstack([layer.query.weight, layer.key.weight, layer.value.weight])
     qkv_fold = choose_fold(seen, joint, texts.shares)
     folded = qkv_fold(seen)
-    codes = qkv_fold.range(folded)
+    codes = code_rows(folded)
     exact_query, exact_key, exact_value = (
         dense(exact) for dense in (layer.query, layer.key, layer.value)
     )
@@ -144,9 +139,7 @@ def _calibrate_layer(
     context = attend(
         query(codes), key(codes), value(codes), texts.lengths, weights.heads, weights.bias
     )
-    out_fold = choose_fold(
-        context, layer.attention_output.weight, texts.shares, (ATTENTION_HEADROOM,)
-    )
+    out_fold = choose_fold(context, layer.attention_output.weight, texts.shares)
     value_q = round_dense(
         codes,
         value.weight / out_fold.scale,
@@ -156,21 +149,24 @@ def _calibrate_layer(
     context = attend(
         query(codes), key(codes), value_q(codes), texts.lengths, weights.heads, weights.bias
     )
-    codes = out_fold.range(context)
+    codes = code_rows(context)
     # Residual and matmul are rounded towards their exact sum, so that what the residual
     # lost on its way here is made good as far as a matmul can.
     exact_sum = layer.attention_output(exact_context) + exact
     del exact_query, exact_key, exact_value, exact_context, context
     residual = folded * qkv_fold.scale
     attention_output = round_dense(
-        codes, out_fold.dense(layer.attention_output).weight, exact_sum - residual, texts.shares
+        codes,
+        out_fold.dense(layer.attention_output).weight,
+        exact_sum - residual,
+        before_a_norm(texts.shares, exact_sum),
     )
     exact = layer.attention_norm(exact_sum)
     seen = layer.attention_norm(attention_output(codes) + residual)
 
     ffn_fold = choose_fold(seen, layer.intermediate.weight, texts.shares)
     folded = ffn_fold(seen)
-    codes = ffn_fold.range(folded)
+    codes = code_rows(folded)
     # What is four times as wide as the rest is dropped as soon as it can be.
     exact_wide = layer.intermediate(exact)
     intermediate = round_dense(
@@ -179,33 +175,28 @@ def _calibrate_layer(
     exact_sum = layer.output(gelu(exact_wide)) + exact
     del exact_wide
     active = gelu(intermediate(codes))
-    count = max(1, active.shape[1] // NEURONS_AN_OUTLIER)
-    peaks = np.maximum(active.max(axis=0), -active.min(axis=0))
-    outliers = np.sort(np.argsort(-peaks, kind="stable")[:count])
-    outlier_weights = layer.output.weight[outliers]
-    rest = layer.output.weight.copy()
-    rest[outliers] = 0.0
-    floats = active[:, outliers] @ outlier_weights + folded * ffn_fold.scale
-    active[:, outliers] = 0.0
-    output_range = choose_range(active, rest, texts.shares)
-    codes = output_range(active)
+    steps = choose_steps(active)
+    codes = code_active(active, steps)
     del active
-    output = round_dense(codes, rest, exact_sum - floats, texts.shares)
+    residual = folded * ffn_fold.scale
+    output = round_dense(
+        codes,
+        layer.output.weight,
+        exact_sum - residual,
+        before_a_norm(texts.shares, exact_sum),
+    )
     exact = layer.output_norm(exact_sum)
-    seen = layer.output_norm(output(codes) + floats)
+    seen = layer.output_norm(output(codes) + residual)
     return (
         QuantizedLayer(
             qkv_fold=qkv_fold,
             query=query,
             key=key,
             value=value_q,
-            attention_range=out_fold.range,
             attention_output=attention_output,
             ffn_fold=ffn_fold,
             intermediate=intermediate,
-            outliers=outliers,
-            outlier_weights=outlier_weights,
-            output_range=output_range,
+            steps=steps,
             output=output,
         ),
         exact,

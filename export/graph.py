@@ -1,10 +1,10 @@
-"""The lean graph: one input, no mask, no padding, fp32 or static int8.
+"""The lean graph: one input, no mask, no padding, fp32, or int8 of native operators.
 
 It stays within opset 17 and onnxruntime's long-standing contrib operators, so that it loads on
 onnxruntime 1.23 as well as on the newest.
 """
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -12,9 +12,11 @@ from onnx import TensorProto, helper
 
 from export.builder import CONTRIB, GraphBuilder, wrap
 from export.calibrate import QuantizedLayer, quantize_words
+from export.folding import Fold
 from export.forward import Array, Norm, Padding, Weights
-from export.ranges import Fold
+from export.operators import functions
 from export.rounding import QuantizedDense
+from minilm_onnx.errors import ArtifactError
 
 
 def build_fp32(weights: Weights) -> onnx.ModelProto:
@@ -42,67 +44,103 @@ def build_fp32(weights: Weights) -> onnx.ModelProto:
 
 
 def build_int8(weights: Weights, layers: list[QuantizedLayer]) -> onnx.ModelProto:
-    """Build the static int8 lean graph; word embeddings are int8 with a scale a row."""
+    """Build the int8 graph of native operators; word embeddings are int8 with a scale a row."""
     graph = GraphBuilder()
-    table, scales = quantize_words(weights.words)
-    codes = graph.node("Gather", "words.codes", [graph.constant("words.table", table), "input_ids"])
-    scale = graph.node("Gather", "words.scale", [graph.float("words.scales", scales), "input_ids"])
-    cast = graph.node("Cast", "words.cast", [codes], to=TensorProto.FLOAT)
-    words = graph.node("Mul", "words", [cast, scale])
     folds = [layer.qkv_fold for layer in layers]
-    graph.constant("outliers", np.array([len(layers[0].outliers)], dtype=np.int64))
-    graph.constant("last_axis", np.array([2], dtype=np.int64))
-    rows = _embeddings(graph, words, weights, folds[0])
-    bias = _score_bias(graph, weights)
+    rows = _native_embeddings(graph, weights, folds[0])
+    distance = []
+    if weights.bias is not None:
+        distance = [graph.float("distance", by_distance(weights.bias) * np.log2(np.e))]
     for index, (layer, exact) in enumerate(zip(layers, weights.layers, strict=True)):
         at = f"layer{index}"
-        shared = graph.quantize(f"{at}.codes", rows, layer.qkv_fold.range)
-        maps = (("query", layer.query), ("key", layer.key), ("value", layer.value))
-        parts = [graph.quantized_dense(f"{at}.{name}", shared, dense) for name, dense in maps]
-        mixed = graph.attention(f"{at}.attention", parts, weights.heads, bias)
-        narrow = graph.quantize(f"{at}.attention_codes", mixed, layer.attention_range)
-        out = graph.quantized_dense(f"{at}.attention_output", narrow, layer.attention_output)
-        rows = graph.node(
-            "Add", f"{at}.attention_sum", [out, graph.unfold(at, rows, layer.qkv_fold)]
+        last = index + 1 == len(layers)
+        norm = folded_norm(exact.attention_norm, layer.ffn_fold)
+        rows = graph.operator(
+            "SelfAttention",
+            f"{at}.attention",
+            [
+                rows,
+                *graph.quantized(f"{at}.project", by_head(layer, weights.heads)),
+                *graph.quantized(f"{at}.attention_output", layer.attention_output),
+                *graph.vectors(f"{at}.attention", layer.qkv_fold.scale, norm),
+                *distance,
+            ],
+            heads=weights.heads,
+            epsilon=norm.epsilon,
         )
-        rows = graph.norm(
-            f"{at}.attention_norm", rows, folded_norm(exact.attention_norm, layer.ffn_fold)
+        norm = exact.output_norm if last else folded_norm(exact.output_norm, folds[index + 1])
+        rows = graph.operator(
+            "FeedForward",
+            "last_hidden_state" if last else f"{at}.feed_forward",
+            [
+                rows,
+                *graph.quantized(f"{at}.up", layer.intermediate),
+                *graph.quantized(f"{at}.down", layer.output),
+                *graph.vectors(f"{at}.feed_forward", layer.ffn_fold.scale, norm),
+            ],
+            steps=float(layer.steps),
+            epsilon=norm.epsilon,
         )
-        codes_in = graph.quantize(f"{at}.ffn_codes", rows, layer.ffn_fold.range)
-        intermediate, output = outliers_first(layer)
-        wide = graph.quantized_dense(f"{at}.intermediate", codes_in, intermediate)
-        active = graph.node("Gelu", f"{at}.gelu", [wide], domain=CONTRIB)
-        few = graph.node("Slice", f"{at}.outliers", [active, "zero", "outliers", "last_axis"])
-        part = graph.node(
-            "MatMul",
-            f"{at}.outlier_product",
-            [few, graph.float(f"{at}.outlier_weight", layer.outlier_weights)],
-        )
-        many = graph.quantize(f"{at}.output_codes", active, layer.output_range)
-        out = graph.quantized_dense(f"{at}.output", many, output)
-        rows = graph.node(
-            "Add", f"{at}.outlier_sum", [part, graph.unfold(f"{at}.ffn", rows, layer.ffn_fold)]
-        )
-        rows = graph.node("Add", f"{at}.output_sum", [out, rows])
-        if index + 1 < len(layers):
-            norm = folded_norm(exact.output_norm, folds[index + 1])
-            rows = graph.norm(f"{at}.output_norm", rows, norm)
-        else:
-            rows = graph.norm("last_hidden_state", rows, exact.output_norm)
-    return _model(graph, weights)
+    return _model(graph, weights, _functions(weights))
 
 
-def outliers_first(layer: QuantizedLayer) -> tuple[QuantizedDense, QuantizedDense]:
-    """Give the feed-forward maps with the outlier neurons in front.
+def _functions(weights: Weights) -> list[onnx.FunctionProto]:
+    return functions(distance=weights.bias is not None, padding=weights.padding is not None)
 
-    Cutting off the front of a row costs a tenth of gathering from all over it.
+
+def by_head(layer: QuantizedLayer, heads: int) -> QuantizedDense:
+    """Give queries, keys and values as one map: those of the first head, of the second, ..."""
+    parts = (layer.query, layer.key, layer.value)
+    width = len(layer.query.bias)
+    order = np.arange(3 * width).reshape(3, heads, width // heads).transpose(1, 0, 2).ravel()
+    return QuantizedDense(
+        np.hstack([part.codes for part in parts])[:, order],
+        np.concatenate([part.scales for part in parts])[order],
+        np.concatenate([part.bias for part in parts])[order],
+    )
+
+
+def by_distance(bias: Array) -> Array:
+    """Give a bias on the scores of two tokens by how far the second is behind the first.
+
+    Args:
+        bias: (heads, P, P), the same along each diagonal.
+
+    Returns:
+        (heads, 2 * P - 1); entry P - 1 + j - i is that of tokens i and j.
     """
-    wide, out = layer.intermediate, layer.output
-    others = np.setdiff1d(np.arange(len(wide.bias)), layer.outliers)
-    order = np.concatenate([layer.outliers, others])
-    return (
-        QuantizedDense(wide.codes[:, order], wide.scales[order], wide.bias[order]),
-        replace(out, codes=out.codes[order]),
+    places = bias.shape[1]
+    backwards, forwards = bias[:, ::-1, 0], bias[:, 0, 1:]
+    rows = np.concatenate([backwards, forwards], axis=1)
+    apart = np.arange(places)[None] - np.arange(places)[:, None] + places - 1
+    if not np.array_equal(rows[:, apart], bias):
+        raise ArtifactError(
+            "position bias: expected one that depends on the distance of two tokens alone, got "
+            "another; take --precision fp32"
+        )
+    return rows
+
+
+def _native_embeddings(graph: GraphBuilder, weights: Weights, fold: Fold) -> str:
+    """Add the first operator, whose first position is the padding's where that takes none."""
+    table, scales = quantize_words(weights.words)
+    norm = folded_norm(weights.embedding_norm, fold)
+    padding, places = -1, weights.positions
+    if weights.padding is not None:
+        padding, places = weights.padding.token, np.vstack([weights.padding.row, places])
+    return graph.operator(
+        "Embeddings",
+        "embeddings",
+        [
+            "input_ids",
+            graph.constant("words.table", table),
+            graph.float("words.scale", scales[:, 0]),
+            graph.float("positions", places),
+            graph.float("embeddings.gain", norm.gain),
+            graph.float("embeddings.shift", norm.shift),
+        ],
+        epsilon=norm.epsilon,
+        padding=padding,
     )
 
 
@@ -111,7 +149,7 @@ def folded_norm(norm: Norm, fold: Fold) -> Norm:
     return Norm(norm.gain / fold.scale, fold(norm.shift), norm.epsilon)
 
 
-def _embeddings(graph: GraphBuilder, words: str, weights: Weights, fold: Fold | None = None) -> str:
+def _embeddings(graph: GraphBuilder, words: str, weights: Weights) -> str:
     """Add the positions of T tokens to the word rows, and normalise."""
     graph.constant("zero", np.array([0], dtype=np.int64))
     shape = graph.node("Shape", "length", ["input_ids"], start=1, end=2)
@@ -121,8 +159,7 @@ def _embeddings(graph: GraphBuilder, words: str, weights: Weights, fold: Fold | 
     else:
         places = _counted_positions(graph, weights.positions, weights.padding)
     summed = graph.node("Add", "embeddings.sum", [words, places])
-    norm = weights.embedding_norm
-    return graph.norm("embeddings", summed, norm if fold is None else folded_norm(norm, fold))
+    return graph.norm("embeddings", summed, weights.embedding_norm)
 
 
 def _counted_positions(graph: GraphBuilder, positions: Array, padding: Padding) -> str:
@@ -149,7 +186,9 @@ def _score_bias(graph: GraphBuilder, weights: Weights) -> str | None:
     return graph.node("Slice", "bias", [table, begin, end, axes])
 
 
-def _model(graph: GraphBuilder, weights: Weights) -> onnx.ModelProto:
+def _model(
+    graph: GraphBuilder, weights: Weights, functions: Sequence[onnx.FunctionProto] = ()
+) -> onnx.ModelProto:
     """Wrap the nodes of an encoder."""
     width = weights.words.shape[1]
     return wrap(
@@ -163,5 +202,6 @@ def _model(graph: GraphBuilder, weights: Weights) -> onnx.ModelProto:
                 )
             ],
             graph.constants,
-        )
+        ),
+        functions,
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IdArray
+from minilm_onnx.engine.native import native
 from minilm_onnx.engine.policy import Policy
 from minilm_onnx.engine.silent import onnxruntime, open_session, remedy
 from minilm_onnx.errors import ArtifactError, SessionError
@@ -128,4 +129,7 @@ def load_graph(graph: Path, policy: Policy) -> onnxruntime.InferenceSession:
     else:
         # Above this level onnxruntime fuses kernels back in that are slower on a CPU.
         options.graph_optimization_level = BASIC
+    library = native()
+    if library is not None:
+        options.register_custom_ops_library(str(library.path))
     return open_session(graph, options)

@@ -13,6 +13,27 @@ from minilm_onnx.arrays import FloatArray
 MIN_NORM = np.float32(1e-12)
 
 
+def add_up(array: FloatArray) -> FloatArray:
+    """Add along axis 1 in an order that is the same on every CPU and in every version of numpy.
+
+    numpy promises no order for its own sums. Here the second half is added to the first, again and
+    again; of an odd number the last is added to the first.
+
+    Args:
+        array: (B, N, ...) float32, N at least 1.
+
+    Returns:
+        (B, ...) float32.
+    """
+    while array.shape[1] > 1:
+        half = array.shape[1] // 2
+        added = array[:, :half] + array[:, half : 2 * half]
+        if array.shape[1] % 2:
+            added[:, 0] += array[:, -1]
+        array = added
+    return array[:, 0]
+
+
 def mean_pool(hidden: FloatArray) -> FloatArray:
     """Average the token vectors of each text.
 
@@ -22,22 +43,21 @@ def mean_pool(hidden: FloatArray) -> FloatArray:
     Returns:
         (B, H) float32.
     """
-    pooled: FloatArray = hidden.mean(axis=1, dtype=np.float32)
+    pooled: FloatArray = add_up(hidden) / np.float32(hidden.shape[1])
     return pooled
 
 
 def weighted_mean_pool(hidden: FloatArray) -> FloatArray:
     """Average the token vectors of each text, the T-th with T times the first one's weight."""
     places = np.arange(1, hidden.shape[1] + 1, dtype=np.float32)
-    summed = (hidden * places[:, None]).sum(axis=1, dtype=np.float32)
-    pooled: FloatArray = summed / places.sum(dtype=np.float32)
+    summed = add_up(hidden * places[:, None])
+    pooled: FloatArray = summed / np.float32(len(places) * (len(places) + 1) // 2)
     return pooled
 
 
 def sqrt_mean_pool(hidden: FloatArray) -> FloatArray:
     """Add the token vectors of each text, and divide by the root of their number."""
-    summed = hidden.sum(axis=1, dtype=np.float32)
-    pooled: FloatArray = summed / np.sqrt(np.float32(hidden.shape[1]))
+    pooled: FloatArray = add_up(hidden) / np.sqrt(np.float32(hidden.shape[1]))
     return pooled
 
 
@@ -75,6 +95,6 @@ def l2_normalize(vectors: FloatArray) -> FloatArray:
     Returns:
         (N, H) float32.
     """
-    norms = np.sqrt(np.sum(vectors * vectors, axis=1, keepdims=True, dtype=np.float32))
+    norms = np.sqrt(add_up(vectors * vectors)[:, None])
     unit = vectors / np.maximum(norms, MIN_NORM)
     return unit.astype(np.float32, copy=False)

@@ -1,9 +1,9 @@
-"""Into 8 bits: the range of an activation, and the fold that evens out its channels.
+"""Into 8 bits: codes with a scale a row, and the fold that evens out a row's channels.
 
-Source of the smoothing: Xiao et al., SmoothQuant (2022).
+docs/operators.md defines the codes; this is what the native operators do, in float64. Source of
+the smoothing: Xiao et al., SmoothQuant (2022).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,46 +12,63 @@ from export.forward import Array, Dense
 
 # Candidates tried for each input; what gives the least squared output error stays.
 SMOOTHING = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-CLIPPING = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 # Rows that the search looks at, evenly spread over the texts.
 SEARCH_ROWS = 4000
 # What round_dense leaves of the error of rounding weights to the nearest code, as measured.
 ROUNDING_SHARE = 0.5
+# Steps in 1 of the feed-forward part's activations, at most; and how far beyond the largest that
+# calibration saw they must reach.
+MOST_STEPS = 512
+REACH = 1.5
 
 
-@dataclass(frozen=True)
-class Range:
-    """A uint8 activation: value = (code - zero) * scale."""
+def code_rows(rows: Array) -> Array:
+    """Give rows as they are after rounding to codes of -127 to 127 and back, (N, H)."""
+    scale = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-6) / 127.0
+    out: Array = rows / scale
+    np.rint(out, out=out)
+    out *= scale
+    return out
 
-    scale: float
-    zero: int
 
-    def __call__(self, rows: Array) -> Array:
-        """Give rows as they are after quantising and back."""
-        out: Array = rows / self.scale
-        np.rint(out, out=out)
-        out += self.zero
-        np.clip(out, 0, 255, out=out)
-        out -= self.zero
-        out *= self.scale
-        return out
+def choose_steps(active: Array) -> int:
+    """Choose the finest steps, a power of two in 1, in which GELU's values fit an int16."""
+    steps = MOST_STEPS
+    while steps > 32 and active.max() * REACH * steps > 32767:
+        steps //= 2
+    return steps
+
+
+def code_active(active: Array, steps: int) -> Array:
+    """Give GELU's values as they are after rounding to steps, to codes of 0 to 255, and back."""
+    whole = np.clip(np.rint(active * steps), -32768, 32767)
+    low = np.ceil(0.17 * steps)
+    reach = np.maximum(whole.max(axis=1, keepdims=True), 0.0) + low
+    factor = np.minimum(np.floor(255 * 32768 / reach), 32767)
+    zero = np.floor((low * factor + 16384) / 32768)
+    whole *= factor
+    whole += 16384
+    whole /= 32768
+    np.floor(whole, out=whole)
+    np.clip(whole + zero, 0, 255, out=whole)
+    whole -= zero
+    whole *= 32768.0 / (factor * steps)
+    return whole
 
 
 @dataclass(frozen=True)
 class Fold:
-    """How a layer input is put into the uint8 range: (rows - middle) / scale, quantised.
+    """How a layer input's channels are evened out before it becomes codes: (rows - middle) / scale.
 
     The norm or the linear map that produces the rows does this at no cost.
 
     Attributes:
         middle: (H,).
         scale: (H,).
-        range: of the result.
     """
 
     middle: Array
     scale: Array
-    range: Range
 
     def __call__(self, rows: Array) -> Array:
         """Give the folded rows, not yet quantised."""
@@ -64,9 +81,7 @@ class Fold:
         return Dense(dense.weight * self.scale[:, None], dense.bias + self.middle @ dense.weight)
 
 
-def choose_fold(
-    rows: Array, weight: Array, shares: Array, ranges: Sequence[float] = CLIPPING
-) -> Fold:
+def choose_fold(rows: Array, weight: Array, shares: Array) -> Fold:
     """Choose the fold whose quantised product with int8 weights is nearest to the exact one.
 
     Small scales spare the activations, large ones the weights; both errors are counted.
@@ -75,29 +90,22 @@ def choose_fold(
         rows: the input as the quantised model sees it, (N, H).
         weight: what it is multiplied with, (H, out).
         shares: what each row counts, (N, 1).
-        ranges: tried shares of the largest value seen; what lies beyond is clipped.
     """
     low, high = rows.min(axis=0), rows.max(axis=0)
     middle = (low + high) / 2.0
     reach = np.maximum((high - low) / 2.0, 1e-6)
     weight_reach = np.maximum(np.abs(weight).max(axis=1), 1e-6)
     sample, counts = _sample(rows), _sample(shares)
-    best: tuple[float, Fold] | None = None
-    for share in SMOOTHING:
-        scale = reach**share / weight_reach ** (1.0 - share)
-        folded, scaled = (sample - middle) / scale, weight * scale[:, None]
+
+    def error(fold: Fold) -> float:
+        folded, scaled = fold(sample), weight * fold.scale[:, None]
         centred = folded - folded.mean(axis=0)
         lost = scaled - _nearest(scaled)
         weight_error = _error(centred, counts, lost @ lost.T) * ROUNDING_SHARE
-        gram = scaled @ scaled.T
-        for clip in ranges:
-            step = float(np.float32(2.0 * clip * (reach / scale).max() / 255.0))
-            limits = Range(step, 128)
-            error = weight_error + _error(limits(folded) - folded, counts, gram)
-            if best is None or error < best[0]:
-                best = error, Fold(middle, scale, limits)
-    assert best is not None
-    return best[1]
+        return weight_error + _error(code_rows(folded) - folded, counts, scaled @ scaled.T)
+
+    folds = [Fold(middle, reach**share / weight_reach ** (1.0 - share)) for share in SMOOTHING]
+    return min(folds, key=error)
 
 
 def _nearest(weight: Array) -> Array:
@@ -105,26 +113,6 @@ def _nearest(weight: Array) -> Array:
     scales = np.maximum(np.abs(weight).max(axis=0), 1e-9) / 127.0
     out: Array = np.rint(weight / scales) * scales
     return out
-
-
-def choose_range(rows: Array, weight: Array, shares: Array) -> Range:
-    """Choose the range whose quantised product with `weight` is nearest to the exact one.
-
-    Both ends are held to the same magnitude, so a short tail (GELU's -0.17) stays whole.
-    """
-    low, high = min(float(rows.min()), 0.0), max(float(rows.max()), 0.0)
-    sample, counts, gram = _sample(rows), _sample(shares), weight @ weight.T
-
-    def limits(clip: float) -> Range:
-        limit = clip * max(-low, high)
-        bottom, top = max(low, -limit), min(high, limit)
-        scale = float(np.float32((top - bottom) / 255.0))
-        return Range(scale, int(np.rint(-bottom / scale)))
-
-    return min(
-        map(limits, CLIPPING),
-        key=lambda candidate: _error(candidate(sample) - sample, counts, gram),
-    )
 
 
 def _sample(rows: Array) -> Array:
