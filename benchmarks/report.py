@@ -39,10 +39,18 @@ def ratios(lines: Sequence[Line], contender: str, workload: str, base: str = OUR
     return [theirs[part] / ours[part] for part in sorted(theirs.keys() & ours.keys())]
 
 
-def shares(lines: Sequence[Line], contender: str) -> list[float]:
-    """Tokens a second over the corpus as a share of the ceiling of the same round."""
+def shares(lines: Sequence[Line], contender: str, of_what: str = "gops") -> list[float]:
+    """Tokens a second over the corpus as a share of the ceiling of the same round.
+
+    Args:
+        lines: of a run.
+        contender: whose.
+        of_what: "gops" for onnxruntime's products, "peak_gops" for the CPU's instructions.
+    """
     most = {
-        line["part"]: line["tokens_per_second"] for line in of(lines, ceiling.NAME, ceiling.NAME)
+        line["part"]: line["tokens_per_second"] / line["gops"] * line[of_what]
+        for line in of(lines, ceiling.NAME, ceiling.NAME)
+        if line.get(of_what)
     }
     return [
         speed(line) / most[line["part"]]
@@ -95,14 +103,22 @@ def report(lines: Sequence[Line]) -> str:
     ratio_rows = ([name, *(middle(ratios(lines, name, w)) for w in workloads)] for name in names)
     most = of(lines, ceiling.NAME, ceiling.NAME)
     top = middle([line["tokens_per_second"] for line in most], "{:.0f}")
-    ceiling_row = ["int8 products alone", "-", "-", top, "-", "-", "-", "-", "100%"]
+    peaks = [line["gops"] / line["peak_gops"] for line in most if line.get("peak_gops")]
+    of_peak = middle(peaks, "{:.0%}")
+    ceiling_row = ["int8 products alone", "-", "-", top, "-", "-", "-", "-", "100%", of_peak]
     parts = [
         conditions(lines),
         "How many times as fast as minilm_onnx, in the same round: median and range.",
         table(["", *workloads], ratio_rows),
         "Bulk, tokens a second: median and range, with the batch setting that was best.",
         table(
-            ["", *(cell for w in BULK for cell in (w, "batch")), "corpus, texts/s", "of ceiling"],
+            [
+                "",
+                *(cell for w in BULK for cell in (w, "batch")),
+                "corpus, texts/s",
+                "of ceiling",
+                "of peak",
+            ],
             [ceiling_row, *(bulk_row(lines, name) for name in names)],
         ),
         "Milliseconds a call (query_idle: after 50 ms of rest): median of the rounds' medians / "
@@ -127,6 +143,7 @@ def conditions(lines: Sequence[Line]) -> str:
         return ", ".join(sorted({str(line[key]) for line in lines}))
 
     most = of(lines, ceiling.NAME, ceiling.NAME)
+    peaks = [line["peak_gops"] for line in most if line.get("peak_gops")]
     timed = [line for line in lines if line["workload"] in TIMED]
     dirty = sum(line["dirty"] for line in timed)
     rounds = len({line["part"] for line in most})
@@ -134,7 +151,8 @@ def conditions(lines: Sequence[Line]) -> str:
         f"CPU: {every('cpu')}, {every('cpus')} of it; {every('threads')} threads; {rounds} rounds; "
         f"commit {every('commit')}; corpus {every('corpus')}, "
         f"sha256 {every('corpus_sha256')[:16]}. "
-        f"Ceiling of int8 products: {middle([line['gops'] for line in most], '{:.0f}')} GOP/s. "
+        f"Ceiling of int8 products: {middle([line['gops'] for line in most], '{:.0f}')} GOP/s; "
+        f"peak of the CPU's instructions for them: {middle(peaks, '{:.0f}')} GOP/s. "
         f"{dirty} of {len(timed)} measurements were taken beside other work; they are left out "
         "where there are others."
     )
@@ -160,7 +178,8 @@ def bulk_row(lines: Sequence[Line], name: str) -> list[str]:
         cells.append(middle([speed(line) for line in found], "{:.0f}"))
         cells.append(", ".join(sorted({str(line["batch"] or "own") for line in found})) or "-")
     texts = texts_per_second(lines, name)
-    return [name, *cells, middle(texts, "{:.0f}"), middle(shares(lines, name), "{:.0%}")]
+    parts = (middle(shares(lines, name, key), "{:.0%}") for key in ("gops", "peak_gops"))
+    return [name, *cells, middle(texts, "{:.0f}"), *parts]
 
 
 def call_ms(lines: Sequence[Line], name: str, workload: str) -> float | None:

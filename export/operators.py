@@ -27,7 +27,7 @@ Coded <axes, top> (values) => (codes, largest)
   codes = Round(scaled)
 }
 """
-# Rows to bytes, each with its own scale and zero point, (B, T, 1); one operator does what six would.
+# Rows to bytes, each with its own scale and zero point: one operator does what six would.
 BYTES = """
 Bytes (rows, scale, zero) => (codes)
 {

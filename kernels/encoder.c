@@ -2,9 +2,10 @@
 #include "attention.h"
 #include "embed.h"
 #include "feed_forward.h"
+#include "peak.h"
 
 #ifndef KERNEL
 #define KERNEL minilm_plain
 #endif
 
-const struct kernel KERNEL = {KERNEL_NAME, embed, attend, feed};
+const struct kernel KERNEL = {KERNEL_NAME, embed, attend, feed, multiply};

@@ -62,6 +62,7 @@ struct kernel {
                 float *out, const struct pool *);
   int (*feed)(const struct feed_forward *, const float *hidden, size_t rows, float *out,
               const struct pool *);
+  size_t (*multiply)(size_t tiles); /* to be timed; gives the operations of a tile */
 };
 
 /* The most tokens of a text: above, 12 bits of attention would not fit the sums. */

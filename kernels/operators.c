@@ -187,6 +187,13 @@ const char *minilm_kernel(void) {
   return kernel ? kernel->name : NULL;
 }
 
+/* Its products alone, so many tiles of them, to be timed: gives the operations of a tile. */
+EXPORT size_t minilm_multiply(size_t tiles);
+size_t minilm_multiply(size_t tiles) {
+  const struct kernel *kernel = chosen_kernel();
+  return kernel ? kernel->multiply(tiles) : 0;
+}
+
 /* Of the kernel at a place, best first: its name, NULL behind the last; whether this CPU has its
  * instructions; and then a hash of its bits, and whether these are right. */
 EXPORT const char *minilm_kernel_name(size_t place);

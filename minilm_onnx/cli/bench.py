@@ -133,6 +133,21 @@ def peak_rss_mib() -> float | None:
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
+def peak_row(ceiling: dict[str, Any], speed: float) -> list[tuple[str, str]]:
+    """Say what the CPU's instructions could do, where the native library can tell."""
+    peak = ceiling["peak_gops"]
+    if peak is None:
+        return []
+    reached = speed / ceiling["tokens_per_second"] * ceiling["gops"] / peak
+    return [
+        (
+            "peak",
+            f"{peak:,.0f} GOP/s with nothing to move, by the native kernel's own products; "
+            f"{reached:.0%} of it reached",
+        )
+    ]
+
+
 def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Say it in words."""
     bulk, ceiling, published = facts["bulk"], facts["ceiling"], facts["published"]
@@ -168,6 +183,7 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
             f"{ceiling['gops']:,.0f} GOP/s of int8 products, which is {most:,.0f} tokens/s; "
             f"{speed / most:.0%} of it reached",
         ),
+        *peak_row(ceiling, speed),
         (
             "published",
             f"{theirs['minilm_onnx']:,.0f} tokens/s on {published['cpu']}, "

@@ -1,11 +1,13 @@
-"""How fast this machine could be: its int8 matrix products alone.
+"""How fast this machine could be: its int8 matrix products alone, and its instructions for them.
 
 Times onnxruntime's MatMulIntegerToFloat (uint8 rows, int8 weights with a scale a column) on the
 kinds of product that this model consists of, one-thread sessions on as many threads, with weights
 that stay in the cache because nothing else runs. What an engine loses against this goes to
-attention, normalisation, activation functions, quantising and moving weights.
+attention, normalisation, activation functions, quantising and moving weights. Beside it, what the
+native library's own products reach where nothing has to be moved at all: the hardware's peak.
 """
 
+import ctypes
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,12 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+from minilm_onnx.engine.native import native
 from minilm_onnx.engine.silent import onnxruntime, open_session
 
 PROBES = Path(__file__).parents[1] / "probes"
 LAYERS = 6
 ROWS = (128, 256, 512)
 SECONDS = 0.4
+# A call of the library's products: long enough that Python costs nothing.
+TILES = 1000
 
 
 @dataclass(frozen=True)
@@ -42,10 +47,12 @@ class Ceiling:
     Attributes:
         gops: thousand million 8-bit operations a second.
         tokens_per_second: tokens whose int8 products that is.
+        peak_gops: what the native library's dot product instructions could do; None without it.
     """
 
     gops: float
     tokens_per_second: float
+    peak_gops: float | None
 
 
 def product_graph(product: Product) -> Path:
@@ -54,12 +61,32 @@ def product_graph(product: Product) -> Path:
 
 
 def measure_ceiling(threads: int) -> Ceiling:
-    """Time the products at the best number of rows of each; takes about 1.5 seconds."""
+    """Time the products at the best number of rows of each; takes about 2 seconds."""
     seconds_a_token = LAYERS * sum(
         product.count * min(_seconds_a_row(product, rows, threads) for rows in ROWS)
         for product in PRODUCTS
     )
-    return Ceiling(OPERATIONS_A_TOKEN / seconds_a_token / 1e9, 1.0 / seconds_a_token)
+    gops = OPERATIONS_A_TOKEN / seconds_a_token / 1e9
+    return Ceiling(gops, 1.0 / seconds_a_token, _peak_gops(threads))
+
+
+def _peak_gops(threads: int) -> float | None:
+    """Time the native library's products on all threads at once."""
+    found = native()
+    if found is None:
+        return None
+    multiply = ctypes.CDLL(str(found.path)).minilm_multiply
+    multiply.restype, multiply.argtypes = ctypes.c_size_t, [ctypes.c_size_t]
+    end = time.perf_counter() + SECONDS
+
+    def work(_: int) -> float:
+        done, start = 0, time.perf_counter()
+        while not done or time.perf_counter() < end:
+            done += TILES * multiply(TILES)  # without the interpreter's lock
+        return done / (time.perf_counter() - start)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return sum(pool.map(work, range(threads))) / 1e9
 
 
 def _seconds_a_row(product: Product, rows: int, threads: int) -> float:
