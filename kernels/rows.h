@@ -66,28 +66,16 @@ static void dot(int rows, int vectors, const code_t *codes, long code_stride, co
   if (vectors == 1) dot_1(rows, codes, code_stride, weights, panel, inputs, start, sums, sum_stride);
 }
 
-/* Get a share of the next columns' weights into the cache while these are at work; a burst of
- * requests for all of them would be in the way of a few rows. */
-INLINE void fetch_ahead(const int8_t *weights, size_t bytes, size_t row, size_t rows) {
-  const size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-  if (tiles < 6) return;
-  const size_t share = up_to(bytes / tiles + 1, 64), first = row / TILE_ROWS * share;
-  for (size_t i = first; i < fewer(first + share, bytes); i += 64)
-    __builtin_prefetch(weights + i, 0, 2);
-}
-
 /* The columns of a map that a tile has: its weights, and what its sums begin with. */
 struct columns {
   int vectors; /* of 16 columns: 3, or what is left */
   const int8_t *weights;
-  size_t ahead; /* bytes of the next columns' weights */
   int32_t start[48];
 };
 static struct columns columns_of(const struct map *map, size_t first, size_t last) {
   struct columns columns = {.vectors = (int)fewer(3, (last - first) / 16)};
-  const size_t inputs = (size_t)map->inputs, end = first + 16 * (size_t)columns.vectors;
+  const size_t inputs = (size_t)map->inputs;
   columns.weights = map->weights + first * inputs;
-  columns.ahead = fewer(48, (size_t)map->outputs - end) * inputs;
   for (int v = 0; v < columns.vectors; v++)
     i_store(columns.start + 16 * v,
             i_mul(i_load(map->sums + first + 16 * v), i_all(-CODE_OFFSET)));
@@ -98,7 +86,6 @@ static struct columns columns_of(const struct map *map, size_t first, size_t las
 INLINE void sums_of(const struct map *map, const struct columns *columns, const code_t *codes,
                     size_t row, size_t count, int32_t *sums) {
   const long inputs = map->inputs, panel = 16 * inputs;
-  fetch_ahead(columns->weights + columns->vectors * panel, columns->ahead, row, count);
   dot((int)fewer(TILE_ROWS, count - row), columns->vectors, codes + row * (size_t)inputs, inputs,
       columns->weights, panel, map->inputs, columns->start, sums, 48);
 }
