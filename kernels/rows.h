@@ -66,28 +66,16 @@ static void dot(int rows, int vectors, const code_t *codes, long code_stride, co
   if (vectors == 1) dot_1(rows, codes, code_stride, weights, panel, inputs, start, sums, sum_stride);
 }
 
-/* Get a share of the next columns' weights into the cache while these are at work; a burst of
- * requests for all of them would be in the way of a few rows. */
-INLINE void fetch_ahead(const int8_t *weights, size_t bytes, size_t row, size_t rows) {
-  const size_t tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
-  if (tiles < 6) return;
-  const size_t share = up_to(bytes / tiles + 1, 64), first = row / TILE_ROWS * share;
-  for (size_t i = first; i < fewer(first + share, bytes); i += 64)
-    __builtin_prefetch(weights + i, 0, 2);
-}
-
 /* The columns of a map that a tile has: its weights, and what its sums begin with. */
 struct columns {
   int vectors; /* of 16 columns: 3, or what is left */
   const int8_t *weights;
-  size_t ahead; /* bytes of the next columns' weights */
   int32_t start[48];
 };
 static struct columns columns_of(const struct map *map, size_t first, size_t last) {
   struct columns columns = {.vectors = (int)fewer(3, (last - first) / 16)};
-  const size_t inputs = (size_t)map->inputs, end = first + 16 * (size_t)columns.vectors;
+  const size_t inputs = (size_t)map->inputs;
   columns.weights = map->weights + first * inputs;
-  columns.ahead = fewer(48, (size_t)map->outputs - end) * inputs;
   for (int v = 0; v < columns.vectors; v++)
     i_store(columns.start + 16 * v,
             i_mul(i_load(map->sums + first + 16 * v), i_all(-CODE_OFFSET)));
@@ -98,7 +86,6 @@ static struct columns columns_of(const struct map *map, size_t first, size_t las
 INLINE void sums_of(const struct map *map, const struct columns *columns, const code_t *codes,
                     size_t row, size_t count, int32_t *sums) {
   const long inputs = map->inputs, panel = 16 * inputs;
-  fetch_ahead(columns->weights + columns->vectors * panel, columns->ahead, row, count);
   dot((int)fewer(TILE_ROWS, count - row), columns->vectors, codes + row * (size_t)inputs, inputs,
       columns->weights, panel, map->inputs, columns->start, sums, 48);
 }
@@ -134,36 +121,58 @@ static void map_rows(const struct map *map, size_t from, size_t to, const code_t
   through_map(map, from, to, codes, scale, zero, count, keep_floats, out);
 }
 
-/* The sum of a row's lanes, which four vectors have taken in turns. */
-INLINE float sum_of_four(const vfloat four[4]) {
-  return f_sum(f_add(f_add(four[0], four[1]), f_add(four[2], four[3])));
+/* The sum of what `add` gives of a row's columns, sixteen at a time, which four sums take in turns. */
+INLINE float sum_of_row(size_t width, vfloat (*add)(const void *row, size_t at, vfloat sum),
+                        const void *row) {
+  vfloat sum[4] = {f_all(0.0f), f_all(0.0f), f_all(0.0f), f_all(0.0f)};
+  const size_t most = width / 64 * 64;
+  for (size_t i = 0; i < most; i += 64)
+    UNROLL for (size_t v = 0; v < 4; v++) sum[v] = add(row, i + 16 * v, sum[v]);
+  UNROLL for (size_t v = 0; v < 3; v++)
+    if (most + 16 * v < width) sum[v] = add(row, most + 16 * v, sum[v]);
+  return f_sum(f_add(f_add(sum[0], sum[1]), f_add(sum[2], sum[3])));
 }
 
-/* Give rows mean 0 and variance 1, then a gain and a shift each column (Ba et al., 2016). */
-INLINE void norm_row(const float *row, size_t width, const struct norm *norm, float *out) {
+/* A row to be normalised, whose values `value` gives when they are summed. */
+struct row {
+  const float *from, *residual;
+  float *out;
+  vfloat mean;
+};
+INLINE vfloat add_embedding(const void *row, size_t at, vfloat sum) {
+  const struct row *of = row;
+  return f_add(sum, f_load(of->out + at));
+}
+INLINE vfloat add_residual(const void *row, size_t at, vfloat sum) {
+  const struct row *of = row;
+  const vfloat value = f_fma(f_load(of->from + at), f_load(of->residual + at), f_load(of->out + at));
+  f_store(of->out + at, value);
+  return f_add(sum, value);
+}
+INLINE vfloat add_square(const void *row, size_t at, vfloat sum) {
+  const struct row *of = row;
+  const vfloat apart = f_sub(f_load(of->out + at), of->mean);
+  return f_fma(apart, apart, sum);
+}
+
+/* Give a row mean 0 and variance 1, then a gain and a shift each column (Ba et al., 2016). */
+INLINE void norm_row(struct row *row, size_t width, const struct norm *norm,
+                     vfloat (*add)(const void *, size_t, vfloat)) {
   const float share = 1.0f / (float)width;
-  vfloat sum[4] = {f_all(0.0f), f_all(0.0f), f_all(0.0f), f_all(0.0f)};
+  row->mean = f_all(sum_of_row(width, add, row) * share);
+  const float variance = sum_of_row(width, add_square, row) * share;
+  const vfloat scale = f_all(1.0f / __builtin_sqrtf(variance + norm->epsilon)), mean = row->mean;
+  float *out = row->out;
   for (size_t i = 0; i < width; i += 16)
-    sum[i / 16 % 4] = f_add(sum[i / 16 % 4], f_load(row + i));
-  const vfloat mean = f_all(sum_of_four(sum) * share);
-  vfloat square[4] = {f_all(0.0f), f_all(0.0f), f_all(0.0f), f_all(0.0f)};
-  for (size_t i = 0; i < width; i += 16) {
-    const vfloat apart = f_sub(f_load(row + i), mean);
-    square[i / 16 % 4] = f_fma(apart, apart, square[i / 16 % 4]);
-  }
-  const float variance = sum_of_four(square) * share;
-  const vfloat scale = f_all(1.0f / __builtin_sqrtf(variance + norm->epsilon));
-  for (size_t i = 0; i < width; i += 16)
-    f_store(out + i, f_fma(f_mul(f_sub(f_load(row + i), mean), scale), f_load(norm->gain + i),
+    f_store(out + i, f_fma(f_mul(f_sub(f_load(out + i), mean), scale), f_load(norm->gain + i),
                            f_load(norm->shift + i)));
 }
 
 /* out = norm(out + x * residual) */
 static void add_and_norm(const float *rows, const float *residual, const struct norm *norm,
                          size_t count, size_t width, float *out) {
-  for (size_t r = 0; r < count; r++, rows += width, out += width) {
-    for (size_t i = 0; i < width; i += 16)
-      f_store(out + i, f_fma(f_load(rows + i), f_load(residual + i), f_load(out + i)));
-    norm_row(out, width, norm, out);
+  for (size_t r = 0; r < count; r++) {
+    struct row row = {.from = rows + r * width, .residual = residual, .out = out + r * width};
+    norm_row(&row, width, norm, add_residual);
   }
 }
