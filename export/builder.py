@@ -1,6 +1,5 @@
 """Nodes and constants to a checked ONNX model, and the model to its two files."""
 
-import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper, numpy_helper
+from onnx.external_data_helper import set_external_data
 
 from export.forward import Array, Dense, Norm
 from export.operators import DOMAIN, pack
@@ -19,10 +19,11 @@ IR_VERSION = 8
 CONTRIB = "com.microsoft"
 # Constants of this many bytes go to the file of weights: all matrices and tables, no vectors.
 WEIGHT_BYTES = 8192
+CACHE_LINE = 64
 
 
 class GraphBuilder:
-    """Nodes and constants of a graph in the making; each method returns its output's name."""
+    """Nodes and constants of a graph in the making; methods return the names of what they add."""
 
     def __init__(self) -> None:
         """Start with nothing."""
@@ -52,7 +53,7 @@ class GraphBuilder:
         return self.node(
             "LayerNormalization",
             name,
-            [rows, self.float(f"{name}.gain", norm.gain), self.float(f"{name}.shift", norm.shift)],
+            [rows, *self.gain_shift(name, norm)],
             epsilon=norm.epsilon,
             axis=-1,
         )
@@ -64,25 +65,21 @@ class GraphBuilder:
         )
         return self.node("Add", name, [product, self.float(f"{name}.bias", dense.bias)])
 
-    def operator(self, kind: str, name: str, inputs: list[str], **attributes: Any) -> str:
-        """Add a native operator."""
-        return self.node(kind, name, inputs, DOMAIN, **attributes)
-
     def quantized(self, name: str, dense: QuantizedDense) -> list[str]:
-        """Add the three inputs of a native operator that an int8 map is."""
+        """Add what a native operator is given of an int8 map."""
         return [
             self.constant(f"{name}.weight", pack(dense.codes)),
             self.float(f"{name}.scale", dense.scales),
             self.float(f"{name}.bias", dense.bias),
         ]
 
-    def vectors(self, name: str, residual: Array, norm: Norm) -> list[str]:
-        """Add the three inputs of a native operator that its residual and norm are."""
-        return [
-            self.float(f"{name}.residual", residual),
-            self.float(f"{name}.gain", norm.gain),
-            self.float(f"{name}.shift", norm.shift),
-        ]
+    def residual_norm(self, name: str, residual: Array, norm: Norm) -> list[str]:
+        """Add what a native operator is given of its residual and norm."""
+        return [self.float(f"{name}.residual", residual), *self.gain_shift(name, norm)]
+
+    def gain_shift(self, name: str, norm: Norm) -> list[str]:
+        """Add the two vectors of a norm."""
+        return [self.float(f"{name}.gain", norm.gain), self.float(f"{name}.shift", norm.shift)]
 
     def attention(self, name: str, inputs: list[str], heads: int, bias: str | None) -> str:
         """Add multi-head attention of query, key and value, without a mask.
@@ -115,22 +112,21 @@ def wrap(graph: onnx.GraphProto, functions: Sequence[onnx.FunctionProto] = ()) -
 def save_graph(model: onnx.ModelProto, path: Path, weights: str) -> None:
     """Write a model, its large constants to a file of their own beside it.
 
+    Each begins at a whole cache line, so that kernels read it where the file is mapped.
+
     Args:
         model: stays whole.
         path: file to write.
         weights: name of the other file.
     """
     split = onnx.ModelProto()
-    split.CopyFrom(model)  # onnx would empty the constants of the one it is given
-    file = path.parent / weights
-    file.unlink(missing_ok=True)  # onnx would append to it
-    with contextlib.chdir(path.parent):  # where onnx looks whether it is there
-        onnx.save_model(
-            split,
-            path.name,
-            save_as_external_data=True,
-            location=weights,
-            size_threshold=WEIGHT_BYTES,
-        )
-    file.touch()  # a model without large constants has the file too
-    file.chmod(path.stat().st_mode)  # onnx makes it for its owner alone
+    split.CopyFrom(model)
+    with (path.parent / weights).open("wb") as file:
+        for tensor in split.graph.initializer:
+            if len(tensor.raw_data) < WEIGHT_BYTES:
+                continue
+            file.write(bytes(-file.tell() % CACHE_LINE))
+            set_external_data(tensor, weights, file.tell(), len(tensor.raw_data))
+            file.write(tensor.raw_data)
+            tensor.ClearField("raw_data")
+    path.write_bytes(split.SerializeToString(deterministic=True))

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.folding import Fold, choose_fold, choose_steps, code_active, code_rows
-from export.forward import Array, Layer, Weights, attend, embed, gelu
+from export.forward import Array, Layer, Norm, Weights, attend, embed, gelu
 from export.rounding import Int8Array, QuantizedDense, round_dense
 
 # A text counts as its length to this power: short texts have few tokens to average errors over.
@@ -31,7 +31,7 @@ class QuantizedLayer:
             residual lacks.
         ffn_fold: of the feed-forward part's input.
         intermediate: reads it.
-        steps: in 1 of the activations, a power of two.
+        steps: of the activations in 1, a power of two.
         output: reads the activations; its bias is as attention_output's.
     """
 
@@ -96,9 +96,18 @@ def calibrate(
     return layers
 
 
-def before_a_norm(shares: Array, rows: Array) -> Array:
-    """Give what rows count, (N, 1), where a norm divides their size away behind them."""
-    weighted: Array = shares / rows.var(axis=1, keepdims=True)
+def shares_before(norm: Norm, rows: Array, shares: Array) -> Array:
+    """Give what each row counts, (N, 1), where a norm follows, which divides its size away.
+
+    Without it rounding serves the few rows that are much larger than the others, which are not
+    larger behind the norm.
+
+    Args:
+        norm: what follows.
+        rows: what it will read, (N, H).
+        shares: what each row counts behind it, (N, 1).
+    """
+    weighted: Array = shares / (rows.var(axis=1, keepdims=True) + norm.epsilon)
     weighted /= weighted.mean()
     return weighted
 
@@ -159,7 +168,7 @@ def _calibrate_layer(
         codes,
         out_fold.dense(layer.attention_output).weight,
         exact_sum - residual,
-        before_a_norm(texts.shares, exact_sum),
+        shares_before(layer.attention_norm, exact_sum, texts.shares),
     )
     exact = layer.attention_norm(exact_sum)
     seen = layer.attention_norm(attention_output(codes) + residual)
@@ -183,7 +192,7 @@ def _calibrate_layer(
         codes,
         layer.output.weight,
         exact_sum - residual,
-        before_a_norm(texts.shares, exact_sum),
+        shares_before(layer.output_norm, exact_sum, texts.shares),
     )
     exact = layer.output_norm(exact_sum)
     seen = layer.output_norm(output(codes) + residual)

@@ -16,9 +16,9 @@ SMOOTHING = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 SEARCH_ROWS = 4000
 # What round_dense leaves of the error of rounding weights to the nearest code, as measured.
 ROUNDING_SHARE = 0.5
-# Steps in 1 of the feed-forward part's activations, at most; and how far beyond the largest that
-# calibration saw they must reach.
-MOST_STEPS = 512
+# Steps of the feed-forward part's activations in 1: finer ones gain nothing, coarser ones the
+# operators do not take. They reach this many times beyond the largest that calibration saw.
+MOST_STEPS, FEWEST_STEPS = 512, 32
 REACH = 1.5
 
 
@@ -32,9 +32,9 @@ def code_rows(rows: Array) -> Array:
 
 
 def choose_steps(active: Array) -> int:
-    """Choose the finest steps, a power of two in 1, in which GELU's values fit an int16."""
+    """Choose the finest steps in which GELU's values fit an int16: a power of two in 1."""
     steps = MOST_STEPS
-    while steps > 32 and active.max() * REACH * steps > 32767:
+    while steps > FEWEST_STEPS and active.max() * REACH * steps > 32767:
         steps //= 2
     return steps
 
@@ -42,15 +42,17 @@ def choose_steps(active: Array) -> int:
 def code_active(active: Array, steps: int) -> Array:
     """Give GELU's values as they are after rounding to steps, to codes of 0 to 255, and back."""
     whole = np.clip(np.rint(active * steps), -32768, 32767)
-    low = np.ceil(0.17 * steps)
+    low = np.ceil(0.17 * steps)  # GELU's least is -0.17
     reach = np.maximum(whole.max(axis=1, keepdims=True), 0.0) + low
     factor = np.minimum(np.floor(255 * 32768 / reach), 32767)
     zero = np.floor((low * factor + 16384) / 32768)
+    # In place, since these rows are the widest there are.
     whole *= factor
     whole += 16384
     whole /= 32768
     np.floor(whole, out=whole)
-    np.clip(whole + zero, 0, 255, out=whole)
+    whole += zero
+    np.clip(whole, 0, 255, out=whole)
     whole -= zero
     whole *= 32768.0 / (factor * steps)
     return whole

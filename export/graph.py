@@ -14,9 +14,9 @@ from export.builder import CONTRIB, GraphBuilder, wrap
 from export.calibrate import QuantizedLayer, quantize_words
 from export.folding import Fold
 from export.forward import Array, Norm, Padding, Weights
-from export.operators import functions
+from export.limits import by_distance
+from export.operators import DOMAIN, functions
 from export.rounding import QuantizedDense
-from minilm_onnx.errors import ArtifactError
 
 
 def build_fp32(weights: Weights) -> onnx.ModelProto:
@@ -44,7 +44,12 @@ def build_fp32(weights: Weights) -> onnx.ModelProto:
 
 
 def build_int8(weights: Weights, layers: list[QuantizedLayer]) -> onnx.ModelProto:
-    """Build the int8 graph of native operators; word embeddings are int8 with a scale a row."""
+    """Build the int8 graph of native operators; word embeddings are int8 with a scale a row.
+
+    Args:
+        weights: the fp32 model, which `check_operators` has accepted.
+        layers: its layers in int8.
+    """
     graph = GraphBuilder()
     folds = [layer.qkv_fold for layer in layers]
     rows = _native_embeddings(graph, weights, folds[0])
@@ -52,40 +57,40 @@ def build_int8(weights: Weights, layers: list[QuantizedLayer]) -> onnx.ModelProt
     if weights.bias is not None:
         distance = [graph.float("distance", by_distance(weights.bias) * np.log2(np.e))]
     for index, (layer, exact) in enumerate(zip(layers, weights.layers, strict=True)):
-        at = f"layer{index}"
         last = index + 1 == len(layers)
+        name = f"layer{index}.attention"
         norm = folded_norm(exact.attention_norm, layer.ffn_fold)
-        rows = graph.operator(
+        rows = graph.node(
             "SelfAttention",
-            f"{at}.attention",
+            name,
             [
                 rows,
-                *graph.quantized(f"{at}.project", by_head(layer, weights.heads)),
-                *graph.quantized(f"{at}.attention_output", layer.attention_output),
-                *graph.vectors(f"{at}.attention", layer.qkv_fold.scale, norm),
+                *graph.quantized(f"{name}.project", by_head(layer, weights.heads)),
+                *graph.quantized(f"{name}.output", layer.attention_output),
+                *graph.residual_norm(name, layer.qkv_fold.scale, norm),
                 *distance,
             ],
+            domain=DOMAIN,
             heads=weights.heads,
             epsilon=norm.epsilon,
         )
+        name = f"layer{index}.feed_forward"
         norm = exact.output_norm if last else folded_norm(exact.output_norm, folds[index + 1])
-        rows = graph.operator(
+        rows = graph.node(
             "FeedForward",
-            "last_hidden_state" if last else f"{at}.feed_forward",
+            "last_hidden_state" if last else name,
             [
                 rows,
-                *graph.quantized(f"{at}.up", layer.intermediate),
-                *graph.quantized(f"{at}.down", layer.output),
-                *graph.vectors(f"{at}.feed_forward", layer.ffn_fold.scale, norm),
+                *graph.quantized(f"{name}.up", layer.intermediate),
+                *graph.quantized(f"{name}.down", layer.output),
+                *graph.residual_norm(name, layer.ffn_fold.scale, norm),
             ],
+            domain=DOMAIN,
             steps=float(layer.steps),
             epsilon=norm.epsilon,
         )
-    return _model(graph, weights, _functions(weights))
-
-
-def _functions(weights: Weights) -> list[onnx.FunctionProto]:
-    return functions(distance=weights.bias is not None, padding=weights.padding is not None)
+    bodies = functions(distance=weights.bias is not None, padding=weights.padding is not None)
+    return _model(graph, weights, bodies)
 
 
 def by_head(layer: QuantizedLayer, heads: int) -> QuantizedDense:
@@ -100,45 +105,24 @@ def by_head(layer: QuantizedLayer, heads: int) -> QuantizedDense:
     )
 
 
-def by_distance(bias: Array) -> Array:
-    """Give a bias on the scores of two tokens by how far the second is behind the first.
-
-    Args:
-        bias: (heads, P, P), the same along each diagonal.
-
-    Returns:
-        (heads, 2 * P - 1); entry P - 1 + j - i is that of tokens i and j.
-    """
-    places = bias.shape[1]
-    backwards, forwards = bias[:, ::-1, 0], bias[:, 0, 1:]
-    rows = np.concatenate([backwards, forwards], axis=1)
-    apart = np.arange(places)[None] - np.arange(places)[:, None] + places - 1
-    if not np.array_equal(rows[:, apart], bias):
-        raise ArtifactError(
-            "position bias: expected one that depends on the distance of two tokens alone, got "
-            "another; take --precision fp32"
-        )
-    return rows
-
-
 def _native_embeddings(graph: GraphBuilder, weights: Weights, fold: Fold) -> str:
-    """Add the first operator, whose first position is the padding's where that takes none."""
-    table, scales = quantize_words(weights.words)
+    """Add the first operator, whose first place is the padding's where that takes none."""
+    codes, scales = quantize_words(weights.words)
     norm = folded_norm(weights.embedding_norm, fold)
     padding, places = -1, weights.positions
     if weights.padding is not None:
         padding, places = weights.padding.token, np.vstack([weights.padding.row, places])
-    return graph.operator(
+    return graph.node(
         "Embeddings",
         "embeddings",
         [
             "input_ids",
-            graph.constant("words.table", table),
-            graph.float("words.scale", scales[:, 0]),
-            graph.float("positions", places),
-            graph.float("embeddings.gain", norm.gain),
-            graph.float("embeddings.shift", norm.shift),
+            graph.constant("embeddings.words", codes),
+            graph.float("embeddings.scale", scales[:, 0]),
+            graph.float("embeddings.places", places),
+            *graph.gain_shift("embeddings", norm),
         ],
+        domain=DOMAIN,
         epsilon=norm.epsilon,
         padding=padding,
     )

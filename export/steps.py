@@ -12,6 +12,7 @@ from export.console import say
 from export.corpus import calibration_ids, golden_texts, read_split, with_prompts
 from export.gate import check_fp32, check_same, measure
 from export.graph import build_fp32, build_int8
+from export.limits import check_operators
 from export.recipe import Recipe, read_recipe
 from export.reference import SentenceTransformersReference, export_standard
 from export.tokenizer import build_tokenizer
@@ -35,7 +36,8 @@ def export(
     Raises:
         InputError: `out` cannot be written or holds something else; int8 of a model of other
             languages without texts in them.
-        ArtifactError: the model has something that the runtime does not know.
+        ArtifactError: the model has something that the runtime does not know, or for int8
+            a shape that the native operators cannot take.
         ParityError: the graph does not say the same as its references.
     """
     languages = checkpoint.pin.languages
@@ -47,6 +49,8 @@ def export(
     calibration, held_out = read_split(texts)
     reference, recipe = read_model(checkpoint)
     weights = recipe.weights
+    if precision == "int8":
+        check_operators(weights, checkpoint.model_id)
     held_out = with_prompts(held_out, recipe.prompts)
     golden = golden_texts(reference, recipe.normalize)
     with staging(out) as folder, tempfile.TemporaryDirectory() as scratch:
