@@ -32,8 +32,8 @@ static void embed_some(void *data, size_t place) {
         __builtin_prefetch(e->words + (size_t)all->ids[row + 4] * width + i);
     for (size_t i = 0; i < width; i += 16)
       f_store(out + i, f_fma(f_of_int(load_s8(word + i)), scale, f_load(where + i)));
-    struct row whole = {.out = out};
-    norm_row(&whole, width, &e->norm, add_embedding);
+    struct row one = {.out = out};
+    norm_rows(&one, 1, width, &e->norm, add_value);
   }
 }
 

@@ -20,14 +20,24 @@ INLINE float largest_of(const float *row, size_t width) {
   return f_largest(largest);
 }
 
+/* Rows that go through each pass together: what one row waits for hides behind the next ones. */
+enum { TOGETHER = 8 };
+
 /* Codes of rows, each on its own scale. */
 static void code_rows(const float *rows, size_t count, size_t width, code_t *codes, float *scale) {
-  for (size_t r = 0; r < count; r++, rows += width, codes += width) {
-    const float largest = largest_of(rows, width);
-    const vfloat factor = f_all(code_factor(largest));
-    for (size_t i = 0; i < width; i += 16)
-      store_codes(codes + i, i_round(f_mul(f_load(rows + i), factor)));
-    scale[r] = code_scale(largest);
+  for (size_t first = 0; first < count; first += TOGETHER) {
+    const size_t end = fewer(first + TOGETHER, count);
+    float factor[TOGETHER];
+    for (size_t r = first; r < end; r++) {
+      const float largest = largest_of(rows + r * width, width);
+      factor[r - first] = code_factor(largest);
+      scale[r] = code_scale(largest);
+    }
+    for (size_t r = first; r < end; r++) {
+      const vfloat all = f_all(factor[r - first]);
+      for (size_t i = 0; i < width; i += 16)
+        store_codes(codes + r * width + i, i_round(f_mul(f_load(rows + r * width + i), all)));
+    }
   }
 }
 
@@ -133,46 +143,53 @@ INLINE float sum_of_row(size_t width, vfloat (*add)(const void *row, size_t at, 
   return f_sum(f_add(f_add(sum[0], sum[1]), f_add(sum[2], sum[3])));
 }
 
-/* A row to be normalised, whose values `value` gives when they are summed. */
+/* A row to be normalised, and what is added to it first. */
 struct row {
   const float *from, *residual;
-  float *out;
-  vfloat mean;
+  float *out, mean, scale;
 };
-INLINE vfloat add_embedding(const void *row, size_t at, vfloat sum) {
-  const struct row *of = row;
-  return f_add(sum, f_load(of->out + at));
+INLINE vfloat add_value(const void *data, size_t at, vfloat sum) {
+  const struct row *row = data;
+  return f_add(sum, f_load(row->out + at));
 }
-INLINE vfloat add_residual(const void *row, size_t at, vfloat sum) {
-  const struct row *of = row;
-  const vfloat value = f_fma(f_load(of->from + at), f_load(of->residual + at), f_load(of->out + at));
-  f_store(of->out + at, value);
+INLINE vfloat add_residual(const void *data, size_t at, vfloat sum) {
+  const struct row *row = data;
+  const vfloat value = f_fma(f_load(row->from + at), f_load(row->residual + at), f_load(row->out + at));
+  f_store(row->out + at, value);
   return f_add(sum, value);
 }
-INLINE vfloat add_square(const void *row, size_t at, vfloat sum) {
-  const struct row *of = row;
-  const vfloat apart = f_sub(f_load(of->out + at), of->mean);
+INLINE vfloat add_square(const void *data, size_t at, vfloat sum) {
+  const struct row *row = data;
+  const vfloat apart = f_sub(f_load(row->out + at), f_all(row->mean));
   return f_fma(apart, apart, sum);
 }
 
-/* Give a row mean 0 and variance 1, then a gain and a shift each column (Ba et al., 2016). */
-INLINE void norm_row(struct row *row, size_t width, const struct norm *norm,
-                     vfloat (*add)(const void *, size_t, vfloat)) {
+/* Give rows mean 0 and variance 1, then a gain and a shift each column (Ba et al., 2016). */
+INLINE void norm_rows(struct row *rows, size_t count, size_t width, const struct norm *norm,
+                      vfloat (*add)(const void *, size_t, vfloat)) {
   const float share = 1.0f / (float)width;
-  row->mean = f_all(sum_of_row(width, add, row) * share);
-  const float variance = sum_of_row(width, add_square, row) * share;
-  const vfloat scale = f_all(1.0f / __builtin_sqrtf(variance + norm->epsilon)), mean = row->mean;
-  float *out = row->out;
-  for (size_t i = 0; i < width; i += 16)
-    f_store(out + i, f_fma(f_mul(f_sub(f_load(out + i), mean), scale), f_load(norm->gain + i),
-                           f_load(norm->shift + i)));
+  for (size_t r = 0; r < count; r++) rows[r].mean = sum_of_row(width, add, rows + r) * share;
+  for (size_t r = 0; r < count; r++) {
+    const float variance = sum_of_row(width, add_square, rows + r) * share;
+    rows[r].scale = 1.0f / __builtin_sqrtf(variance + norm->epsilon);
+  }
+  for (size_t r = 0; r < count; r++) {
+    float *out = rows[r].out;
+    const vfloat mean = f_all(rows[r].mean), scale = f_all(rows[r].scale);
+    for (size_t i = 0; i < width; i += 16)
+      f_store(out + i, f_fma(f_mul(f_sub(f_load(out + i), mean), scale), f_load(norm->gain + i),
+                             f_load(norm->shift + i)));
+  }
 }
 
 /* out = norm(out + x * residual) */
 static void add_and_norm(const float *rows, const float *residual, const struct norm *norm,
                          size_t count, size_t width, float *out) {
-  for (size_t r = 0; r < count; r++) {
-    struct row row = {.from = rows + r * width, .residual = residual, .out = out + r * width};
-    norm_row(&row, width, norm, add_residual);
+  for (size_t first = 0; first < count; first += TOGETHER) {
+    struct row some[TOGETHER];
+    const size_t end = fewer(first + TOGETHER, count);
+    for (size_t r = first; r < end; r++)
+      some[r - first] = (struct row){.from = rows + r * width, .residual = residual, .out = out + r * width};
+    norm_rows(some, end - first, width, norm, add_residual);
   }
 }

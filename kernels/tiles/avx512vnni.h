@@ -4,9 +4,7 @@ typedef uint8_t code_t;
 enum { CODE_OFFSET = 128, TILE_ROWS = 8 };
 
 INLINE void store_codes(code_t *to, vint codes) {
-  const vint moved = _mm512_max_epi32(_mm512_add_epi32(codes, _mm512_set1_epi32(128)),
-                                      _mm512_setzero_si512());
-  _mm_storeu_si128((__m128i *)to, _mm512_cvtusepi32_epi8(moved));
+  _mm_storeu_si128((__m128i *)to, _mm512_cvtusepi32_epi8(_mm512_add_epi32(codes, i_all(128))));
 }
 INLINE void store_unsigned_codes(code_t *to, vshort codes) {
   _mm256_storeu_si256((__m256i *)to,
