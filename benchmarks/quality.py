@@ -28,20 +28,17 @@ STS = {"STS-B test": "stsb_en_test", "STS13": "sts13", "STS15": "sts15"}
 CORPUS_TEXTS = 2000
 
 
-def sts(encoder: SentenceEncoder, path: Path) -> float:
-    """Spearman correlation of cosine and human score, times 100."""
+def read_sts(path: Path) -> tuple[list[float], list[str]]:
+    """Give the scores of N pairs, and 2 N texts: all first ones, then all second ones."""
     with gzip.open(path, "rt", encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
-    scores = [float(row[0]) for row in rows]
-    left, right = (encoder.encode([row[side] for row in rows]) for side in (1, 2))
+    return [float(row[0]) for row in rows], [row[side] for side in (1, 2) for row in rows]
+
+
+def spearman(scores: list[float], vectors: FloatArray) -> float:
+    """Spearman correlation of cosine and human score, times 100; vectors are (2 N, H)."""
+    left, right = np.split(vectors, 2)
     return 100.0 * float(spearmanr(scores, (left * right).sum(axis=1)).statistic)
-
-
-def scifact(encoder: SentenceEncoder, folder: Path) -> float:
-    """nDCG@10 over the test queries, times 100; documents are title, space, text, as in MTEB."""
-    documents, queries, truth = read_scifact(folder)
-    vectors = encoder.encode([f"{d['title']} {d['text']}".strip() for d in documents])
-    return ndcg(truth, encoder.encode(queries) @ vectors.T)
 
 
 def read_scifact(folder: Path) -> tuple[list[dict[str, str]], list[str], FloatArray]:
@@ -73,27 +70,38 @@ def json_lines(path: Path) -> Iterator[dict[str, str]]:
 
 def report(data: Path, fp32: SentenceEncoder, int8: SentenceEncoder) -> None:
     """Print the table, a row as soon as it is known."""
-    print("| | fp32 | int8 | delta |\n|---|---|---|---|")
+    print("| | fp32 | int8 | delta | mean cosine | minimum |\n|---|---|---|---|---|---|")
     for name, stem in STS.items():
         path = data / "sts" / f"{stem}.tsv.gz"
         if absent(path):
             continue
-        exact, found = sts(fp32, path), sts(int8, path)
-        print(
-            f"| {name}, Spearman | {exact:.2f} | {found:.2f} | {found - exact:+.2f} |", flush=True
-        )
+        scores, texts = read_sts(path)
+        vectors = fp32.encode(texts), int8.encode(texts)
+        print_row(f"{name}, Spearman", [spearman(scores, each) for each in vectors], *vectors)
     folder = data / "retrieval" / "scifact"
     if not absent(folder):
-        exact, found = scifact(fp32, folder), scifact(int8, folder)
-        print(
-            f"| SciFact, nDCG@10 | {exact:.2f} | {found:.2f} | {found - exact:+.2f} |", flush=True
-        )
+        documents, queries, truth = read_scifact(folder)
+        # As in MTEB.
+        texts = [f"{document['title']} {document['text']}".strip() for document in documents]
+        vectors = fp32.encode([*queries, *texts]), int8.encode([*queries, *texts])
+        count = len(queries)
+        figures = [ndcg(truth, each[:count] @ each[count:].T) for each in vectors]
+        print_row("SciFact, nDCG@10", figures, *vectors)
     path = data / "corpora" / "mixed_10k.jsonl.gz"
     if not absent(path):
         texts = [row["text"] for row in json_lines(path)][:CORPUS_TEXTS]
-        cosines = (fp32.encode(texts) * int8.encode(texts)).sum(axis=1)
-        print(f"| {len(texts)} mixed texts, mean cosine | 1 | {cosines.mean():.5f} | |")
-        print(f"| {len(texts)} mixed texts, minimum cosine | 1 | {cosines.min():.5f} | |")
+        print_row(f"{len(texts)} mixed texts", [], fp32.encode(texts), int8.encode(texts))
+
+
+def print_row(name: str, figures: list[float], fp32: FloatArray, int8: FloatArray) -> None:
+    """Print what two models score, and how near their unit vectors are."""
+    cells = ["", "", ""]
+    if figures:
+        exact, found = figures
+        cells = [f"{exact:.2f}", f"{found:.2f}", f"{found - exact:+.2f}"]
+    cosines = (fp32 * int8).sum(axis=1)
+    cells += [f"{cosines.mean():.5f}", f"{cosines.min():.5f}"]
+    print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def absent(path: Path) -> bool:

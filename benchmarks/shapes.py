@@ -21,10 +21,11 @@ import numpy as np
 
 from benchmarks.publish import filled
 from export.builder import save_graph
-from export.calibrate import NEURONS_AN_OUTLIER, QuantizedLayer
+from export.calibrate import QuantizedLayer
+from export.folding import Fold
 from export.forward import Dense, Layer, Norm, Weights
 from export.graph import build_fp32, build_int8
-from export.ranges import Fold, Range
+from export.limits import of_distance
 from export.rounding import QuantizedDense
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.engine.cpus import cpu_name
@@ -101,34 +102,29 @@ def random_weights(shape: Shape) -> Weights:
     ]
     words = draw.normal(0, 1, (WORDS, width))
     positions = draw.normal(0, 0.1, (512, width))
-    bias = draw.normal(0, 1, (shape.heads, 512, 512)) if shape.bias else None
+    bias = of_distance(draw.normal(0, 1, (shape.heads, 2 * 512 - 1))) if shape.bias else None
     return Weights(words, positions, norm(), layers, shape.heads, bias)
 
 
 def quantize(weights: Weights) -> list[QuantizedLayer]:
     """Round every layer to the nearest codes, for their speed alone."""
     width = weights.words.shape[1]
-    limits = Range(scale=8 / 255, zero=128)
-    fold = Fold(np.zeros(width), np.ones(width), limits)
+    fold = Fold(np.zeros(width), np.ones(width))
 
     def rounded(dense: Dense) -> QuantizedDense:
         scales = np.abs(dense.weight).max(axis=0) / 127
         return QuantizedDense(np.rint(dense.weight / scales).astype(np.int8), scales, dense.bias)
 
-    outliers = np.arange(4 * width // NEURONS_AN_OUTLIER)
     return [
         QuantizedLayer(
             qkv_fold=fold,
             query=rounded(layer.query),
             key=rounded(layer.key),
             value=rounded(layer.value),
-            attention_range=limits,
             attention_output=rounded(layer.attention_output),
             ffn_fold=fold,
             intermediate=rounded(layer.intermediate),
-            outliers=outliers,
-            outlier_weights=layer.output.weight[outliers],
-            output_range=limits,
+            steps=512,
             output=rounded(layer.output),
         )
         for layer in weights.layers

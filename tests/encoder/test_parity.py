@@ -11,16 +11,16 @@ from tests.conftest import Golden, cosines
 # Limits of the bundled int8 model against fp32; docs/quality.md says the same. Other kinds are
 # no language: one word hundreds of times, bare special tokens, control characters, white space.
 ORDINARY = {"short", "sentence", "paragraph", "long", "odd", "script", "emoji"}
-MEAN_COSINE, MIN_COSINE = 0.999, 0.993
-MIN_COSINE_ANY = 0.98
+MEAN_COSINE, MIN_COSINE = 0.9993, 0.994
+MIN_COSINE_OTHER = 0.997
 
 
 def test_int8_agrees_with_sentence_transformers(encoder: SentenceEncoder, golden: Golden) -> None:
     found = cosines(encoder.encode(golden.texts), golden.vectors)
-    ordinary = found[[kind in ORDINARY for kind in golden.kinds]]
-    assert ordinary.mean() >= MEAN_COSINE
-    assert ordinary.min() >= MIN_COSINE
-    assert found.min() >= MIN_COSINE_ANY
+    ordinary = np.array([kind in ORDINARY for kind in golden.kinds])
+    assert found[ordinary].mean() >= MEAN_COSINE
+    assert found[ordinary].min() >= MIN_COSINE
+    assert found[~ordinary].min() >= MIN_COSINE_OTHER
 
 
 def test_vectors_have_unit_length(encoder: SentenceEncoder, golden: Golden) -> None:

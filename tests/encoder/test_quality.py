@@ -46,9 +46,9 @@ def test_report_prints_a_row_for_what_is_there_and_names_what_is_missing(
 ) -> None:
     quality.report(data, encoder, encoder)
     out, err = capsys.readouterr()
-    assert "| STS13, Spearman | 100.00 | 100.00 | +0.00 |" in out
-    assert "| SciFact, nDCG@10 | 100.00 | 100.00 | +0.00 |" in out
-    assert "| 3 mixed texts, minimum cosine | 1 | 1.00000 | |" in out
+    assert "| STS13, Spearman | 100.00 | 100.00 | +0.00 | 1.00000 | 1.00000 |" in out
+    assert "| SciFact, nDCG@10 | 100.00 | 100.00 | +0.00 | 1.00000 | 1.00000 |" in out
+    assert "| 3 mixed texts |  |  |  | 1.00000 | 1.00000 |" in out
     assert "STS15" not in out
     assert f"{data / 'sts' / 'sts15.tsv.gz'} is missing: left out" in err
 
@@ -58,10 +58,9 @@ class Reversed(SentenceEncoder):
 
     def encode(self, sentences: Any, **options: Any) -> Any:  # type: ignore[override]
         vectors = super().encode(sentences, **options)
-        signs = np.ones(len(vectors), dtype=np.float32)
-        if sentences == [row[1] for row in PAIRS] or sentences == list(QUERIES.values())[:2]:
-            signs = -signs
-        return vectors * signs[:, None]
+        first = {*(row[1] for row in PAIRS), *QUERIES.values()}
+        signs = [-1 if text in first else 1 for text in sentences]
+        return vectors * np.array(signs, dtype=np.float32)[:, None]
 
 
 def test_report_shows_what_a_worse_model_loses(
@@ -70,8 +69,8 @@ def test_report_shows_what_a_worse_model_loses(
     """Both relevant documents come last of three: 1 / log2(4) is half of what is ideal."""
     quality.report(data, encoder, Reversed())
     out = capsys.readouterr().out
-    assert "| STS13, Spearman | 100.00 | -100.00 | -200.00 |" in out
-    assert "| SciFact, nDCG@10 | 100.00 | 50.00 | -50.00 |" in out
+    assert "| STS13, Spearman | 100.00 | -100.00 | -200.00 | 0.00000 | -1.00000 |" in out
+    assert "| SciFact, nDCG@10 | 100.00 | 50.00 | -50.00 | 0.20000 | -1.00000 |" in out
 
 
 def test_a_data_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:

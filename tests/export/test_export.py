@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import ArtifactError, InputError, SentenceEncoder
+from minilm_onnx.engine.native import native
 from minilm_onnx.engine.policy import choose_policy
 from minilm_onnx.engine.session import Session
 from minilm_onnx.folder.finding import BUNDLED
@@ -19,20 +21,24 @@ from tests.conftest import Golden, cosines
 for name in ("onnx", "scipy", "safetensors", "tqdm"):
     pytest.importorskip(name, reason=f"{name} of export/requirements.txt is not installed")
 
+import onnx
+
 from export import gate
 from export.__main__ import main
 from export.builder import save_graph
-from export.calibrate import calibrate
+from export.calibrate import calibrate, shares_before
 from export.checkpoint import DEFAULT_MODEL, find_checkpoint
+from export.folding import choose_steps, code_active, code_rows
 from export.forward import Dense, Norm, Weights, attend, embed, gelu, weights_from_tensors
 from export.graph import build_fp32, build_int8
+from export.limits import by_distance, check_operators, of_distance
 from export.pins import PINS
 from export.probes import build_all
-from export.ranges import Range
 from export.rounding import QuantizedDense, round_dense
 from export.steps import export, read_model
 from export.tokenizer import build_tokenizer
 from export.writing import staging
+from tests.support.native import INPUTS
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +50,18 @@ def official() -> Path:
     return Path(package.__file__).parent / "model"
 
 
-def tiny(layers: int = 2, width: int = 24, seed: int = 0) -> Weights:
+def tiny(
+    layers: int = 2, width: int = 64, words: int = 50, wide: int | None = None, seed: int = 0
+) -> Weights:
     """A random encoder of the real one's shape, small enough to reason about."""
     random = np.random.default_rng(seed)
+    wide = wide or 4 * width
 
     def draw(*shape: int) -> Any:
         return random.normal(0, 0.3, shape).astype(np.float32)
 
     tensors = {
-        "embeddings.word_embeddings.weight": draw(50, width),
+        "embeddings.word_embeddings.weight": draw(words, width),
         "embeddings.position_embeddings.weight": draw(40, width),
         "embeddings.token_type_embeddings.weight": draw(2, width),
         "embeddings.LayerNorm.weight": 1 + draw(width),
@@ -63,8 +72,8 @@ def tiny(layers: int = 2, width: int = 24, seed: int = 0) -> Weights:
         "attention.self.key": (width, width),
         "attention.self.value": (width, width),
         "attention.output.dense": (width, width),
-        "intermediate.dense": (4 * width, width),
-        "output.dense": (width, 4 * width),
+        "intermediate.dense": (wide, width),
+        "output.dense": (width, wide),
     }
     for layer in range(layers):
         for name, shape in shapes.items():
@@ -285,9 +294,14 @@ def test_the_forward_pass_is_bert() -> None:
         np.testing.assert_allclose(hidden_states(weights, ids), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("library", [True, False], ids=["native", "bodies"])
 def test_the_int8_graph_stays_near_the_forward_pass_and_ignores_batch_mates(
-    tmp_path: Path,
+    tmp_path: Path, library: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if library and native() is None:
+        pytest.skip("the library of native operators is not installed")
+    if not library:
+        monkeypatch.setattr("minilm_onnx.engine.graph.native", lambda: None)
     weights = tiny()
     layers = calibrate(weights, random_ids(60))
     save_graph(build_int8(weights, layers), tmp_path / GRAPH, WEIGHTS)
@@ -297,7 +311,7 @@ def test_the_int8_graph_stays_near_the_forward_pass_and_ignores_batch_mates(
         alone = session.run(ids[None])[0]
         found = alone.mean(axis=0)
         cosine = found @ expected / np.linalg.norm(found) / np.linalg.norm(expected)
-        assert cosine > 0.995
+        assert cosine > 0.999
         mates = np.stack([ids, ids[::-1], np.full_like(ids, 7)])
         assert np.array_equal(session.run(mates)[0], alone)
 
@@ -324,10 +338,60 @@ def test_rounding_beats_the_nearest_code() -> None:
     assert np.square(rounded(rows) - target).sum() < np.square(nearest(rows) - target).sum()
 
 
-def test_a_range_keeps_zero_exact_and_clips_what_is_outside() -> None:
-    limits = Range(scale=0.5, zero=10)
-    rows = np.array([-100.0, -5.0, 0.0, 0.26, 122.5, 1000.0])
-    assert limits(rows).tolist() == [-5.0, -5.0, 0.0, 0.5, 122.5, 122.5]
+def test_codes_of_a_row_have_its_own_scale() -> None:
+    rows = np.array([[127.0, -63.4, 0.6], [0.0127, 0.0, -0.00634], [0.0, 0.0, 0.0]])
+    expected = np.array([[127.0, -63.0, 1.0], [0.0127, 0.0, -0.0063], [0.0, 0.0, 0.0]])
+    np.testing.assert_allclose(code_rows(rows), expected, rtol=1e-12)
+
+
+def test_codes_of_activations_keep_zero_and_the_least_of_gelu() -> None:
+    rows = np.array([[-0.17, 0.0, 10.0], [-0.17, 0.0, 0.0], [0.3, 1000.0, -0.1]])
+    found = code_active(rows, 32)
+    assert found[:, :2][:2, 1].tolist() == [0.0, 0.0]
+    step = (10.17 / 255, 0.17 / 255, 1024 / 255)
+    for row, coded, size in zip(rows, found, step, strict=True):
+        limit = size / 2 + 1 / 32
+        assert (np.abs(np.minimum(row, 32767 / 32) - coded) <= limit * 1.1).all()
+    assert found[2, 1] > 900
+
+
+def test_steps_are_as_fine_as_the_largest_activation_lets_them_be() -> None:
+    for largest, steps in ((1.0, 512), (42.6, 512), (42.7, 256), (102.0, 128), (1e6, 32)):
+        assert choose_steps(np.array([[largest, -0.1]])) == steps
+
+
+def test_rows_count_by_what_the_norm_behind_them_leaves() -> None:
+    rows = np.array([[1.0, -1.0], [10.0, -10.0]])
+    found = shares_before(Norm(np.ones(2), np.zeros(2), 1.0), rows, np.ones((2, 1)))
+    np.testing.assert_allclose(found[0] / found[1], 101 / 2)
+    assert found.mean() == 1.0
+
+
+def test_every_large_constant_begins_at_a_cache_line(tmp_path: Path) -> None:
+    """Kernels read it where the file is mapped."""
+    weights = tiny(words=2049)  # whose scales are no whole number of cache lines
+    model = build_int8(weights, calibrate(weights, random_ids(10)))
+    save_graph(model, tmp_path / GRAPH, WEIGHTS)
+    split = onnx.load(tmp_path / GRAPH, load_external_data=False)
+    places = [
+        {entry.key: entry.value for entry in tensor.external_data}
+        for tensor in split.graph.initializer
+        if tensor.data_location == onnx.TensorProto.EXTERNAL
+    ]
+    assert any(int(place["length"]) % 64 for place in places[:-1])
+    assert [int(place["offset"]) % 64 for place in places] == [0] * len(places)
+    whole = zip(onnx.load(tmp_path / GRAPH).graph.initializer, model.graph.initializer, strict=True)
+    assert all(found.raw_data == tensor.raw_data for found, tensor in whole)
+
+
+def test_the_int8_graph_names_constants_as_the_operators_inputs() -> None:
+    weights = tiny(layers=1)
+    model = build_int8(weights, calibrate(weights, random_ids(10)))
+    for node in model.graph.node:
+        part = {"Embeddings": "embeddings", "SelfAttention": "layer0.attention"}
+        at = part.get(node.op_type, "layer0.feed_forward")
+        names = [f"{at}.{name.replace('_', '.')}" for name in INPUTS[node.op_type]]
+        assert list(node.input)[1:] == names
 
 
 def test_the_probes_in_the_package_are_those_built_here() -> None:
@@ -341,6 +405,41 @@ def test_norm_matches_its_definition() -> None:
 
 
 # What it refuses.
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"width": 48}, "hidden components in a multiple of 32, 5440 at most for int8, got 48"),
+        ({"wide": 100}, "feed-forward components in a multiple of 32, .* for int8, got 100"),
+        ({"wide": 16_416}, "feed-forward components in .* 16384 at most for int8, got 16416"),
+        ({"heads": 8}, "heads of 16, 32, 48 or 64 components for int8, got 8 heads of 8"),
+        ({"heads": 3}, "got 3 heads of 21.3333"),
+        ({"width": 96, "heads": 1}, "got 1 heads of 96"),
+        ({"bias": np.arange(2.0 * 9).reshape(2, 3, 3)}, "distance of two tokens alone for int8"),
+    ],
+)
+def test_shapes_that_the_operators_cannot_take_are_refused(
+    change: dict[str, Any], words: str
+) -> None:
+    weights = tiny(layers=1, width=change.pop("width", 64), wide=change.pop("wide", 128))
+    with pytest.raises(ArtifactError, match=f"tiny: expected .*{words}.*take --precision fp32"):
+        check_operators(replace(weights, **change), "tiny")
+
+
+def test_shapes_of_the_family_are_accepted() -> None:
+    bias = of_distance(np.arange(2.0 * 9).reshape(2, 9))
+    for width, heads in ((384, 12), (512, 8), (768, 12), (1024, 16), (32, 2)):
+        check_operators(replace(tiny(layers=1, width=width), heads=heads, bias=bias), "tiny")
+
+
+def test_a_bias_by_distance_is_taken_apart_and_put_together() -> None:
+    rows = np.random.default_rng(0).normal(size=(3, 2 * 5 - 1))
+    table = of_distance(rows)
+    assert table[1, 4, 0] == rows[1, 0]
+    assert table[1, 0, 4] == rows[1, 8]
+    assert table[2, 2, 3] == rows[2, 4 + 1]
+    assert np.array_equal(by_distance(table), rows)
 
 
 def test_the_gate_names_the_number_and_the_limit() -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx import InputError
+from minilm_onnx.engine.native import native
 from minilm_onnx.verify import verification
 
 for name in ("onnx", "scipy", "sentence_transformers", "transformers"):
     pytest.importorskip(name, reason=f"{name} of export/requirements.txt is not installed")
 
+from sentence_transformers import SentenceTransformer
 from tokenizers import normalizers
 
 from export import gate
@@ -21,45 +23,99 @@ from export.checkpoint import find_checkpoint
 from export.corpus import calibration_ids
 from export.graph import build_fp32
 from export.steps import read_model
-from tests.support.checkpoints import MARKS, TEXTS, check, exported, make, mpnets, wordpiece
+from tests.conftest import cosines
+from tests.support.checkpoints import (
+    MARKS,
+    TEXTS,
+    bytes_bpe,
+    check,
+    exported,
+    make,
+    mpnets,
+    unigram,
+    wordpiece,
+)
+from tests.support.exporting import without_library
 
 pytestmark = MARKS
 
 
-@pytest.mark.parametrize("kind", ["bert", "mpnet"])
-def test_int8_of_ones_own_texts(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Random weights have no redundancy to lose; what int8 costs a trained model is another matter.
+@pytest.fixture
+def own_texts(tmp_path: Path) -> Path:
+    """Texts to calibrate on."""
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(TEXTS[:300]), "utf-8")
+    return texts
+
+
+@pytest.fixture
+def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random weights have no redundancy to lose; what a trained model loses is another matter."""
     for module, mean, least in (
         (gate, "MIN_MEAN_COSINE", "MIN_COSINE"),
         (verification, "MEAN_COSINE", "MIN_COSINE"),
     ):
         monkeypatch.setattr(module, mean, 0.99)
         monkeypatch.setattr(module, least, 0.95)
-    checkpoint = make(tmp_path, kind, mpnets())
-    texts = tmp_path / "texts.txt"
-    texts.write_text("\n".join(TEXTS[:300]), "utf-8")
-    out = tmp_path / "int8"
-    arguments = ["--out", str(out), "--model", str(checkpoint), "--name", "tiny"]
-    assert main([*arguments, "--calibration", str(texts)]) == 0
-    encoder = SentenceEncoder(out)
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize(
+    ("kind", "tokenizer"),
+    [
+        ("bert", lambda: wordpiece(True)),
+        ("distilbert", lambda: wordpiece(False)),
+        ("mpnet", mpnets),
+        ("roberta", bytes_bpe),
+        ("xlm-roberta", unigram),
+    ],
+)
+def test_int8_of_every_architecture_with_and_without_the_library(
+    tmp_path: Path, own_texts: Path, kind: str, tokenizer: Any
+) -> None:
+    if native() is None:
+        pytest.skip("the library of native operators is not installed")
+    checkpoint = make(tmp_path, kind, tokenizer())
+    encoder = exported(checkpoint, "--precision", "int8", "--calibration", str(own_texts))
     assert encoder.manifest is not None
     assert encoder.manifest.precision == "int8"
     assert encoder.manifest.parity["texts"] == 38
+    model = SentenceTransformer(str(checkpoint), device="cpu")
+    expected = np.stack([model.encode(text) for text in TEXTS])
     found = encoder.encode(TEXTS)
     assert np.array_equal(encoder.encode(TEXTS[::-1], batch_size=3)[::-1], found)
+    bodies = without_library(encoder.folder, TEXTS)
+    for vectors in (found, bodies):
+        assert cosines(vectors, expected).mean() > 0.998
+        assert cosines(vectors, expected).min() > 0.98
+    assert not np.array_equal(found, bodies)
+    assert cosines(found, bodies).mean() > 0.999
+
+
+@pytest.mark.usefixtures("lenient")
+def test_int8_that_falls_short_or_has_no_texts_is_not_written(
+    tmp_path: Path, plain: Path, own_texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "int8"
+    arguments = ["--out", str(out), "--model", str(plain), "--name", "tiny"]
     monkeypatch.setattr(gate, "MIN_COSINE", 1.1)
     with pytest.raises(gate.ParityError, match="nothing was written"):
-        main([*arguments, "--calibration", str(texts)])
-    texts.write_text("few\n", "utf-8")
+        main([*arguments, "--calibration", str(own_texts)])
+    own_texts.write_text("few\n", "utf-8")
     with pytest.raises(InputError, match="at least 200 texts"):
-        main([*arguments, "--calibration", str(texts)])
+        main([*arguments, "--calibration", str(own_texts)])
     with pytest.raises(InputError, match=r"languages \(de, en\) for int8"):
         main(arguments)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_the_gate_refuses_a_graph_that_is_off(
-    tmp_path: Path, plain: Path, precision: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    plain: Path,
+    own_texts: Path,
+    precision: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """int8 too: what it is made of must agree to 1e-5, whatever int8 itself may lose."""
 
@@ -68,14 +124,12 @@ def test_the_gate_refuses_a_graph_that_is_off(
         return build_fp32(dataclasses.replace(weights, embedding_norm=norm))
 
     monkeypatch.setattr("export.steps.build_fp32", off)
-    texts = tmp_path / "texts.txt"
-    texts.write_text("\n".join(TEXTS[:300]), "utf-8")
     out = tmp_path / "out"
     with pytest.raises(gate.ParityError, match="no component to differ by more than 1e-05"):
         main(
             [
                 *("--model", str(plain), "--name", "tiny", "--out", str(out)),
-                *("--precision", precision, "--calibration", str(texts)),
+                *("--precision", precision, "--calibration", str(own_texts)),
             ]
         )
     assert not out.exists()

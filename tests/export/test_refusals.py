@@ -20,6 +20,7 @@ from export.__main__ import main
 from tests.support import checkpoints
 from tests.support.checkpoints import (
     MARKS,
+    TEXTS,
     WIDTH,
     change,
     dense,
@@ -188,3 +189,16 @@ def test_models_with_more_positions_are_refused(
     checkpoint = make(tmp_path, "xlm-roberta", unigram(), limit=600)
     with pytest.raises(ArtifactError, match="max_seq_length of 3 to 512, got 600"):
         exported(checkpoint)
+
+
+def test_a_shape_that_int8_cannot_take_is_refused_before_anything_is_computed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(checkpoints.SIZES, "num_attention_heads", 4)
+    monkeypatch.setattr("export.steps.golden_texts", lambda *_: pytest.fail("too late"))
+    checkpoint = make(tmp_path, "bert", wordpiece(True))
+    texts = tmp_path / "texts.txt"
+    texts.write_text("\n".join(TEXTS[:300]), "utf-8")
+    with pytest.raises(ArtifactError, match=r"tiny: expected heads of 16, .* 4 heads of 8; take"):
+        exported(checkpoint, "--precision", "int8", "--calibration", str(texts))
+    assert not (tmp_path / "out").exists()

@@ -29,7 +29,7 @@ MARKS = [
 TEXTS = [*sample_texts(300), "Ein Häuschen am Fluß", "猫在睡觉", "", "  two  spaces ", "ÀÉÎ naïve"]
 # Spelled out, it takes no position in RoBERTa and MPNet.
 TEXTS += ["a cat <pad> and <pad><pad> a dog", "a [PAD] b [PAD][PAD] c"]
-WIDTH, LAYERS, HEADS, POSITIONS = 32, 2, 4, 64
+WIDTH, LAYERS, HEADS, POSITIONS = 32, 2, 2, 64
 ROBERTA_TOKENS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 SIZES: dict[str, Any] = {
     "hidden_size": WIDTH,

@@ -1,12 +1,21 @@
-"""A checkpoint as an fp32 model folder, as it is before the gate judges it."""
+"""A checkpoint as an fp32 model folder before the gate judges it; a folder without the library."""
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from export.checkpoint import Checkpoint, find_checkpoint
 from export.corpus import golden_texts
 from export.graph import build_fp32
 from export.steps import read_model
 from export.writing import write_folder
+from minilm_onnx.arrays import FloatArray
+from minilm_onnx.engine.native import KERNEL, NONE
 from minilm_onnx.verify.golden import GoldenTexts
 
 
@@ -17,3 +26,27 @@ def write_fp32(model: Path, out: Path) -> tuple[Checkpoint, GoldenTexts]:
     golden = golden_texts(reference, recipe.normalize)
     write_folder(checkpoint, recipe, out, golden, "fp32", build_fp32(recipe.weights))
     return checkpoint, golden
+
+
+ENCODE = """
+import json, sys, warnings
+import numpy as np
+from minilm_onnx import SentenceEncoder
+warnings.simplefilter("ignore")
+vectors = SentenceEncoder(sys.argv[1]).encode(json.load(sys.stdin))
+np.save(sys.argv[2], vectors)
+"""
+
+
+def without_library(folder: Path, texts: Sequence[str]) -> FloatArray:
+    """Vectors of texts by a model folder whose native operators' bodies are run."""
+    out = folder.parent / "bodies.npy"
+    subprocess.run(
+        [sys.executable, "-c", ENCODE, str(folder), str(out)],
+        env=os.environ | {KERNEL: NONE},
+        input=json.dumps(texts),
+        text=True,
+        check=True,
+    )
+    vectors: FloatArray = np.load(out)
+    return vectors

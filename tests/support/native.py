@@ -28,6 +28,12 @@ INPUTS = {
 }
 
 
+def unpack(packed: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The inverse of `export.operators.pack`: (inputs, outputs)."""
+    outputs, inputs, columns, rows = packed.shape
+    return packed.transpose(1, 3, 0, 2).reshape(inputs * rows, outputs * columns)
+
+
 def random_map(
     random: np.random.Generator, name: str, inputs: int, outputs: int
 ) -> dict[str, npt.NDArray[Any]]:
