@@ -14,7 +14,14 @@ SOURCES = Path(__file__).parent
 # No compiler may fuse products and sums of its own accord: that would be other numbers.
 EXACT = "-ffp-contract=off"
 FLAGS = (EXACT, "-std=gnu11", "-O3", "-fno-math-errno", "-fPIC", "-fvisibility=hidden", "-g0")
-# Which instructions each kernel of a machine may use; plain C, by no name, is everywhere.
+# Nothing in the file may tell two builds apart: no symbols, no path, no number of the build.
+LINK = {
+    ".so": ("-s", "-Wl,--build-id=none"),
+    ".dylib": ("-Wl,-x", "-Wl,-install_name,@rpath/minilm.dylib"),
+    ".dll": ("-s",),
+}
+# Which instructions each kernel of a machine may use; plain C, by no name, is everywhere. All
+# compilers take these; of -march on Arm, zig thinks otherwise than gcc (findings/zig-march.sh).
 KERNELS = {
     "x86_64": {
         "avx512vnni": "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma",
@@ -22,18 +29,30 @@ KERNELS = {
         "avx2": "-mavx2 -mfma",
     },
     "aarch64": {
-        "i8mm": "-march=armv8.2-a+dotprod+i8mm",
-        "dotprod": "-march=armv8.2-a+dotprod",
+        "i8mm": "-mcpu=generic+dotprod+i8mm",
+        "dotprod": "-mcpu=generic+dotprod",
         "neon": "",
     },
 }
 OTHERS = ("dispatch", "self_test", "instance", "operators")
+# Loads a library, and prints the kernel that this CPU gets; NULL, if none gives the right bits.
+LOAD = """
+import ctypes, sys
+library = ctypes.CDLL(sys.argv[1])
+library.minilm_kernel.restype = ctypes.c_char_p
+print(library.minilm_kernel().decode())
+"""
 
 
-def machine() -> str:
+def machine_here() -> str:
     """Give this machine's name as KERNELS has it."""
     name = platform.machine().lower()
     return {"amd64": "x86_64", "arm64": "aarch64"}.get(name, name)
+
+
+def name_here() -> str:
+    """Give the file name of a library on this system."""
+    return {"darwin": "minilm.dylib", "win32": "minilm.dll"}.get(sys.platform, "minilm.so")
 
 
 def compiler() -> list[str] | None:
@@ -42,20 +61,24 @@ def compiler() -> list[str] | None:
     return words if words and shutil.which(words[0]) else None
 
 
-def build(out: Path, command: list[str], flags: tuple[str, ...] = ()) -> None:
+def build(
+    out: Path, command: list[str], flags: tuple[str, ...] = (), machine: str | None = None
+) -> None:
     """Compile the library.
 
     Args:
-        out: file to write, whole or not at all.
+        out: file to write, whole or not at all; its suffix is that of the system it is for.
         command: the compiler.
         flags: further ones, for sanitizers.
+        machine: what it compiles for, a key of KERNELS; None for this machine.
 
     Raises:
         OSError, subprocess.CalledProcessError: it did not work; the compiler has said why.
     """
-    kernels = {"plain": "", **KERNELS.get(machine(), {})}
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch)
+    kernels = {"plain": "", **KERNELS.get(machine or machine_here(), {})}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as scratch:
+        folder = Path(scratch).resolve()
 
         def compile_one(name: str, source: str, extra: list[str]) -> str:
             file = str(folder / f"{name}.o")
@@ -76,12 +99,24 @@ def build(out: Path, command: list[str], flags: tuple[str, ...] = ()) -> None:
             parts += [pool.submit(compile_one, name, f"{name}.c", []) for name in OTHERS]
             files = [part.result() for part in parts]
         library = folder / "library"
-        call = [*command, *flags, "-shared", "-s", *files, "-o", str(library)]
+        call = [*command, *flags, "-shared", *LINK[out.suffix], *files, "-o", str(library)]
         subprocess.run(call, check=True)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        staged = out.with_name(f".{out.name}.new")
-        shutil.copyfile(library, staged)
-        staged.replace(out)
+        library.replace(out)
+
+
+def kernel_of(library: Path) -> str:
+    """Load a library in a process of its own.
+
+    Returns:
+        The name of the kernel that this CPU gets.
+
+    Raises:
+        OSError, subprocess.CalledProcessError: it does not load, or gives wrong bits.
+    """
+    environment = {key: word for key, word in os.environ.items() if key != "MINILM_ONNX_KERNEL"}
+    call = [sys.executable, "-c", LOAD, str(library)]
+    done = subprocess.run(call, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout.strip()
 
 
 if __name__ == "__main__":
