@@ -52,7 +52,7 @@ static float pack_keys(struct head *head, const float *keys, size_t stride) {
     int32_t *start = head->key_start;
     const int32_t none[16] = {0};
     for (size_t t = 0; t < head->padded; t += 16) {
-      dot_1(1, offsets, (long)size, head->keys + t * size, 0, (int)size, none, start + t, 0);
+      dot_1(1, offsets, (long)size, head->keys + t * size, 0, (int)size, none, start + t, 0, 0);
       i_store(start + t, i_sub(i_all(0), i_load(start + t)));
     }
   }
@@ -171,7 +171,7 @@ static void mix_values(const struct head *head, float *out, size_t width) {
   for (size_t first = 0; first < head->tokens; first += TILE_ROWS) {
     const size_t rows = fewer(TILE_ROWS, head->tokens - first);
     dot((int)rows, (int)(padded / 16), head->queries + first * size, (long)size, head->keys,
-        16 * (long)size, (int)size, head->key_start, head->scores, (long)padded);
+        16 * (long)size, (int)size, head->key_start, head->scores, (long)padded, 0);
     if (head->distance) share_out_by_distance(head, first, rows, totals);
     else share_out(head, first, rows, totals);
     for (size_t part = 0; part < size; part += 32) {

@@ -7,7 +7,8 @@
  *
  * A tile, of which each instruction set has its own, multiplies a few rows of codes by up to 48
  * columns of weights, exactly in int32. It may keep codes with an offset, for which `start` makes
- * up: CODE_OFFSET and store_codes say how.
+ * up: CODE_OFFSET and store_codes say how. Weights that are wanted next lie `ahead` bytes from its own;
+ * where that is not 0 it may fetch them into the cache.
  */
 #pragma once
 #include <stdint.h>
@@ -19,6 +20,8 @@
 #else
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
+
+INLINE void fetch(const int8_t *from) { __builtin_prefetch(from, 0, 2); }
 
 #if defined(KERNEL_AVX512VNNI)
 #include "lanes/avx512.h"

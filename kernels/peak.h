@@ -12,7 +12,7 @@ static size_t multiply(size_t tiles) {
   int32_t sums[TILE_ROWS * 48];
   /* All columns read the same weights, and rows begin sixteen codes apart. */
   for (size_t tile = 0; tile < tiles; tile++) {
-    dot_3(TILE_ROWS, codes, 16, weights, 0, PEAK_INPUTS, start, sums, 48);
+    dot_3(TILE_ROWS, codes, 16, weights, 0, PEAK_INPUTS, start, sums, 48, 0);
     __asm__ volatile("" : : "r"(sums) : "memory"); /* or a compiler sees that nobody reads them */
   }
   return 2 * TILE_ROWS * 48 * (size_t)PEAK_INPUTS;

@@ -58,22 +58,23 @@ static void code_rows(const float *rows, size_t count, size_t width, code_t *cod
 #define DEFINE_DOT(VECTORS) \
   static __attribute__((noinline)) void dot_##VECTORS( \
       int rows, const code_t *codes, long code_stride, const int8_t *weights, long panel, \
-      int inputs, const int32_t *start, int32_t *sums, long sum_stride) { \
+      int inputs, const int32_t *start, int32_t *sums, long sum_stride, long ahead) { \
     ROW_CASES(DOT_##VECTORS) \
   }
-#define DOT_1(R) dot_tile(AT_MOST(R, TILE_ROWS), 1, codes, code_stride, weights, panel, inputs, start, sums, sum_stride)
-#define DOT_2(R) dot_tile(AT_MOST(R, TILE_ROWS), 2, codes, code_stride, weights, panel, inputs, start, sums, sum_stride)
-#define DOT_3(R) dot_tile(AT_MOST(R, TILE_ROWS), 3, codes, code_stride, weights, panel, inputs, start, sums, sum_stride)
+#define DOT_1(R) dot_tile(AT_MOST(R, TILE_ROWS), 1, codes, code_stride, weights, panel, inputs, start, sums, sum_stride, ahead)
+#define DOT_2(R) dot_tile(AT_MOST(R, TILE_ROWS), 2, codes, code_stride, weights, panel, inputs, start, sums, sum_stride, ahead)
+#define DOT_3(R) dot_tile(AT_MOST(R, TILE_ROWS), 3, codes, code_stride, weights, panel, inputs, start, sums, sum_stride, ahead)
 DEFINE_DOT(1)
 DEFINE_DOT(2)
 DEFINE_DOT(3)
 
 static void dot(int rows, int vectors, const code_t *codes, long code_stride, const int8_t *weights,
-                long panel, int inputs, const int32_t *start, int32_t *sums, long sum_stride) {
+                long panel, int inputs, const int32_t *start, int32_t *sums, long sum_stride,
+                long ahead) {
   for (; vectors >= 3; vectors -= 3, weights += 3 * panel, start += 48, sums += 48)
-    dot_3(rows, codes, code_stride, weights, panel, inputs, start, sums, sum_stride);
-  if (vectors == 2) dot_2(rows, codes, code_stride, weights, panel, inputs, start, sums, sum_stride);
-  if (vectors == 1) dot_1(rows, codes, code_stride, weights, panel, inputs, start, sums, sum_stride);
+    dot_3(rows, codes, code_stride, weights, panel, inputs, start, sums, sum_stride, ahead);
+  if (vectors == 2) dot_2(rows, codes, code_stride, weights, panel, inputs, start, sums, sum_stride, ahead);
+  if (vectors == 1) dot_1(rows, codes, code_stride, weights, panel, inputs, start, sums, sum_stride, ahead);
 }
 
 /* The columns of a map that a tile has: its weights, and what its sums begin with. */
@@ -92,12 +93,14 @@ static struct columns columns_of(const struct map *map, size_t first, size_t las
   return columns;
 }
 
-/* A tile's sums, [TILE_ROWS][48], from row `row` of `count`. */
+/* A tile's sums, [TILE_ROWS][48], from row `row` of `count`. The first rows fetch the weights of the
+ * next columns, or of the map that lies behind this one. */
 INLINE void sums_of(const struct map *map, const struct columns *columns, const code_t *codes,
                     size_t row, size_t count, int32_t *sums) {
   const long inputs = map->inputs, panel = 16 * inputs;
   dot((int)fewer(TILE_ROWS, count - row), columns->vectors, codes + row * (size_t)inputs, inputs,
-      columns->weights, panel, map->inputs, columns->start, sums, 48);
+      columns->weights, panel, map->inputs, columns->start, sums, 48,
+      row ? 0 : columns->vectors * panel);
 }
 
 /* x W + b for columns `from` to `to` of rows of codes with a scale and a zero point each; zero is

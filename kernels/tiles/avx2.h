@@ -26,10 +26,12 @@ INLINE void add_products_16(__m256i *sum, __m256i a, __m256i b) {
 
 /* Eight columns: their pairs of inputs lie in two registers, added together at the end. */
 INLINE void dot_eight(const int rows, const code_t *codes, long code_stride, const int8_t *weights,
-                      int inputs, const int32_t *start, int32_t *sums, long sum_stride) {
+                      int inputs, const int32_t *start, int32_t *sums, long sum_stride,
+                      long ahead) {
   __m256i sum[6][2];
   UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = _mm256_setzero_si256();
   for (int k = 0; k < inputs; k += 4) {
+    if (ahead) fetch(weights + ahead + 16 * k);
     const __m128i *line = (const __m128i *)(weights + 16 * k);
     const __m256i left = _mm256_cvtepi8_epi16(_mm_loadu_si128(line));
     const __m256i right = _mm256_cvtepi8_epi16(_mm_loadu_si128(line + 1));
@@ -50,10 +52,10 @@ INLINE void dot_eight(const int rows, const code_t *codes, long code_stride, con
 }
 INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, long code_stride,
                      const int8_t *weights, long panel, int inputs, const int32_t *start,
-                     int32_t *sums, long sum_stride) {
+                     int32_t *sums, long sum_stride, long ahead) {
   for (int half = 0; half < 2 * vectors; half++)
     dot_eight(rows, codes, code_stride, weights + half / 2 * panel + half % 2 * 32, inputs,
-              start + 8 * half, sums + 8 * half, sum_stride);
+              start + 8 * half, sums + 8 * half, sum_stride, half % 2 ? 0 : ahead);
 }
 
 #include "avx_mix.h"

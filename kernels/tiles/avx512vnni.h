@@ -21,11 +21,13 @@ INLINE void add_products_16(vint *sum, vint codes, vint weights) {
 
 INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, long code_stride,
                      const int8_t *weights, long panel, int inputs, const int32_t *start,
-                     int32_t *sums, long sum_stride) {
+                     int32_t *sums, long sum_stride, long ahead) {
   vint sum[8][3];
   UNROLL for (int r = 0; r < rows; r++)
     UNROLL for (int v = 0; v < vectors; v++) sum[r][v] = i_load(start + 16 * v);
   for (int k = 0; k < inputs; k += 4) {
+    if (ahead)
+      UNROLL for (int v = 0; v < vectors; v++) fetch(weights + ahead + v * panel + 16 * k);
     vint line[3];
     UNROLL for (int v = 0; v < vectors; v++)
       line[v] = _mm512_loadu_si512(weights + v * panel + 16 * k);

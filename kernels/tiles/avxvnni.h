@@ -30,11 +30,12 @@ INLINE void add_products_16(__m256i *sum, __m256i codes, __m256i weights) {
 
 INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, long code_stride,
                      const int8_t *weights, long panel, int inputs, const int32_t *start,
-                     int32_t *sums, long sum_stride) {
+                     int32_t *sums, long sum_stride, long ahead) {
   for (int v = 0; v < vectors; v++) {
     vint sum[6];
     UNROLL for (int r = 0; r < rows; r++) sum[r] = i_load(start + 16 * v);
     for (int k = 0; k < inputs; k += 4) {
+      if (ahead) fetch(weights + ahead + v * panel + 16 * k);
       const __m256i *line = (const __m256i *)(weights + v * panel + 16 * k);
       const __m256i left = _mm256_loadu_si256(line), right = _mm256_loadu_si256(line + 1);
       UNROLL for (int r = 0; r < rows; r++) {

@@ -5,7 +5,8 @@ enum { TILE_ROWS = 4 };
 
 INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, long code_stride,
                      const int8_t *weights, long panel, int inputs, const int32_t *start,
-                     int32_t *sums, long sum_stride) {
+                     int32_t *sums, long sum_stride, long ahead) {
+  (void)ahead;
   for (int v = 0; v < vectors; v++) {
     vint sum[4];
     UNROLL for (int r = 0; r < rows; r++) sum[r] = i_load(start + 16 * v);

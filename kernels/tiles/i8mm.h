@@ -41,7 +41,8 @@ INLINE void dot_eight(const int rows, const code_t *codes, long code_stride, con
 }
 INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, long code_stride,
                      const int8_t *weights, long panel, int inputs, const int32_t *start,
-                     int32_t *sums, long sum_stride) {
+                     int32_t *sums, long sum_stride, long ahead) {
+  (void)ahead;
   for (int half = 0; half < 2 * vectors; half++)
     dot_eight(rows, codes, code_stride, weights + half / 2 * panel + half % 2 * 32, inputs,
               start + 8 * half, sums + 8 * half, sum_stride);

@@ -10,7 +10,8 @@ INLINE int8x16_t spread_four(const code_t *codes) {
 }
 INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, long code_stride,
                      const int8_t *weights, long panel, int inputs, const int32_t *start,
-                     int32_t *sums, long sum_stride) {
+                     int32_t *sums, long sum_stride, long ahead) {
+  (void)ahead;
   for (int v = 0; v < vectors; v++) {
     int32x4_t sum[2][4][2];
     UNROLL for (int r = 0; r < rows; r++)

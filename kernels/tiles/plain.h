@@ -9,7 +9,8 @@ INLINE void store_unsigned_codes(code_t *to, vshort codes) {
 }
 INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, long code_stride,
                      const int8_t *weights, long panel, int inputs, const int32_t *start,
-                     int32_t *sums, long sum_stride) {
+                     int32_t *sums, long sum_stride, long ahead) {
+  (void)ahead;
   for (int r = 0; r < rows; r++)
     for (int column = 0; column < 16 * vectors; column++) {
       const int8_t *weight = weights + column / 16 * panel + column % 16 * 4;
