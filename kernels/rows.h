@@ -8,7 +8,7 @@ INLINE size_t fewer(size_t a, size_t b) { return a < b ? a : b; }
 INLINE size_t up_to(size_t count, size_t multiple) { return (count + multiple - 1) / multiple * multiple; }
 INLINE size_t larger_size(size_t a, size_t b) { return a > b ? a : b; }
 /* Rows that go through a map together: weights are read once for each block. */
-INLINE size_t block_of(size_t rows) { return rows > 64 ? 64 : larger_size(up_to((rows + 1) / 2, 8), 8); }
+INLINE size_t block_of(size_t rows) { return rows > 64 ? 64 : up_to((rows + 1) / 2, TILE_ROWS); }
 
 /* What codes are multiplied by, and what they stand for: a largest magnitude has the code 127. */
 INLINE float code_factor(float largest) { return 127.0f / larger(largest, 1e-6f); }

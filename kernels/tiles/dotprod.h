@@ -1,6 +1,6 @@
 /* sdot: four products of int8 a lane. */
 #define KERNEL_NAME "dotprod"
-enum { TILE_ROWS = 4 };
+enum { TILE_ROWS = 6 };
 #include "neon_mix.h"
 
 INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, long code_stride,
@@ -8,10 +8,10 @@ INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, lon
                      int32_t *sums, long sum_stride, long ahead) {
   (void)ahead;
   for (int v = 0; v < vectors; v++) {
-    vint sum[4];
+    vint sum[TILE_ROWS];
     UNROLL for (int r = 0; r < rows; r++) sum[r] = i_load(start + 16 * v);
-    for (int k = 0; k < inputs; k += 16) {
-      int8x16_t sixteen[4];
+    for (long k = 0; k < inputs; k += 16) {
+      int8x16_t sixteen[TILE_ROWS];
       UNROLL for (int r = 0; r < rows; r++) sixteen[r] = vld1q_s8(codes + r * code_stride + k);
 #define FOUR(lane) \
   { \

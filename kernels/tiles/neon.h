@@ -3,10 +3,10 @@
 enum { TILE_ROWS = 2 };
 #include "neon_mix.h"
 
-INLINE int8x16_t spread_four(const code_t *codes) {
-  int32_t four;
-  memcpy(&four, codes, 4);
-  return vreinterpretq_s8_s32(vdupq_n_s32(four));
+INLINE int8x16_t in_each_lane(int32x4_t four) {
+  /* Seeing that both halves are the same, clang would not use the instructions for high halves. */
+  __asm__ volatile("" : "+w"(four));
+  return vreinterpretq_s8_s32(four);
 }
 INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, long code_stride,
                      const int8_t *weights, long panel, int inputs, const int32_t *start,
@@ -16,20 +16,33 @@ INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, lon
     int32x4_t sum[2][4][2];
     UNROLL for (int r = 0; r < rows; r++)
       UNROLL for (int p = 0; p < 4; p++) sum[r][p][0] = sum[r][p][1] = vdupq_n_s32(0);
-    for (int k = 0; k < inputs; k += 8) {
-      const int8_t *line = weights + v * panel + 16 * k;
-      UNROLL for (int p = 0; p < 4; p++) {
-        const int8x16_t a = vld1q_s8(line + 16 * p), b = vld1q_s8(line + 64 + 16 * p);
-        UNROLL for (int r = 0; r < rows; r++) {
-          const int8x16_t x = spread_four(codes + r * code_stride + k);
-          const int8x16_t y = spread_four(codes + r * code_stride + k + 4);
-          const int16x8_t low = vmlal_s8(vmull_s8(vget_low_s8(a), vget_low_s8(x)),
-                                         vget_low_s8(b), vget_low_s8(y));
-          const int16x8_t high = vmlal_high_s8(vmull_high_s8(a, x), b, y);
-          sum[r][p][0] = vpadalq_s16(sum[r][p][0], low);
-          sum[r][p][1] = vpadalq_s16(sum[r][p][1], high);
-        }
-      }
+    for (long k = 0; k < inputs; k += 16) {
+      int32x4_t sixteen[2];
+      UNROLL for (int r = 0; r < rows; r++)
+        sixteen[r] = vreinterpretq_s32_s8(vld1q_s8(codes + r * code_stride + k));
+#define EIGHT(lane) \
+  { \
+    const int8_t *line = weights + v * panel + 16 * (k + 4 * (lane)); \
+    int8x16_t x[2], y[2]; \
+    UNROLL for (int r = 0; r < rows; r++) { \
+      x[r] = in_each_lane(vdupq_laneq_s32(sixteen[r], lane)); \
+      y[r] = in_each_lane(vdupq_laneq_s32(sixteen[r], (lane) + 1)); \
+    } \
+    UNROLL for (int p = 0; p < 4; p++) { \
+      /* Else clang loads ahead what it has no registers for. */ \
+      if (p % 2 == 0) __asm__ volatile("" ::: "memory"); \
+      const int8x16_t a = vld1q_s8(line + 16 * p), b = vld1q_s8(line + 64 + 16 * p); \
+      UNROLL for (int r = 0; r < rows; r++) { \
+        const int16x8_t low = vmlal_s8(vmull_s8(vget_low_s8(a), vget_low_s8(x[r])), \
+                                       vget_low_s8(b), vget_low_s8(y[r])); \
+        const int16x8_t high = vmlal_high_s8(vmull_high_s8(a, x[r]), b, y[r]); \
+        sum[r][p][0] = vpadalq_s16(sum[r][p][0], low); \
+        sum[r][p][1] = vpadalq_s16(sum[r][p][1], high); \
+      } \
+    } \
+  }
+      EIGHT(0) EIGHT(2)
+#undef EIGHT
     }
     UNROLL for (int r = 0; r < rows; r++)
       UNROLL for (int p = 0; p < 4; p++) {

@@ -12,26 +12,37 @@ INLINE void store_unsigned_codes(code_t *to, vshort codes) {
   }
 }
 
+/* Up to four rows: the shares of more, eight a register, would not fit beside the sums. */
+INLINE void mix_four(const int rows, const int16_t *shares, long share_stride,
+                     const int16_t *values, int inputs, int32_t *sums, long sum_stride) {
+  vint sum[4];
+  UNROLL for (int r = 0; r < rows; r++) sum[r] = i_all(0);
+  for (long k = 0; k < inputs; k += 8) {
+    int16x8_t eight[4];
+    UNROLL for (int r = 0; r < rows; r++) eight[r] = vld1q_s16(shares + r * share_stride + k);
+#define TWO(lane) \
+  UNROLL for (int half = 0; half < 2; half++) { \
+    const int16x8x2_t two = vld2q_s16(values + 16 * (k + (lane)) + 16 * half); \
+    UNROLL for (int r = 0; r < rows; r++) { \
+      int32x4_t *s = sum[r].part + 2 * half; \
+      s[0] = vmlal_laneq_s16(s[0], vget_low_s16(two.val[0]), eight[r], lane); \
+      s[1] = vmlal_high_laneq_s16(s[1], two.val[0], eight[r], lane); \
+      s[0] = vmlal_laneq_s16(s[0], vget_low_s16(two.val[1]), eight[r], (lane) + 1); \
+      s[1] = vmlal_high_laneq_s16(s[1], two.val[1], eight[r], (lane) + 1); \
+    } \
+  }
+    TWO(0) TWO(2) TWO(4) TWO(6)
+#undef TWO
+  }
+  UNROLL for (int r = 0; r < rows; r++) i_store(sums + r * sum_stride, sum[r]);
+}
 INLINE void mix_tile(const int rows, const int vectors, const int16_t *shares, long share_stride,
                      const int16_t *values, long panel, int inputs, int32_t *sums,
                      long sum_stride) {
-  for (int v = 0; v < vectors; v++) {
-    vint sum[TILE_ROWS];
-    UNROLL for (int r = 0; r < rows; r++) sum[r] = i_all(0);
-    for (int k = 0; k < inputs; k += 2) {
-      const int16x8x2_t low = vld2q_s16(values + v * panel + 16 * k);
-      const int16x8x2_t high = vld2q_s16(values + v * panel + 16 * k + 16);
-      UNROLL for (int r = 0; r < rows; r++) {
-        const int16_t *two = shares + r * share_stride + k;
-        int32x4_t *s = sum[r].part;
-        UNROLL for (int i = 0; i < 2; i++) {
-          s[0] = vmlal_n_s16(s[0], vget_low_s16(low.val[i]), two[i]);
-          s[1] = vmlal_n_s16(s[1], vget_high_s16(low.val[i]), two[i]);
-          s[2] = vmlal_n_s16(s[2], vget_low_s16(high.val[i]), two[i]);
-          s[3] = vmlal_n_s16(s[3], vget_high_s16(high.val[i]), two[i]);
-        }
-      }
-    }
-    UNROLL for (int r = 0; r < rows; r++) i_store(sums + r * sum_stride + 16 * v, sum[r]);
+  for (int v = 0; v < vectors; v++, values += panel, sums += 16) {
+    mix_four(rows < 4 ? rows : 4, shares, share_stride, values, inputs, sums, sum_stride);
+    if (rows > 4)
+      mix_four(rows - 4, shares + 4 * share_stride, share_stride, values, inputs,
+               sums + 4 * sum_stride, sum_stride);
   }
 }
