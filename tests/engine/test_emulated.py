@@ -108,8 +108,14 @@ def ask(
     """Let an emulated Python embed texts."""
     (folder / "texts.json").write_text(json.dumps(texts), "utf-8")
     arguments: list[str | Path] = ["-c", CODE, folder / "texts.json", folder / "out", model]
+    # Python looks for packages in the folder it is started in, and only then in PYTHONPATH.
     result = subprocess.run(
-        [*command, *arguments], env=environment, capture_output=True, text=True, check=False
+        [*command, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stderr
     return Answer(json.loads((folder / "out.json").read_text()), np.load(folder / "out.npy"))
