@@ -32,6 +32,10 @@ docs:
     python -m tests.support.reference
     python -m tests.support.rooms
 
+# Compile the native operators anew, after a change in kernels/.
+kernels:
+    python kernels/build.py
+
 # How fast this machine is, beside the published run.
 bench *args:
     minilm-onnx bench {{args}}

@@ -1,4 +1,4 @@
-"""Compile the native operators: `python kernels/build.py FILE` with the system's C compiler."""
+"""Compile the native operators by the system's C compiler: python kernels/build.py [FILE]."""
 
 import os
 import platform
@@ -121,6 +121,7 @@ def kernel_of(library: Path) -> str:
 
 if __name__ == "__main__":
     found = compiler()
-    if found is None or len(sys.argv) != 2:
-        sys.exit("expected a C compiler (cc, or what CC names) and the file to write")
-    build(Path(sys.argv[1]), found)
+    if found is None or len(sys.argv) > 2:
+        sys.exit("expected a C compiler (cc, or what CC names), and at most the file to write")
+    here = SOURCES.parent / "minilm_onnx" / "native" / name_here()
+    build(Path(sys.argv[1]) if len(sys.argv) == 2 else here, found)

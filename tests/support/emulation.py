@@ -46,6 +46,9 @@ CORES = {
         "Pi 5, 500",
     ),
 }
+# All that QEMU knows: 8-bit matrix products (i8mm), as servers and Macs have them.
+MAX = "max"
+DESCRIBED = CORES | {MAX: Core("0xd40", f"{CORES['cortex-a76'].features} i8mm", "none")}
 
 
 class UnavailableError(Exception):
@@ -61,7 +64,7 @@ def set_up(folder: Path) -> None:
     for tool in ("qemu-aarch64", "apt-get", "dpkg-deb"):
         if shutil.which(tool) is None:
             raise UnavailableError(f"{tool} is not installed (Debian: qemu-user, apt, dpkg)")
-    wanted = repr((PACKAGES, WHEELS, CORES))
+    wanted = repr((PACKAGES, WHEELS, DESCRIBED))
     ready = folder / "ready"
     if ready.exists() and ready.read_text("utf-8") == wanted:
         return
@@ -78,7 +81,7 @@ def set_up(folder: Path) -> None:
         *(word for platform in PLATFORMS for word in ("--platform", platform)),
         *WHEELS,
     )
-    for name, core in CORES.items():
+    for name, core in DESCRIBED.items():
         describe_core(folder / "cores" / name, system, core)
     shutil.rmtree(folder / "apt")
     ready.write_text(wanted, "utf-8")
@@ -135,11 +138,11 @@ def guest(folder: Path, core: str, *arguments: str | Path) -> list[str | Path]:
     return ["qemu-aarch64", "-cpu", core, "-L", prefix, python, *arguments]
 
 
-def guest_environment(folder: Path) -> Mapping[str, str]:
-    """Give a guest's environment: its wheels and this project."""
+def guest_environment(folder: Path, project: Path) -> Mapping[str, str]:
+    """Give a guest's environment: its wheels, and a folder that has this project."""
     return {
         **os.environ,
-        "PYTHONPATH": f"{folder.resolve() / 'site'}{os.pathsep}{ROOT}",
+        "PYTHONPATH": f"{folder.resolve() / 'site'}{os.pathsep}{project}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONNOUSERSITE": "1",
     }
