@@ -1,5 +1,6 @@
 """dense.npz: what is read back, and what is refused in little memory."""
 
+import hashlib
 import io
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from minilm_onnx import ArtifactError
-from minilm_onnx.engine.dense import MOST, Dense, read_dense, save_dense
+from minilm_onnx.engine.dense import MOST, Dense, read_dense, save_dense, tanh
 
 WIDTH = 8
 
@@ -210,3 +211,23 @@ except ArtifactError:
     assert path.stat().st_size < 2**20
     unit = 1 if sys.platform == "darwin" else 1024
     assert int(found.stdout) * unit < 2**26, found.stderr
+
+
+def test_a_map_has_the_same_bits_in_any_company_and_on_every_cpu() -> None:
+    numbers = np.arange((64 + 3) * 48, dtype=np.uint64) * 2654435761 % 2**32
+    floats = (numbers.astype(np.float64) / 2**31 - 1).astype(np.float32).reshape(-1, 48)
+    dense = Dense(floats[:48], floats[48], "tanh")
+    vectors = floats[49:]
+    found = dense(vectors)
+    for place in range(len(vectors)):
+        assert dense(vectors[place : place + 1]).tobytes() == found[place : place + 1].tobytes()
+    exact = np.tanh(vectors.astype(np.float64) @ dense.weight + dense.bias)
+    assert np.abs(found - exact).max() < 1e-6
+    assert hashlib.sha256(found.astype("<f4").tobytes()).hexdigest()[:16] == "ac2dd464880e6f9f"
+
+
+def test_tanh_is_as_near_as_float32_can_tell() -> None:
+    values = np.linspace(-12, 12, 200_001).astype(np.float32)
+    assert np.abs(tanh(values) - np.tanh(values.astype(np.float64))).max() < 3e-8
+    extremes = np.array([0, -0.0, np.inf, -np.inf, 1e-30], dtype=np.float32)
+    np.testing.assert_array_equal(tanh(extremes), np.tanh(extremes))
