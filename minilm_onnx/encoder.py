@@ -28,6 +28,7 @@ from minilm_onnx.closing import Closing
 from minilm_onnx.construction import TheirOptions, load_asked, settings_asked
 from minilm_onnx.engine.asynchronous import OwnThread
 from minilm_onnx.engine.embedder import Embedder
+from minilm_onnx.engine.native import RUNTIME, native_for
 from minilm_onnx.engine.policy import Policy, choose_policy
 from minilm_onnx.engine.silent import onnxruntime
 from minilm_onnx.errors import InputError
@@ -62,9 +63,9 @@ DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 class SentenceEncoder(Closing):
     """Sentence embeddings of all-MiniLM-L6-v2, without torch and without a network.
 
-    A text's vector does not depend on the texts beside it: nothing is padded, and every
-    quantisation scale is fixed when the graph is made. An encoder may be shared between threads,
-    used after a fork, and pickled.
+    A text's vector does not depend on the texts beside it: nothing is padded, and no quantisation
+    scale is shared between texts. An encoder may be shared between threads, used after a fork, and
+    pickled.
 
     Attributes:
         folder: the model folder in use.
@@ -77,11 +78,9 @@ class SentenceEncoder(Closing):
         default_prompt_name: the prompt of texts that are given none.
         similarity_fn_name: how `similarity` compares: cosine, dot, euclidean or manhattan.
         device: "cpu".
-        runtime: what computes, such as "onnxruntime 1.32.0", on whose version bits depend.
     """
 
     device = "cpu"
-    runtime = f"onnxruntime {onnxruntime.__version__}"
     max_seq_length = Setting(tokens_read)
     truncate_dim = Setting(components_kept)
     similarity_fn_name = Setting(measure_named)
@@ -112,8 +111,9 @@ class SentenceEncoder(Closing):
                 for each other.
             pinning: whether each thread keeps to a CPU of its own while it works; None for yes
                 where there are as many threads as CPUs.
-            exact_products: whether to leave int8 products to kernels that cannot saturate; None
-                to use those, which are slower, where this CPU's fast ones do.
+            exact_products: whether to leave int8 products of onnxruntime's to kernels that cannot
+                saturate; None to use those, which are slower, where this CPU's fast ones do.
+                Products of the native operators are exact on every CPU.
             token_budget: tokens a run may hold. Less is less memory, about 50 KiB a token and
                 thread; a single longer text still gets its run.
             cache_size: texts whose vectors are kept, 1.6 KiB each and the text, for when they
@@ -140,7 +140,9 @@ class SentenceEncoder(Closing):
         }
         self.folder: Path = artifact.folder
         self.manifest: Manifest | None = artifact.manifest
-        self._embedder = Embedder(artifact, choose_policy(**cpu), cache_size)
+        library = native_for(artifact.graph)
+        policy = choose_policy(**cpu, native=library is not None)
+        self._embedder = Embedder(artifact, policy, library, cache_size)
         self._thread = OwnThread()
         self.prompts = {"query": "", "document": "", **artifact.prompts}
         self.default_prompt_name: str | None = artifact.default_prompt_name or None
@@ -554,6 +556,16 @@ class SentenceEncoder(Closing):
             self.default_prompt_name,
             self.truncate_dim,
         )
+
+    @property
+    def runtime(self) -> str:
+        """Name what gives the bits.
+
+        "minilm operators 1" where the native library computes: the same on every CPU, and with
+        every version of onnxruntime and numpy. Else onnxruntime and its version, such as
+        "onnxruntime 1.32.0": the same on one kind of CPU.
+        """
+        return RUNTIME if self._embedder.library else f"onnxruntime {onnxruntime.__version__}"
 
     def check_fingerprint(self, fingerprint: str) -> None:
         """Refuse vectors that another model, precision or limit made.

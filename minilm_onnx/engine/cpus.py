@@ -100,12 +100,22 @@ def cpu_name(root: Path = Path("/")) -> str:
     """Name the CPU or the board, and the instructions that decide between int8 kernels."""
     import platform  # not needed to embed
 
-    pairs = (line.partition(":") for line in _read(root / "proc/cpuinfo").splitlines())
-    fields = {key.strip(): value.strip() for key, _, value in pairs}
+    fields, flags = _cpuinfo(root), cpu_flags(root)
     board = _read(root / "proc/device-tree/model").strip("\0 \n")
     name = fields.get("model name") or board or platform.processor() or platform.machine()
-    flags = set(fields.get("flags", fields.get("Features", "")).split())
     return " ".join([name, *(flag for flag in KERNEL_FLAGS if flag in flags)])
+
+
+def cpu_flags(root: Path = Path("/")) -> set[str]:
+    """Give what the CPU can do, as Linux calls it; nothing where the system does not say."""
+    fields = _cpuinfo(root)
+    return set(fields.get("flags", fields.get("Features", "")).split())
+
+
+def _cpuinfo(root: Path) -> dict[str, str]:
+    """Read what Linux says of the last CPU."""
+    pairs = (line.partition(":") for line in _read(root / "proc/cpuinfo").splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _read(path: Path) -> str:

@@ -12,6 +12,7 @@ from minilm_onnx.engine.asynchronous import CANCELLED, CancelledCallError
 from minilm_onnx.engine.batches import equal_length_batches
 from minilm_onnx.engine.cache import VectorCache
 from minilm_onnx.engine.dense import read_dense
+from minilm_onnx.engine.native import Native
 from minilm_onnx.engine.policy import Policy
 from minilm_onnx.engine.session import Session, start_thread
 from minilm_onnx.errors import ArtifactError, MiniLMError
@@ -28,7 +29,7 @@ from minilm_onnx.text.tokens import (
     tokenize,
     unknown_characters,
 )
-from minilm_onnx.vectors.pooling import l2_normalize, pool
+from minilm_onnx.vectors.pooling import add_up, l2_normalize, pool
 
 Done = Callable[[int], object]
 
@@ -42,17 +43,20 @@ class Embedder:
         artifact: the folder.
         tokenizer: of the folder; not to be changed.
         policy: how the CPU is used.
+        library: that computes the graph's native operators, or None.
         dimension: components of a vector.
     """
 
-    def __init__(self, artifact: Artifact, policy: Policy, cache_size: int) -> None:
+    def __init__(
+        self, artifact: Artifact, policy: Policy, library: Native | None, cache_size: int
+    ) -> None:
         """Load, and verify meanwhile.
 
         Raises:
             ArtifactError: a file is missing or altered.
             SessionError: onnxruntime cannot load the graph.
         """
-        self.artifact, self.policy = artifact, policy
+        self.artifact, self.policy, self.library = artifact, policy, library
         self._cache = VectorCache(cache_size) if cache_size else None
         # The sums are computed while the graph loads: 15 ms less to the first vector. A plain
         # thread, because an executor refuses to start once the main thread has ended.
@@ -70,7 +74,7 @@ class Embedder:
         try:
             artifact.verify(TOKENIZER)
             self.tokenizer = load_tokenizer(artifact.folder / TOKENIZER)
-            self.session = Session(artifact.graph, policy, artifact.verified_graph)
+            self.session = Session(artifact.graph, policy, library, artifact.verified_graph)
         finally:
             verifier.join()
             if altered:
@@ -239,7 +243,8 @@ def _average(rows: FloatArray, ids: Sequence[IdArray]) -> FloatArray:
     mean: FloatArray = rows[0]
     if len(rows) > 1:
         weights = np.array([len(row) for row in ids], dtype=np.float32)
-        mean = (weights / weights.sum()) @ rows
+        shares = weights / weights.sum()
+        mean = add_up((shares[:, None] * rows)[None])[0]
     return mean
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IdArray
-from minilm_onnx.engine.native import native
+from minilm_onnx.engine.native import KERNEL, NONE, Native
 from minilm_onnx.engine.policy import Policy
 from minilm_onnx.engine.silent import onnxruntime, open_session, remedy
 from minilm_onnx.errors import ArtifactError, SessionError
@@ -103,11 +103,18 @@ def read_interface(session: onnxruntime.InferenceSession) -> Interface:
     return interface
 
 
-def load_graph(graph: Path, policy: Policy) -> onnxruntime.InferenceSession:
+def load_graph(
+    graph: Path, policy: Policy, library: Native | None = None
+) -> onnxruntime.InferenceSession:
     """Make an onnxruntime session of an ONNX file.
 
+    Args:
+        graph: the file.
+        policy: how the CPU is used.
+        library: that computes the graph's native operators; None for what the graph says they are.
+
     Raises:
-        SessionError: onnxruntime cannot load the graph.
+        SessionError: onnxruntime cannot load the graph, or the library.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = policy.threads
@@ -121,7 +128,7 @@ def load_graph(graph: Path, policy: Policy) -> onnxruntime.InferenceSession:
         # The caller's thread is the first; onnxruntime counts CPUs from 1.
         own = ";".join(str(cpu + 1) for cpu in policy.pinned[1:])
         options.add_session_config_entry("session.intra_op_thread_affinities", own)
-    if policy.exact_products:
+    if policy.exact_products and library is None:
         # Have onnxruntime turn the weights to uint8, whose kernels sum exactly. The conversion
         # belongs to this level of optimisation; nothing else there touches the int8 graph.
         options.add_session_config_entry("session.x64quantprecision", "1")
@@ -129,7 +136,13 @@ def load_graph(graph: Path, policy: Policy) -> onnxruntime.InferenceSession:
     else:
         # Above this level onnxruntime fuses kernels back in that are slower on a CPU.
         options.graph_optimization_level = BASIC
-    library = native()
     if library is not None:
-        options.register_custom_ops_library(str(library.path))
+        try:
+            options.register_custom_ops_library(str(library.path))
+        except Exception as error:  # onnxruntime's exceptions share no public base
+            raise SessionError(
+                f"{library.path}: onnxruntime {onnxruntime.__version__} could not load the native "
+                f"operators: {error}; install again, or set {KERNEL}={NONE} to do "
+                "without"
+            ) from error
     return open_session(graph, options)

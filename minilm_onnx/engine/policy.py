@@ -28,7 +28,8 @@ class Policy:
             third faster than sleeping. None spins between runs either way.
         pinned: the CPU that each thread stays on while it works; empty to leave that to the
             system, which may have two threads that wait for each other share a CPU.
-        exact_products: whether int8 products are left to kernels that cannot saturate.
+        exact_products: whether int8 products of onnxruntime's are left to kernels that cannot
+            saturate; the native operators cannot anyway.
         token_budget: tokens a run may hold, which bounds the memory of each thread.
     """
 
@@ -46,8 +47,17 @@ def choose_policy(
     pinning: bool | None = None,
     exact_products: bool | None = None,
     token_budget: int | None = None,
+    native: bool = False,
 ) -> Policy:
     """Complete a policy: what is None is chosen for this CPU.
+
+    Args:
+        threads: see `Policy`, as are the others.
+        spinning: likewise.
+        pinning: whether each thread keeps to a CPU of its own.
+        exact_products: likewise.
+        token_budget: likewise.
+        native: whether native operators compute, so that nobody has to ask what saturates.
 
     Raises:
         InputError: a number is not a positive integer of a sane size, a switch not a bool, or
@@ -74,11 +84,13 @@ def choose_policy(
             f"pinning: expected at most {len(cpus)} threads, the CPUs that can be told apart here, "
             f"got {threads}; leave it out"
         )
+    if exact_products is None:
+        exact_products = not native and products_saturate()
     return Policy(
         threads=threads,
         spinning=True if spinning is None else spinning,
         pinned=tuple(cpus[:threads]) if pinning else (),
-        exact_products=products_saturate() if exact_products is None else exact_products,
+        exact_products=exact_products,
         token_budget=token_budget,
     )
 

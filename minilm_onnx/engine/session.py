@@ -13,6 +13,7 @@ from minilm_onnx.arrays import FloatArray, IdArray
 from minilm_onnx.engine.batches import cost, plan
 from minilm_onnx.engine.cpus import staying_on
 from minilm_onnx.engine.graph import load_graph, read_interface
+from minilm_onnx.engine.native import Native
 from minilm_onnx.engine.policy import Policy
 from minilm_onnx.engine.silent import onnxruntime
 from minilm_onnx.errors import SessionError
@@ -49,6 +50,7 @@ class Session:
         self,
         graph: Path,
         policy: Policy,
+        library: Native | None = None,
         verified: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Load a graph.
@@ -56,6 +58,7 @@ class Session:
         Args:
             graph: an ONNX file.
             policy: how the CPU is used.
+            library: see `load_graph`.
             verified: a block in which the graph is loaded again, for further sessions; raises if
                 it is no longer what it was.
 
@@ -65,8 +68,8 @@ class Session:
                 state.
         """
         self.policy = policy
-        self._graph, self._verified = graph, verified
-        session = load_graph(graph, policy)
+        self._graph, self._library, self._verified = graph, library, verified
+        session = load_graph(graph, policy, library)
         self._shared: OneAtATime | None = OneAtATime(session)
         self._apart: list[OneAtATime] = []
         self._shared_work = 0.0
@@ -92,7 +95,7 @@ class Session:
             self.check_open()
             if self._shared is None:  # after a fork
                 with self._verified():
-                    session = load_graph(self._graph, self.policy)
+                    session = load_graph(self._graph, self.policy, self._library)
                 self._shared = OneAtATime(session)
             shared = self._shared
         with shared.turn, staying_on(self.policy.pinned, 0):
@@ -220,7 +223,10 @@ class Session:
                     return apart[:count] if len(apart) > 1 else []
                 alone = replace(self.policy, threads=1, pinned=())
                 with self._verified():
-                    more = [load_graph(self._graph, alone) for _ in range(count - len(apart))]
+                    more = [
+                        load_graph(self._graph, alone, self._library)
+                        for _ in range(count - len(apart))
+                    ]
                 apart += [
                     OneAtATime(one, number=place) for place, one in enumerate(more, len(apart))
                 ]

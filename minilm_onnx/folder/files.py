@@ -57,7 +57,7 @@ def sha256_of(path: Path) -> str:
     Raises:
         ArtifactError: it is missing, unreadable or too large.
     """
-    with _reading(path, MOST) as file:
+    with reading(path, MOST) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -68,7 +68,7 @@ def read_json(path: Path) -> Any:
         ArtifactError: it is missing, unreadable, too large, or not JSON in UTF-8 whose objects
             name each field once.
     """
-    with _reading(path, MOST_JSON) as file:
+    with reading(path, MOST_JSON) as file:
         data = file.read()
     try:
         return json.loads(
@@ -91,7 +91,7 @@ def external_files(graph: Path) -> list[str]:
     Raises:
         ArtifactError: the graph is unreadable, or names a file that is not beside it.
     """
-    with _reading(graph, MOST) as file:
+    with reading(graph, MOST) as file:
         data = file.read()
     names = set()
     place = data.find(KEY)
@@ -112,7 +112,12 @@ def external_files(graph: Path) -> list[str]:
 
 
 @contextmanager
-def _reading(path: Path, most: int) -> Iterator[BufferedReader]:
+def reading(path: Path, most: int = MOST) -> Iterator[BufferedReader]:
+    """Open a file to read.
+
+    Raises:
+        ArtifactError: it is missing, unreadable or too large.
+    """
     check_file(path, most)
     try:
         with path.open("rb") as file:

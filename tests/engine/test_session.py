@@ -12,6 +12,7 @@ from minilm_onnx.arrays import FloatArray, IdArray
 from minilm_onnx.engine import policy
 from minilm_onnx.engine.cpus import affinity, available_cpus, staying_on
 from minilm_onnx.engine.graph import EXTENDED, Interface
+from minilm_onnx.engine.native import native_for
 from minilm_onnx.engine.policy import choose_policy
 from minilm_onnx.engine.session import Session
 from minilm_onnx.folder.finding import BUNDLED
@@ -19,7 +20,7 @@ from minilm_onnx.folder.layout import GRAPH
 
 
 def bundled(threads: int) -> Session:
-    return Session(BUNDLED / GRAPH, choose_policy(threads=threads))
+    return Session(BUNDLED / GRAPH, choose_policy(threads=threads), native_for(BUNDLED / GRAPH))
 
 
 @pytest.fixture(scope="module")
