@@ -8,9 +8,10 @@ import numpy.typing as npt
 
 from export.reference import SentenceTransformersReference
 from minilm_onnx import MiniLMError, SentenceEncoder
+from minilm_onnx.engine.native import RUNTIME
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.verify import verification
-from minilm_onnx.verify.golden import GoldenTexts, read_golden
+from minilm_onnx.verify.golden import GoldenTexts, bits_of, read_golden
 from minilm_onnx.verify.verification import MAX_DIFFERENCE, other_bits
 
 # int8: cosine to sentence-transformers fp32 over the held-out texts.
@@ -105,6 +106,17 @@ def check_bits(
             f"{name}: expected the same bits {how}, got others for {len(different)} texts, "
             f"the first held-out text {different[0]}; nothing was written"
         )
+
+
+def golden_bits(folder: Path, golden: GoldenTexts) -> str:
+    """Give the manifest's bits of an int8 folder that is complete but for them."""
+    encoder = SentenceEncoder(folder)
+    if encoder.runtime != RUNTIME:
+        raise ParityError(
+            f"the int8 graph: expected the native operators to run it, got {encoder.runtime}; "
+            "nothing was written"
+        )
+    return bits_of(encoder.encode(golden.texts))
 
 
 def measure(

@@ -10,7 +10,7 @@ from export.calibrate import calibrate
 from export.checkpoint import Checkpoint
 from export.console import say
 from export.corpus import calibration_ids, golden_texts, read_split, with_prompts
-from export.gate import check_fp32, check_same, measure
+from export.gate import check_fp32, check_same, golden_bits, measure
 from export.graph import build_fp32, build_int8
 from export.limits import check_operators
 from export.recipe import Recipe, read_recipe
@@ -18,6 +18,7 @@ from export.reference import SentenceTransformersReference, export_standard
 from export.tokenizer import build_tokenizer
 from export.writing import staging, write_folder
 from minilm_onnx import ArtifactError, InputError, SentenceEncoder
+from minilm_onnx.engine.native import native, why_no_library
 from minilm_onnx.folder.layout import MANIFEST
 from minilm_onnx.folder.manifest import Manifest
 
@@ -35,7 +36,7 @@ def export(
 
     Raises:
         InputError: `out` cannot be written or holds something else; int8 of a model of other
-            languages without texts in them.
+            languages without texts in them, or without the native operators' library.
         ArtifactError: the model has something that the runtime does not know, or for int8
             a shape that the native operators cannot take.
         ParityError: the graph does not say the same as its references.
@@ -45,6 +46,12 @@ def export(
         raise InputError(
             f"--calibration: expected texts in the model's languages ({languages}) for int8, got "
             "none; the project's own are English: give a file, or take --precision fp32"
+        )
+    if precision == "int8" and native() is None:
+        raise InputError(
+            "--precision int8: expected the native operators' library, whose bits the folder "
+            f"states, got none: {why_no_library()}; install a C "
+            "compiler, then this project again (pip install -e .)"
         )
     calibration, held_out = read_split(texts)
     reference, recipe = read_model(checkpoint)
@@ -74,7 +81,8 @@ def export(
         manifest = write_folder(checkpoint, recipe, folder, golden, precision, lean)
         say("parity with sentence-transformers on held-out texts")
         parity = measure(folder, precision, reference, held_out)
-        manifest = replace(manifest, parity=parity)
+        bits = golden_bits(folder, golden) if precision == "int8" else ""
+        manifest = replace(manifest, bits=bits, parity=parity)
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return manifest
 

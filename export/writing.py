@@ -45,7 +45,7 @@ def write_folder(
     precision: str,
     graph: onnx.ModelProto,
 ) -> Manifest:
-    """Write graph, tokenizer, golden values, and a manifest without parity figures."""
+    """Write graph, tokenizer, golden values, and a manifest without bits and parity figures."""
     folder.mkdir(exist_ok=True)
     save_graph(graph, folder / GRAPH, WEIGHTS)
     (folder / TOKENIZER).write_bytes(recipe.tokenizer.to_str().encode())
@@ -76,6 +76,7 @@ def write_folder(
         weights_sha256=checkpoint.pin.sha256["model.safetensors"],
         vocab_sha256=checkpoint.pin.sha256[checkpoint.vocabulary],
         files={name: sha256_of(folder / name) for name in names},
+        bits="",
         versions={name: version(name).split("+")[0] for name in LIBRARIES},
         parity={},
     )

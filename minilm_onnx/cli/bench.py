@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minilm_onnx import __version__
-from minilm_onnx.cli.info import surroundings
+from minilm_onnx.cli.info import kernel_in_words, surroundings
 from minilm_onnx.cli.options import Subparsers, add_command, load_encoder
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import cpu_name
@@ -164,6 +164,7 @@ def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
             f"minilm-onnx {__version__}, onnxruntime {facts['versions']['onnxruntime']}, "
             f"Python {facts['python']}, {facts['system']} {facts['machine']}",
         ),
+        ("kernel", kernel_in_words(facts)),
         (
             "bulk",
             f"{bulk['texts_per_second']:,.0f} texts/s, {speed:,.0f} tokens/s "

@@ -11,9 +11,11 @@ import tokenizers
 from minilm_onnx import __version__
 from minilm_onnx.cli.options import Subparsers, add_command, load_encoder
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.engine.cpus import available_cpus, cgroup_quota
+from minilm_onnx.engine.cpus import available_cpus, cgroup_quota, cpu_flags
+from minilm_onnx.engine.native import KERNEL, NONE, find_library, kernels
 from minilm_onnx.engine.policy import products_saturate
 from minilm_onnx.engine.silent import onnxruntime
+from minilm_onnx.verify.verification import kernel_of, promise
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -37,6 +39,9 @@ def surroundings(encoder: SentenceEncoder) -> dict[str, Any]:
     import platform  # not needed by the other commands, and 20 ms to load
 
     return {
+        "runtime": encoder.runtime,
+        "promise": promise(encoder),
+        "native": native_facts(encoder),
         "policy": asdict(encoder.policy),
         "cpus": available_cpus(),
         "machine": platform.machine(),
@@ -52,9 +57,39 @@ def surroundings(encoder: SentenceEncoder) -> dict[str, Any]:
     }
 
 
+def native_facts(encoder: SentenceEncoder) -> dict[str, Any]:
+    """Say which kernel of the native operators an encoder runs, and which this CPU could run."""
+    library = find_library() if kernel_of(encoder) else None
+    return {
+        "kernel": kernel_of(encoder),
+        "library": str(library) if library else None,
+        "kernels": [asdict(kernel) for kernel in kernels(library)] if library else [],
+        "amx": "amx_int8" in cpu_flags(),
+    }
+
+
+def kernel_in_words(facts: dict[str, Any]) -> str:
+    """Say which kernels compute, from `surroundings`."""
+    used, wrong = facts["native"]["kernel"], "; not {}, whose bits are wrong here: report it"
+    if used is None:
+        return "onnxruntime's own"
+    here = [kernel for kernel in facts["native"]["kernels"] if kernel["runs"]]
+    right = ", ".join(kernel["name"] for kernel in here if kernel["right"])
+    others = ", ".join(kernel["name"] for kernel in here if not kernel["right"])
+    said = f"{used} of the native library; {KERNEL} takes {right} or {NONE}"
+    return said + (wrong.format(others) if others else "")
+
+
 def where(facts: dict[str, Any]) -> list[tuple[str, str]]:
     """Say in words where an encoder runs, from `surroundings`."""
+    amx = (
+        "this CPU has AMX, which onnxruntime's kernels use and the native ones do not; compare "
+        f"bench with {KERNEL}={NONE} and without"
+    )
     return [
+        ("kernel", kernel_in_words(facts)),
+        *([("amx", amx)] if facts["native"]["amx"] and facts["native"]["kernel"] else []),
+        ("promise", facts["promise"]),
         ("machine", f"{facts['machine']}, {facts['system']}, Python {facts['python']}"),
         ("versions", ", ".join(f"{name} {number}" for name, number in facts["versions"].items())),
     ]
@@ -98,14 +133,17 @@ def run(options: argparse.Namespace) -> int:
     saturation = (
         "8-bit products saturate" if facts["products_saturate"] else "8-bit products are exact"
     )
-    kernels = "exact, slower" if policy.exact_products else "its fastest"
+    chosen = "exact, slower" if policy.exact_products else "its fastest"
+    products = f"this CPU's {saturation}; {chosen} kernels are used"
+    if facts["native"]["kernel"]:
+        products = "8-bit products of the native operators are exact on every CPU"
     rows += [
         ("folder", facts["folder"]),
         ("reads", f"{facts['max_seq_length']} tokens a text"),
         ("gives", f"{facts['dimension']} components, {length}"),
         ("threads", f"{policy.threads} of {facts['cpus']} CPUs; {places}"),
         ("waiting", f"by {waiting} for the others' part of a batch; asleep between runs"),
-        ("products", f"this CPU's {saturation}; {kernels} kernels are used"),
+        ("products", products),
         ("runs", f"of up to {policy.token_budget} tokens a thread"),
         *where(facts),
     ]

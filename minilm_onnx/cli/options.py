@@ -146,7 +146,8 @@ def _add_encoder_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--exact-products",
         action=argparse.BooleanOptionalAction,
-        help="whether to use int8 kernels that cannot saturate; default: where this CPU needs them",
+        help="whether to use int8 kernels of onnxruntime that cannot saturate; default: where this "
+        "CPU needs them; the native operators' never do",
     )
     parser.add_argument(
         "--token-budget",

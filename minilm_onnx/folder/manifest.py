@@ -13,7 +13,7 @@ from minilm_onnx.folder.layout import DENSE, FILES, MANIFEST
 from minilm_onnx.vectors.pooling import POOLINGS
 from minilm_onnx.vectors.similarity import Measure
 
-FORMAT = 4
+FORMAT = 5
 PRECISIONS = ("fp32", "int8")
 # [CLS], one token, [SEP]; and the positions that the model has.
 MIN_TOKENS, MAX_TOKENS = 3, 512
@@ -43,6 +43,8 @@ class Manifest:
         weights_sha256: sha256 of the checkpoint's model.safetensors.
         vocab_sha256: sha256 of the checkpoint's vocab.txt, or tokenizer.json.
         files: sha256 of every other file in the folder, by name.
+        bits: sha256 of the vectors that native operators give of golden.json's texts, in their
+            order, as float32, little-endian; "" where the graph has no native operators.
         versions: version of each library that took part in the export.
         parity: agreement with sentence-transformers fp32, as measured by the export.
     """
@@ -66,6 +68,7 @@ class Manifest:
     weights_sha256: str
     vocab_sha256: str
     files: dict[str, str]
+    bits: str
     versions: dict[str, str]
     parity: dict[str, float]
 
@@ -119,6 +122,11 @@ def parse_manifest(folder: Path) -> Manifest:
         raise ArtifactError(
             f"{path}: expected the sha256 of {', '.join(FILES)} and at most {DENSE}, got those of "
             f"{short(list(manifest.files))}; export the model folder again"
+        )
+    if not re.fullmatch("([0-9a-f]{64})?", manifest.bits):
+        raise ArtifactError(
+            f"{path}: expected bits of 64 hexadecimal digits or none, got {short(manifest.bits)}; "
+            "export the model folder again"
         )
     in_range = MIN_TOKENS <= manifest.max_seq_length <= manifest.positions <= MAX_TOKENS
     pooled = set(manifest.pooling.split("+")) <= set(POOLINGS)

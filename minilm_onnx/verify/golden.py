@@ -1,6 +1,7 @@
 """What sentence-transformers makes of a few texts; a model folder carries it to be checked."""
 
 import base64
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,11 @@ class GoldenTexts:
         vectors = base64.b64encode(self.vectors.astype("<f4").tobytes()).decode()
         fields = {"texts": self.texts, "ids": self.ids, "vectors": vectors}
         return json.dumps(fields, indent=0) + "\n"
+
+
+def bits_of(vectors: FloatArray) -> str:
+    """Give the sha256, in hexadecimal, of (N, H) vectors as float32, little-endian."""
+    return hashlib.sha256(vectors.astype("<f4").tobytes()).hexdigest()
 
 
 def read_golden(folder: Path, dimension: int) -> GoldenTexts:

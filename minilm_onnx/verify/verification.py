@@ -11,12 +11,14 @@ import numpy as np
 from minilm_onnx.arrays import FloatArray, IndexArray
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import affinity, available_cpus, cgroup_quota, governors, machine_cpus
+from minilm_onnx.engine.native import KERNEL, RUNTIME, native, no_native
 from minilm_onnx.errors import ArtifactError, MiniLMError
 from minilm_onnx.folder.artifact import load_artifact
-from minilm_onnx.folder.layout import MANIFEST
+from minilm_onnx.folder.layout import GRAPH, MANIFEST
+from minilm_onnx.folder.manifest import Manifest
 from minilm_onnx.measure.sample import sample_texts
 from minilm_onnx.vectors.pooling import l2_normalize
-from minilm_onnx.verify.golden import GoldenTexts, read_golden
+from minilm_onnx.verify.golden import GoldenTexts, bits_of, read_golden
 
 # int8: cosine to sentence-transformers in fp32, which tests/encoder/test_parity.py holds on many
 # more texts; products that saturate give a mean of 0.997.
@@ -65,11 +67,10 @@ def run_checks(encoder: SentenceEncoder) -> list[Check]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # some of them are there because they are unreadable
         vectors = encoder.encode(golden.texts)
-        unit = vectors if manifest.normalize else l2_normalize(vectors)
         return [
             *checks,
             _check("tokens", lambda: check_tokens(encoder, golden)),
-            _check("vectors", lambda: check_vectors(manifest.precision, golden, unit)),
+            _check("vectors", lambda: check_vectors(encoder, manifest, golden, vectors)),
             _check("bits", lambda: check_bits(encoder, golden.texts, vectors)),
         ]
 
@@ -100,7 +101,33 @@ def check_tokens(encoder: SentenceEncoder, golden: GoldenTexts) -> str:
     return f"{len(found)} texts have sentence-transformers' token ids"
 
 
-def check_vectors(precision: str, golden: GoldenTexts, vectors: FloatArray) -> str:
+def check_vectors(
+    encoder: SentenceEncoder, manifest: Manifest, golden: GoldenTexts, vectors: FloatArray
+) -> str:
+    """Raise MiniLMError if vectors are not what they should be.
+
+    Args:
+        encoder: what gave the vectors.
+        manifest: of its folder.
+        golden: the texts, and sentence-transformers' vectors.
+        vectors: of the texts, (N, H) float32; from native operators each of their bits is known.
+    """
+    unit = vectors if manifest.normalize else l2_normalize(vectors)
+    found = check_cosines(manifest.precision, golden, unit)
+    kernel = kernel_of(encoder)
+    if kernel is None or not manifest.bits:
+        return found
+    bits = bits_of(vectors)
+    if bits != manifest.bits:
+        raise MiniLMError(
+            f"vectors: expected the bits that every CPU gives, sha256 {manifest.bits}, got {bits} "
+            f"from the kernel {kernel} ({found}); set {KERNEL}=plain, which says whether it is the "
+            "kernel, and report it"
+        )
+    return f"the same bits as on every CPU: sha256 {bits[:16]}...; {found}"
+
+
+def check_cosines(precision: str, golden: GoldenTexts, vectors: FloatArray) -> str:
     """Raise MiniLMError if vectors are further from sentence-transformers' than they may be."""
     cosines = (l2_normalize(vectors) * golden.vectors).sum(axis=1)
     mean, least = float(cosines.mean()), float(cosines.min())
@@ -136,6 +163,20 @@ def check_bits(encoder: SentenceEncoder, texts: Sequence[str], vectors: FloatArr
             "install another, and report it"
         )
     return "a text has the same bits alone, in company, in any order, with one thread or more"
+
+
+def kernel_of(encoder: SentenceEncoder) -> str | None:
+    """Name the kernel of the native operators that an encoder runs; None where it runs none."""
+    library = native() if encoder.runtime == RUNTIME else None
+    return library.kernel if library else None
+
+
+def promise(encoder: SentenceEncoder) -> str:
+    """Say where a text has the same vector as here, bit for bit, and why not everywhere."""
+    if kernel_of(encoder):
+        return "the same bits on every CPU, with any version of onnxruntime and numpy"
+    why = no_native(encoder.folder / GRAPH)
+    return f"the same bits on CPUs of one kind, with {encoder.runtime} alone: {why}"
 
 
 def other_bits(
@@ -176,7 +217,7 @@ def advise(encoder: SentenceEncoder) -> list[str]:
     """Say what would make this machine faster, or what it lacks."""
     policy, quota, cpus = encoder.policy, cgroup_quota(), machine_cpus()
     advice = []
-    if policy.exact_products:
+    if policy.exact_products and kernel_of(encoder) is None:
         advice.append(
             "this CPU's 8-bit products saturate, so exact kernels are used, which are slower; "
             "a CPU with VNNI (x86) would be several times as fast"

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from minilm_onnx import SentenceEncoder, __version__
-from minilm_onnx.cli import embed, main
+from minilm_onnx.cli import embed, info, main
+from minilm_onnx.engine.native import RUNTIME, native
 from tests.support.commands import commands
 from tests.support.running import run
 
@@ -335,10 +336,57 @@ def test_info_shows_the_policy_and_options_override_it(capsys: pytest.CaptureFix
     }
     assert main(["info", *arguments]) == 0
     text = capsys.readouterr().out
-    for said in ("3 of", "by sleeping", "exact, slower kernels", "up to 99 tokens"):
+    for said in ("3 of", "by sleeping", "up to 99 tokens"):
         assert said in text
     error = fails(capsys, 2, "info", "--token-budget", "0")
     assert "token_budget: expected a positive int" in error
+
+
+def test_info_names_kernel_and_promise(
+    capsys: pytest.CaptureFixture[str], encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if encoder.runtime != RUNTIME:
+        pytest.skip("the native library is not built, or not to be used")
+    monkeypatch.setattr(info, "cpu_flags", lambda: {"amx_int8"})
+    assert main(["info"]) == 0
+    text = capsys.readouterr().out
+    kernel = native()
+    assert kernel is not None
+    assert f"kernel     {kernel.kernel} of the native library; MINILM_ONNX_KERNEL takes" in text
+    assert "promise    the same bits on every CPU, with any version of onnxruntime" in text
+    assert "products   8-bit products of the native operators are exact on every CPU" in text
+    assert "amx        this CPU has AMX" in text
+    assert main(["info", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["runtime"] == RUNTIME
+    assert facts["promise"].startswith("the same bits on every CPU")
+    assert facts["native"]["kernel"] == kernel.kernel
+    assert facts["native"]["amx"] is True
+    assert {"name": "plain", "runs": True, "right": True} in facts["native"]["kernels"]
+    used = {**facts["native"], "kernels": [{"name": "fast", "runs": True, "right": False}]}
+    assert "not fast, whose bits are wrong here" in info.kernel_in_words({"native": used})
+
+
+def test_info_says_why_the_promise_is_the_weaker_one(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINILM_ONNX_KERNEL", "none")
+    native.cache_clear()
+    monkeypatch.setattr(info, "cpu_flags", lambda: {"amx_int8"})
+    try:
+        assert main(["info", "--exact-products"]) == 0
+        text = capsys.readouterr().out
+        assert main(["info", "--json"]) == 0
+        facts = json.loads(capsys.readouterr().out)
+    finally:
+        native.cache_clear()
+    assert "kernel     onnxruntime's own" in text
+    assert "promise    the same bits on CPUs of one kind, with onnxruntime " in text
+    assert "alone: MINILM_ONNX_KERNEL is none" in text
+    assert "exact, slower kernels are used" in text
+    assert "amx  " not in text
+    assert facts["native"]["kernel"] is None
+    assert facts["runtime"].startswith("onnxruntime ")
 
 
 def test_a_wrong_model_folder_is_one_line_and_exit_code_1(

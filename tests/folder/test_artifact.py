@@ -84,7 +84,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 )
 def test_a_manifest_of_another_form_is_refused(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ArtifactError, match=r"manifest\.json: expected (JSON|format 4)"):
+    with pytest.raises(ArtifactError, match=r"manifest\.json: expected (JSON|format 5)"):
         SentenceEncoder(folder)
 
 
@@ -95,12 +95,20 @@ def test_a_manifest_of_another_form_is_refused(folder: Path, text: str) -> None:
         ("max_seq_length", "256"),
         ("parity", None),
         ("normalize", 1),
+        ("bits", None),
         ("dimension", True),
     ],
 )
 def test_a_manifest_field_of_another_type_is_named(folder: Path, name: str, value: object) -> None:
     edit_manifest(folder, lambda fields: fields.update({name: value}))
     with pytest.raises(ArtifactError, match=f"with their types, got {name}"):
+        SentenceEncoder(folder)
+
+
+@pytest.mark.parametrize("bits", ["0", "0" * 63, "A" * 64, "0" * 65])
+def test_a_manifest_whose_bits_are_no_sha256_is_refused(folder: Path, bits: str) -> None:
+    edit_manifest(folder, lambda fields: fields.update(bits=bits))
+    with pytest.raises(ArtifactError, match="expected bits of 64 hexadecimal digits or none"):
         SentenceEncoder(folder)
 
 

@@ -11,8 +11,9 @@ import pytest
 from minilm_onnx import ArtifactError, SentenceEncoder
 from minilm_onnx.cli import main
 from minilm_onnx.engine.cpus import governors
+from minilm_onnx.engine.native import RUNTIME, native
 from minilm_onnx.folder.finding import BUNDLED
-from minilm_onnx.folder.layout import GOLDEN, GRAPH, TOKENIZER, WEIGHTS
+from minilm_onnx.folder.layout import GOLDEN, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
 from minilm_onnx.folder.small import MINILM
 from minilm_onnx.text.tokens import TokenizedTexts
 from minilm_onnx.verify import verification
@@ -110,6 +111,42 @@ def test_kernels_that_are_not_exact_enough_are_found(
         assert said in run_checks(encoder)[2].found
 
 
+def test_native_operators_are_held_to_the_bits_of_the_manifest(
+    tmp_path: Path, encoder: SentenceEncoder, wrong: Any
+) -> None:
+    if encoder.runtime != RUNTIME:
+        pytest.skip("the native library is not built, or not to be used")
+    assert encoder.manifest is not None
+    bits = encoder.manifest.bits
+    found = run_checks(encoder)[2].found
+    assert found.startswith(f"the same bits as on every CPU: sha256 {bits[:16]}...; cosine to")
+    folder = tmp_path / "model"
+    shutil.copytree(BUNDLED, folder)
+    path = folder / MANIFEST
+    path.write_text(path.read_text().replace(bits, "0" * 64))
+    other = SentenceEncoder(folder)
+    assert wrong(other) == ["vectors"]
+    found = run_checks(other)[2].found
+    assert f"expected the bits that every CPU gives, sha256 {'0' * 64}, got {bits}" in found
+    assert "set MINILM_ONNX_KERNEL=plain" in found
+
+
+def test_without_native_operators_the_cosines_are_what_is_checked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(verification, "SPEED_SECONDS", 0.0)
+    monkeypatch.setenv("MINILM_ONNX_KERNEL", "none")
+    native.cache_clear()
+    try:
+        assert main(["verify"]) == 0
+    finally:
+        native.cache_clear()
+    said = capsys.readouterr().out
+    assert "vectors    ok     cosine to sentence-transformers fp32: mean 0.999" in said
+    assert "promise    the same bits on CPUs of one kind, with onnxruntime " in said
+    assert "alone: MINILM_ONNX_KERNEL is none" in said
+
+
 def test_a_text_that_depends_on_its_company_is_found(
     wrong: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +158,8 @@ def test_a_text_that_depends_on_its_company_is_found(
 
     monkeypatch.setattr(SentenceEncoder, "encode", coupled)
     encoder = SentenceEncoder()
-    assert wrong(encoder) == ["bits"]
+    # Of native operators every bit is known.
+    assert wrong(encoder) == (["vectors", "bits"] if encoder.runtime == RUNTIME else ["bits"])
     found = run_checks(encoder)[-1].found
     assert "bits: expected the same alone, got others for" in found
 
@@ -157,7 +195,10 @@ def test_advice_is_given_where_there_is_something_to_gain(monkeypatch: pytest.Mo
         monkeypatch.setattr(verification, name, lambda value=value: value)
     fast = SentenceEncoder(threads=4, pinning=False, exact_products=False)
     assert advise(fast) == []
+    monkeypatch.setenv("MINILM_ONNX_KERNEL", "none")
+    native.cache_clear()
     slow = SentenceEncoder(threads=4, pinning=False, exact_products=True)
+    native.cache_clear()
     assert "8-bit products saturate" in advise(slow)[0]
     monkeypatch.setattr(verification, "governors", lambda: ["powersave"] * 4)
     assert "governor is powersave" in advise(fast)[0]
