@@ -102,7 +102,12 @@ def _open_vectors(
     """
     schema = _writable(schema, kind)
     added = Vectors(
-        schema, options.column, encoder.dimension, options.precision, encoder.fingerprint
+        schema,
+        options.column,
+        encoder.dimension,
+        options.precision,
+        encoder.fingerprint,
+        encoder.runtime,
     )
     with _open_table(options.out, kind, added.schema, options.column) as write:
         yield lambda rows, vectors: write(added.beside(rows.cast(schema), vectors))

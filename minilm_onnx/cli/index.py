@@ -62,8 +62,8 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--rebuild",
         action="store_true",
-        help="embed all passages again, where another model made the database or it is to be of "
-        "another --storage",
+        help="embed all passages again, where another model or runtime made the database or it is "
+        "to be of another --storage",
     )
     parser.set_defaults(rest="paths")
 
@@ -137,7 +137,8 @@ def run(options: argparse.Namespace) -> int:
         finally:
             _say(outcome, options.db)
         count = counted(len(index), "passage")
-        print(f"{options.db}: {count}, kept as {index.storage}", file=sys.stderr)
+        made_by = f", made by {', '.join(index.runtimes)}" if index.runtimes else ""
+        print(f"{options.db}: {count}, kept as {index.storage}{made_by}", file=sys.stderr)
     if outcome.refused:
         raise MiniLMError(
             f"{options.db}: expected to read all files, got {len(outcome.refused)} that cannot be "

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.errors import InputError, shorten
 from minilm_onnx.index.passages import Passage
-from minilm_onnx.index.schema import Facts, check_facts, update_format
+from minilm_onnx.index.schema import Facts, check_facts, note_runtime, update_format
 from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.storage import stored, typed
 from minilm_onnx.index.store import Store
@@ -81,6 +81,8 @@ def replace_source(
             with store.writing() as connection:
                 check_facts(connection, facts, store.path)
                 _stage(connection, rows)
+                if fresh:
+                    note_runtime(connection, facts.runtime)
             embedded += fresh
             done(CHUNK)
         rows, fresh = _rows(store, facts, name, key, last, passages, embed)
@@ -91,6 +93,8 @@ def replace_source(
             if new:
                 _refuse_known(connection, name)
             _stage(connection, rows)
+            if fresh:
+                note_runtime(connection, facts.runtime)
             # Of an earlier run that read it otherwise.
             beyond = "DELETE FROM staged WHERE key = ? AND position >= ?"
             connection.execute(beyond, (key, len(passages)))

@@ -6,7 +6,13 @@ from minilm_onnx.errors import DatabaseError, shown
 from minilm_onnx.index.changes import CHUNK, Done, Embed
 from minilm_onnx.index.contents import check_order, count_passages
 from minilm_onnx.index.passages import Passage
-from minilm_onnx.index.schema import Facts, check_facts, make_vectors, update_format
+from minilm_onnx.index.schema import (
+    Facts,
+    check_facts,
+    make_vectors,
+    update_format,
+    write_runtimes,
+)
 from minilm_onnx.index.sqlite import fetch
 from minilm_onnx.index.storage import stored, typed
 from minilm_onnx.index.store import Store
@@ -25,7 +31,7 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
     Raises:
         DatabaseError: SQLite failed.
     """
-    goal = f"{facts.fingerprint} {facts.storage}"
+    goal = f"{facts.fingerprint} {facts.storage} by {facts.runtime}"
     with store.writing() as connection:
         if _goal(connection) != goal:
             connection.execute("DELETE FROM rebuilt")
@@ -68,6 +74,7 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
             if not connection.execute(missing, (0, 1)).fetchall():
                 update_format(connection)
                 _swap_vectors(connection, facts)
+                write_runtimes(connection, [facts.runtime])
                 connection.execute("DELETE FROM facts WHERE name = ?", (REBUILDING,))
                 connection.execute("DELETE FROM staged")
                 return

@@ -4,7 +4,7 @@ Vectors are searched by sqlite-vec, https://alexgarcia.xyz/sqlite-vec, texts by 
 https://www.sqlite.org/fts5.html.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ FORMAT = 2
 FORMER = 1
 # No version will have so high a format: such a number is a fault of the disk.
 NO_FORMAT = 100
+# The fact that says which arithmetic made the vectors, which can all be compared.
+RUNTIMES = "runtimes"
 SCHEMA = f"""
     CREATE TABLE facts (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
     CREATE TABLE sources (
@@ -69,11 +71,13 @@ class Facts:
         fingerprint: of the encoder that made its vectors.
         storage: how they are kept.
         dimension: their components.
+        runtime: of the encoder that is at work now; see `read_runtimes` for what others had.
     """
 
     fingerprint: str
     storage: Storage
     dimension: int
+    runtime: str = field(default="", compare=False)
 
 
 def make_tables(connection: "apsw.Connection", facts: Facts) -> None:
@@ -82,6 +86,7 @@ def make_tables(connection: "apsw.Connection", facts: Facts) -> None:
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute(SCHEMA)
     make_vectors(connection, facts)
+    write_runtimes(connection, [])
 
 
 def make_vectors(connection: "apsw.Connection", facts: Facts) -> None:
@@ -149,13 +154,39 @@ def read_facts(connection: "apsw.Connection") -> Facts | None:
     if is_empty(connection):
         return None
     rows: list[Any] = connection.execute("SELECT name, value FROM facts").fetchall()
-    found = {name: value for name, value in rows if name in Facts.__annotations__}
     kinds = {"fingerprint": str, "storage": str, "dimension": int}
+    found = {name: value for name, value in rows if name in kinds}
     if {name: type(value) for name, value in found.items()} != kinds or (
         found["storage"] not in COLUMNS or not found["fingerprint"].isprintable()
     ):
         raise damaged("the facts")
     return Facts(**found)
+
+
+def note_runtime(connection: "apsw.Connection", runtime: str) -> None:
+    """Note that vectors in an index were made by a runtime."""
+    found = read_runtimes(connection)
+    if runtime not in found:
+        write_runtimes(connection, [*found, runtime])
+
+
+def read_runtimes(connection: "apsw.Connection") -> list[str]:
+    """Name what made the vectors of an index; "unknown" is what did before that was noted."""
+    if is_empty(connection):
+        return []
+    found: Any = connection.execute("SELECT value FROM facts WHERE name = ?", (RUNTIMES,)).get
+    if found is None:
+        return ["unknown"]
+    if type(found) is not str or not found.replace("\n", "").isprintable():
+        raise damaged("the facts")
+    return found.splitlines()
+
+
+def write_runtimes(connection: "apsw.Connection", runtimes: list[str]) -> None:
+    """Say what made all vectors of an index."""
+    connection.execute(
+        "INSERT OR REPLACE INTO facts VALUES (?, ?)", (RUNTIMES, "\n".join(runtimes))
+    )
 
 
 def check_facts(connection: "apsw.Connection", facts: Facts, path: Path) -> None:

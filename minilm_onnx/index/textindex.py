@@ -39,7 +39,7 @@ from minilm_onnx.index.ranking import (
     results,
 )
 from minilm_onnx.index.rebuilding import compact, rebuild
-from minilm_onnx.index.schema import Facts, check_facts, read_facts
+from minilm_onnx.index.schema import Facts, check_facts, read_facts, read_runtimes
 from minilm_onnx.index.storage import Storage
 from minilm_onnx.index.store import Store
 from minilm_onnx.reading.documents import Document
@@ -98,7 +98,8 @@ class TextIndex(Closing):
                 signs and scored again by int8; None for what the file has, "float32" in a new one.
             create_file: whether to make one.
             rebuild_vectors: whether to embed all passages again where the file was made by another
-                model or is to be of another storage, which is refused otherwise.
+                model or is to be of another storage, which is refused otherwise; or by another
+                runtime, whose vectors differ in their last bits.
             done: called with the number of passages embedded again since.
 
         Raises:
@@ -120,7 +121,8 @@ class TextIndex(Closing):
         try:
             facts = self._open(storage)
             with self._store.reading() as connection:
-                made_otherwise = read_facts(connection) != facts
+                others = set(read_runtimes(connection)) - {facts.runtime}
+                made_otherwise = read_facts(connection) != facts or bool(others)
             if made_otherwise and rebuild_vectors:
                 rebuild(self._store, facts, lambda texts: self._embed(texts, Tally()), done)
             self._facts = facts
@@ -235,6 +237,16 @@ class TextIndex(Closing):
         """How vectors are kept."""
         return self._facts.storage
 
+    @property
+    def runtimes(self) -> list[str]:
+        """What made the vectors: `SentenceEncoder.runtime` of every encoder that did.
+
+        Vectors of several can be compared; their bits differ. "unknown" is what made those of an
+        index from before this was noted.
+        """
+        with self._reading() as connection:
+            return read_runtimes(connection)
+
     def unfinished(self) -> list[str]:
         """Give the names of sources of which a run that ended left passages, in order."""
         with self._reading() as connection:
@@ -325,11 +337,12 @@ class TextIndex(Closing):
     def _open(self, storage: Storage | None) -> Facts:
         """Make an empty file an index; give what the index is to be made of."""
         fingerprint, dimension = _fingerprint(self.encoder), self.encoder.dimension
+        runtime = self.encoder.runtime
         with self._store.reading() as connection:
             found = read_facts(connection)
         if found is not None:
-            return Facts(fingerprint, storage or found.storage, dimension)
-        facts = Facts(fingerprint, storage or "float32", dimension)
+            return Facts(fingerprint, storage or found.storage, dimension, runtime)
+        facts = Facts(fingerprint, storage or "float32", dimension, runtime)
         if storage == "binary" and dimension % 8:
             raise InputError(
                 f"storage: expected a number of components that 8 divides for binary, got "

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 Precision: TypeAlias = Literal["float32", "int8"]
 # Of the schema's metadata.
 FINGERPRINT, PRECISION = b"minilm_onnx.fingerprint", b"minilm_onnx.precision"
+RUNTIME = b"minilm_onnx.runtime"
 
 
 class Vectors:
     """A column of vectors that is put beside others.
 
     Attributes:
-        schema: of the rows with it; its metadata have the encoder's fingerprint.
+        schema: of the rows with it; its metadata have the encoder's fingerprint and runtime.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class Vectors:
         dimension: int,
         precision: Precision,
         fingerprint: str,
+        runtime: str,
     ) -> None:
         """Decide on the column.
 
@@ -42,6 +44,7 @@ class Vectors:
             dimension: components of a vector, which is a FixedSizeList.
             precision: float32, or int8; see `int8_codes`.
             fingerprint: of the encoder.
+            runtime: of the encoder, on which bits depend.
 
         Raises:
             InputError: there is such a column already.
@@ -57,7 +60,11 @@ class Vectors:
         self._values = pa.float32() if precision == "float32" else pa.int8()
         self._dimension, self._precision = dimension, precision
         self._field = pa.field(column, pa.list_(self._values, dimension))
-        said = {FINGERPRINT: fingerprint.encode(), PRECISION: precision.encode()}
+        said = {
+            FINGERPRINT: fingerprint.encode(),
+            RUNTIME: runtime.encode(),
+            PRECISION: precision.encode(),
+        }
         self.schema = schema.append(self._field).with_metadata({**(schema.metadata or {}), **said})
 
     def codes(self, vectors: Matrix) -> tuple[FloatArray | CodeArray, BoolArray]:

@@ -203,6 +203,45 @@ def test_another_encoders_index_is_refused_with_both_named_and_rebuilt(
         assert len(rebuilt) == len(TEXTS)
 
 
+def test_an_index_says_what_made_its_vectors_and_is_searched_by_others(
+    db: Path, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = encoder.runtime
+    with TextIndex(db, encoder) as index:
+        assert index.runtimes == []
+        fill(index)
+        assert index.runtimes == [own]
+        index.compact()
+    monkeypatch.setattr(SentenceEncoder, "runtime", "onnxruntime 0.9")
+    with TextIndex(db, encoder) as index:
+        assert index.search("cats", top_k=1)[0].source.startswith("shop/cats/")
+        index.add("known", next(iter(TEXTS.values())))  # whose vector is there
+        assert index.runtimes == [own]
+        index.add("new", "something else")
+        assert index.runtimes == [own, "onnxruntime 0.9"]
+    counted: list[int] = []
+    for _ in range(2):  # the second time there is nothing to do
+        with TextIndex(db, encoder, rebuild_vectors=True, done=counted.append) as index:
+            assert index.runtimes == ["onnxruntime 0.9"]
+            assert sum(counted) == len(TEXTS) + 2
+
+
+def test_an_index_from_before_runtimes_were_noted_says_so(
+    db: Path, encoder: SentenceEncoder
+) -> None:
+    with TextIndex(db, encoder) as index:
+        index.add("old", "a cat")
+        with index._store.writing() as connection:
+            connection.execute("DELETE FROM facts WHERE name = 'runtimes'")
+        assert index.runtimes == ["unknown"]
+        index.add("new", "a dog")
+        assert index.runtimes == ["unknown", encoder.runtime]
+        with index._store.writing() as connection:
+            connection.execute("UPDATE facts SET value = 3 WHERE name = 'runtimes'")
+        with pytest.raises(DatabaseError, match="the facts"):
+            _ = index.runtimes
+
+
 @pytest.mark.parametrize("before", STORAGES)
 @pytest.mark.parametrize("after", STORAGES)
 def test_storage_is_changed_by_rebuilding_only(

@@ -66,6 +66,7 @@ def test_a_table_keeps_its_columns_and_gets_one_of_vectors(
     assert found.schema.metadata == {
         b"who": b"somebody",
         b"minilm_onnx.fingerprint": encoder.fingerprint.encode(),
+        b"minilm_onnx.runtime": encoder.runtime.encode(),
         b"minilm_onnx.precision": b"float32",
     }
 

@@ -43,8 +43,9 @@ class Embed:
         """
         if not isinstance(batch, dict):
             check_field(self.field, batch.schema, "the dataset")
-            dimension, fingerprint = self.encoder.dimension, self.encoder.fingerprint
-            added = Vectors(batch.schema, self.column, dimension, "float32", fingerprint)
+            encoder, dimension = self.encoder, self.encoder.dimension
+            made_by = encoder.fingerprint, encoder.runtime
+            added = Vectors(batch.schema, self.column, dimension, "float32", *made_by)
             vectors, _ = embed_column(self.encoder, batch.column(self.field).to_pylist())
             return added.beside(batch, vectors)
         if self.field not in batch or self.column in batch:

@@ -98,7 +98,7 @@ def make_plan(job: Job, inputs: "Sequence[FileInfo]") -> Plan:
     asked = FIELD if job.field is None and from_lines else job.field
     field = choose_column(schema, asked, job.source)
     # Its name must be new; how many components does not matter here.
-    Vectors(schema, job.column, 1, job.precision, job.fingerprint)
+    Vectors(schema, job.column, 1, job.precision, job.fingerprint, job.runtime)
     if job.format == "jsonl":
         for one in schema:
             if holds_bytes(one.type):

@@ -47,10 +47,10 @@ class Worker:
         if found != wanted:
             raise MiniLMError(
                 f"worker: expected the encoder {' by '.join(wanted)}, got {' by '.join(found)}, "
-                "whose vectors have other bits; install the same versions on every machine"
+                "whose vectors have other bits; install the same versions on every machine, all "
+                "with the native library or all without"
             )
-        dimension, fingerprint = encoder.dimension, job.fingerprint
-        added = Vectors(self.schema, job.column, dimension, job.precision, fingerprint)
+        added = Vectors(self.schema, job.column, encoder.dimension, job.precision, *wanted)
         read, _ = filesystem(job.source)
         files, folder = filesystem(job.target)
         lines: list[str] | None = None
