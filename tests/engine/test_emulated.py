@@ -34,8 +34,9 @@ pytestmark = pytest.mark.slow
 OWN_ENVIRONMENT = os.environ | {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 WITHOUT = {KERNEL: NONE}
 
-# int8 on one CPU family against another: an activation may round the other way.
-MEAN_ACROSS, MIN_ACROSS = 0.9999, 0.995
+# The operators' bodies on one CPU family against another, where codes may round the other way: they
+# have 0.9999 and 0.9996. The library's vectors are equal.
+MEAN_ACROSS, MIN_ACROSS = 0.9998, 0.999
 
 # Those that need no second process, which would be this machine's Python and not the guest's, and
 # do not embed long texts, which takes minutes under emulation.
