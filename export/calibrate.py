@@ -14,9 +14,6 @@ from export.folding import Fold, choose_fold, choose_steps, code_active, code_ro
 from export.forward import Array, Layer, Norm, Weights, attend, embed, gelu
 from export.rounding import Int8Array, QuantizedDense, round_dense
 
-# A text counts as its length to this power: short texts have few tokens to average errors over.
-LENGTH_POWER = 0.5
-
 
 @dataclass(frozen=True)
 class QuantizedLayer:
@@ -83,7 +80,8 @@ def calibrate(
         progress: called with the number of layers done.
     """
     lengths = [len(ids) for ids in texts]
-    shares = np.concatenate([np.full(length, length**-LENGTH_POWER) for length in lengths])
+    # Each text counts the same: a short one has few tokens to average errors over.
+    shares = np.concatenate([np.full(length, 1.0 / length) for length in lengths])
     shape = Texts(lengths, (shares / shares.mean())[:, None])
     codes, scales = quantize_words(weights.words)
     exact = embed(weights, texts)
