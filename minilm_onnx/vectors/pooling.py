@@ -23,7 +23,7 @@ def add_up(array: FloatArray) -> FloatArray:
     added one by one, as `accumulate` is defined to.
 
     Args:
-        array: (B, N) or (B, N, ...) float32, N at least 1.
+        array: (B, N) or (B, N, ...) float32.
 
     Returns:
         (B, ...) float32.
@@ -36,7 +36,7 @@ def add_up(array: FloatArray) -> FloatArray:
         if array.shape[1] % 2:
             added[:, 0] += array[:, -1]
         array = added
-    return array[:, 0]
+    return array[:, 0] if array.shape[1] else array.sum(axis=1)
 
 
 def mean_pool(hidden: FloatArray) -> FloatArray:

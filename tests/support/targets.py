@@ -53,7 +53,7 @@ def workshop() -> Iterator[SentenceEncoder]:
     """Work in a folder that is deleted at the end, with encoders that load and compute nothing."""
     loaded = model()._embedder
 
-    def quick(artifact: Any, policy: Any, _: int) -> Any:
+    def quick(artifact: Any, policy: Any, _library: Any, _cache_size: int) -> Any:
         made = copy(loaded)
         made.artifact, made.policy, made.dimension = artifact, policy, 4
         made.session = FakeSession()  # type: ignore[assignment]
