@@ -15,6 +15,7 @@ import pytest
 
 pytest.importorskip("onnx", reason="onnx, of which the tests make graphs, is not installed")
 
+import onnx
 import onnxruntime
 
 from minilm_onnx.arrays import FloatArray
@@ -262,6 +263,32 @@ def test_hidden_states_of_another_width_are_refused(tmp_path: Path, library: Pat
     assert "expected 96 components, got 64" in refusal(
         model, library, np.zeros((1, 2, 64), np.float32)
     )
+
+
+@pytest.mark.parametrize("name", ["up_weight", "down_weight"])
+def test_weights_of_minus_128_are_refused(tmp_path: Path, library: Path, name: str) -> None:
+    """NEON without dot products adds two products in 16 bits, which 2 * 128 * 128 would not fit."""
+    constants = random_constants("FeedForward")
+    constants[name].flat[-1] = -128
+    model = model_of(tmp_path / "a.onnx", ["FeedForward"], constants=[constants], with_bodies=False)
+    assert "expected weights from -127 to 127, got -128" in refusal(model, library, rows_of(1, 2))
+
+
+def test_floats_at_odd_addresses_are_refused(tmp_path: Path, library: Path) -> None:
+    """onnxruntime maps a file of weights, where a tensor may begin anywhere."""
+    path = model_of(tmp_path / "a.onnx", ["FeedForward"], with_bodies=False)
+    model, data = onnx.load(path), b"x"
+    for tensor in model.graph.initializer:
+        entries = {"location": "a.data", "offset": len(data), "length": len(tensor.raw_data)}
+        data += tensor.raw_data
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        for key, value in entries.items():
+            tensor.external_data.add(key=key, value=str(value))
+    (tmp_path / "a.data").write_bytes(data)
+    path.write_bytes(model.SerializeToString())
+    words = "expected values that begin at a multiple of their 4 bytes"
+    assert words in refusal(path, library, rows_of(1, 2))
 
 
 def test_the_api_is_declared_as_in_onnxruntimes_own_header() -> None:
