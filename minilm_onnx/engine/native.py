@@ -17,6 +17,8 @@ NONE = "none"
 DOMAIN, KINDS = "minilm", ("Embeddings", "SelfAttention", "FeedForward")
 # What gives the bits; the number counts versions of the arithmetic.
 RUNTIME = "minilm operators 1"
+# What kernels of that version give in their own test, as kernels/self_test.c has it.
+BITS = 0x78885B0C7DDE4CAD
 MOST_KERNELS = 16
 
 
@@ -117,7 +119,8 @@ def load(path: Path) -> ctypes.CDLL:
     """Load a library, once a process, and declare what it offers.
 
     Raises:
-        SessionError: it does not load, or is another one.
+        SessionError: it does not load, is another one, or was compiled from other sources, whose
+            arithmetic is not that of RUNTIME.
     """
     try:
         library = ctypes.CDLL(str(path))
@@ -129,11 +132,17 @@ def load(path: Path) -> ctypes.CDLL:
             library.minilm_kernel_is_right,
         ):
             function.argtypes = [ctypes.c_size_t]
+        library.minilm_bits.restype = ctypes.c_uint64
     except (OSError, AttributeError) as error:
         raise SessionError(
             f"{path}: expected the library of native operators, got: {error}; install again, or "
             f"set {KERNEL}={NONE} to do without"
         ) from error
+    if library.minilm_bits() != BITS:
+        raise SessionError(
+            f"{path}: expected {RUNTIME}, got a library of other arithmetic, from an earlier or "
+            f"later version; install again, or set {KERNEL}={NONE} to do without"
+        )
     return library
 
 

@@ -205,6 +205,14 @@ def test_another_library_is_an_error(library: Path) -> None:
         native()
 
 
+@built
+def test_a_library_of_other_arithmetic_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an editable install has it after a change of the operators."""
+    monkeypatch.setattr(module, "BITS", module.BITS + 1)
+    with pytest.raises(SessionError, match="expected minilm operators 1, got a library of other"):
+        native()
+
+
 def test_a_library_that_onnxruntime_does_not_take_is_an_error(library: Path) -> None:
     with pytest.raises(SessionError, match="could not load the native operators: ") as raised:
         load_graph(BUNDLED / GRAPH, choose_policy(threads=1), Native(library, "plain"))
