@@ -75,7 +75,7 @@ def fake(*kernels: Kernel, chosen: str | None) -> Any:
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file where the library is looked for."""
     monkeypatch.setattr(module, "FOLDER", tmp_path)
-    path = tmp_path / module.NAMES[0]
+    path = tmp_path / module.NAMES.get(sys.platform, "minilm.so")
     path.touch()
     return path
 
@@ -144,6 +144,22 @@ def test_a_graph_of_other_operators_does_not_load_the_library(
     monkeypatch.setenv(KERNEL, "abacus")  # which nobody asks for
     assert native_for(SATURATION) is None
     assert no_native(SATURATION) == "the graph has other operators"
+
+
+def test_the_library_of_another_system_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkout that a container shares may have two."""
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    for system, name in module.NAMES.items():
+        monkeypatch.setattr(sys, "platform", system)
+        assert find_library() is None
+        (tmp_path / name).touch()
+        assert find_library() == tmp_path / name
+        (tmp_path / name).unlink()
+        (tmp_path / "minilm.so").touch()
+        assert (find_library() is None) == (system != "linux")
+        (tmp_path / "minilm.so").unlink()
 
 
 def test_an_installation_without_the_library_says_so(
