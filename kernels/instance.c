@@ -117,9 +117,12 @@ OrtStatus *read_embeddings(struct instance *self, const OrtKernelInfo *info) {
   TRY(constant(self, info, 2, FLOAT32, 1, scale, &e->scale));
   places[1] = words[1];
   TRY(constant(self, info, 3, FLOAT32, 2, places, &e->places));
-  if (words[1] % 32 || words[1] > MOST_WIDTH || words[0] > INT32_MAX || places[0] > INT32_MAX)
+  if (words[1] % 32 || words[1] > MOST_WIDTH)
     return wrong(self, OF_ARGUMENT, "input 1: expected a width in multiples of 32, up to %d, got %lld",
                  MOST_WIDTH, (long long)words[1]);
+  if (words[0] > INT32_MAX || places[0] > INT32_MAX)
+    return wrong(self, OF_ARGUMENT, "inputs 1 and 3: expected fewer than 2^31 rows, got %lld and %lld",
+                 (long long)words[0], (long long)places[0]);
   e->vocabulary = (int)words[0];
   e->hidden = (int)words[1];
   e->positions = (int)places[0];
@@ -177,7 +180,7 @@ void destroy(void *kernel) {
   free(self);
 }
 OrtStatus *create(const char *name, OrtStatus *(*read)(struct instance *, const OrtKernelInfo *),
-                         const struct ort_api *api, const OrtKernelInfo *info, void **kernel) {
+                  const struct ort_api *api, const OrtKernelInfo *info, void **kernel) {
   struct instance *self = calloc(1, sizeof *self);
   if (!self) return api->CreateStatus(OF_FAILURE, "minilm: expected memory for an operator, got none");
   self->api = api;
