@@ -21,6 +21,28 @@ import onnxruntime
 from minilm_onnx.arrays import FloatArray
 from tests.support.native import HIDDEN, POSITIONS, WORDS, distances, model_of, random_constants
 
+# Runs attention whose result fits the memory that is left, and whose working memory does not.
+SHORT_OF_MEMORY = """
+import resource, sys
+import numpy as np
+from minilm_onnx.engine.silent import onnxruntime, remedy
+library, model, width, threads = sys.argv[1:]
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = int(threads)
+options.log_severity_level = 4
+options.register_custom_ops_library(library)
+session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+rows = np.zeros((2**14, 16, int(width)), np.float32)
+session.run(None, {"given": rows[:3]})
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + rows.nbytes * 3 // 2, -1))
+try:
+    session.run(None, {"given": rows})
+except Exception as error:
+    print(error, remedy(error, "report it"))
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+print(session.run(None, {"given": rows[:3]})[0].shape)
+"""
 Given = npt.NDArray[Any]
 WHOLE = ("Embeddings", "SelfAttention", "FeedForward", "SelfAttention", "FeedForward")
 # Tokens of a text: one, an odd number, a whole vector of them, beyond where shares lose a bit.
@@ -289,6 +311,24 @@ def test_floats_at_odd_addresses_are_refused(tmp_path: Path, library: Path) -> N
     path.write_bytes(model.SerializeToString())
     words = "expected values that begin at a multiple of their 4 bytes"
     assert words in refusal(path, library, rows_of(1, 2))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much memory is in use")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_a_lack_of_memory_is_an_error_that_says_so(
+    tmp_path: Path, library: Path, threads: str
+) -> None:
+    model = model_of(tmp_path / "a.onnx", ["SelfAttention"], with_bodies=False)
+    done = subprocess.run(
+        [sys.executable, "-c", SHORT_OF_MEMORY, library, model, str(HIDDEN), threads],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    said, afterwards = done.stdout.splitlines()
+    words = "minilm.SelfAttention: expected memory for a run, got none free some memory"
+    assert said.endswith(words)
+    assert afterwards == f"(3, 16, {HIDDEN})"
 
 
 def test_the_api_is_declared_as_in_onnxruntimes_own_header() -> None:
