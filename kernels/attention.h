@@ -2,6 +2,7 @@
 #pragma once
 #include "head.h"
 #include "room.h"
+#include <stdatomic.h>
 
 struct attention_run {
   const struct attention *attention;
@@ -11,7 +12,7 @@ struct attention_run {
   size_t block;                      /* rows that the output map takes together */
   code_t *codes;                     /* of hidden, then of mixed */
   float *scale, *mixed, *out;
-  int short_of_memory;
+  atomic_int short_of_memory; /* parts run at once */
 };
 
 static struct head head_in(struct room *room, const struct attention_run *run) {

@@ -3,13 +3,14 @@
 #include "curves.h"
 #include "room.h"
 #include "rows.h"
+#include <stdatomic.h>
 
 struct feed_run {
   const struct feed_forward *feed;
   const float *hidden;
   size_t rows, width, block;
   float *out;
-  int short_of_memory;
+  atomic_int short_of_memory; /* parts run at once */
 };
 
 /* GELU's least value is -0.17. */

@@ -31,8 +31,13 @@ OrtStatus *look_at(const struct instance *self, const OrtValue *value, struct te
   if (!status) status = api->GetDimensions(info, tensor->sizes, tensor->axes);
   if (!status) status = api->GetTensorElementType(info, &tensor->type);
   api->ReleaseTensorTypeAndShapeInfo(info);
+  if (!status) status = api->GetTensorMutableData((OrtValue *)value, (void **)&tensor->data);
   if (status) return status;
-  return api->GetTensorMutableData((OrtValue *)value, (void **)&tensor->data);
+  /* A file of weights may be mapped, and then they lie as they lie in the file. */
+  const size_t bytes = tensor->type == FLOAT32 ? 4 : tensor->type == INT64 ? 8 : 1;
+  if ((uintptr_t)tensor->data % bytes)
+    return wrong(self, OF_ARGUMENT, "expected values that begin at a multiple of their %zu bytes, got others", bytes);
+  return NULL;
 }
 
 /* A constant of a type and of sizes, of which 0 is any from 1 on and is told. */
@@ -84,7 +89,17 @@ static OrtStatus *norm_at(const struct instance *self, const OrtKernelInfo *info
     return wrong(self, OF_ARGUMENT, "epsilon: expected 0 to 1, got %g", (double)norm->epsilon);
   return NULL;
 }
+static OrtStatus *check_weights(const struct instance *self, const struct map *map) {
+  const size_t count = (size_t)map->inputs * (size_t)map->outputs;
+  int8_t least = 0;
+  for (size_t i = 0; i < count; i++) least = map->weights[i] < least ? map->weights[i] : least;
+  if (least == -128) /* twice times a code of -128 it would not fit the int16 of tiles/neon.h */
+    return wrong(self, OF_ARGUMENT, "expected weights from -127 to 127, got -128");
+  return NULL;
+}
 static OrtStatus *sum_maps(struct instance *self, struct map *first, struct map *second) {
+  TRY(check_weights(self, first));
+  TRY(check_weights(self, second));
   self->sums = malloc(sizeof *self->sums * (size_t)(first->outputs + second->outputs));
   if (!self->sums) return no_memory(self);
   first->sums = self->sums;
@@ -102,9 +117,12 @@ OrtStatus *read_embeddings(struct instance *self, const OrtKernelInfo *info) {
   TRY(constant(self, info, 2, FLOAT32, 1, scale, &e->scale));
   places[1] = words[1];
   TRY(constant(self, info, 3, FLOAT32, 2, places, &e->places));
-  if (words[1] % 32 || words[1] > MOST_WIDTH || words[0] > INT32_MAX || places[0] > INT32_MAX)
+  if (words[1] % 32 || words[1] > MOST_WIDTH)
     return wrong(self, OF_ARGUMENT, "input 1: expected a width in multiples of 32, up to %d, got %lld",
                  MOST_WIDTH, (long long)words[1]);
+  if (words[0] > INT32_MAX || places[0] > INT32_MAX)
+    return wrong(self, OF_ARGUMENT, "inputs 1 and 3: expected fewer than 2^31 rows, got %lld and %lld",
+                 (long long)words[0], (long long)places[0]);
   e->vocabulary = (int)words[0];
   e->hidden = (int)words[1];
   e->positions = (int)places[0];
@@ -162,7 +180,7 @@ void destroy(void *kernel) {
   free(self);
 }
 OrtStatus *create(const char *name, OrtStatus *(*read)(struct instance *, const OrtKernelInfo *),
-                         const struct ort_api *api, const OrtKernelInfo *info, void **kernel) {
+                  const struct ort_api *api, const OrtKernelInfo *info, void **kernel) {
   struct instance *self = calloc(1, sizeof *self);
   if (!self) return api->CreateStatus(OF_FAILURE, "minilm: expected memory for an operator, got none");
   self->api = api;

@@ -7,10 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+_Static_assert(sizeof(size_t) >= 8, "sizes of working memory are not checked against 32 bits");
+
 /* y = x W + b. Weights are packed [outputs/16][inputs/4][16][4]: a line of 64 bytes holds four
  * inputs of sixteen outputs. */
 struct map {
-  int inputs, outputs;    /* multiples of 16 */
+  int inputs, outputs;    /* multiples of 32 */
   const int8_t *weights;
   const float *scale, *bias; /* an output each */
   const int32_t *sums;       /* of each output's weights; see map_sums */

@@ -187,6 +187,10 @@ const char *minilm_kernel(void) {
   return kernel ? kernel->name : NULL;
 }
 
+/* The hash that every kernel of this library gives, by which it is known which arithmetic it has. */
+EXPORT uint64_t minilm_bits(void);
+uint64_t minilm_bits(void) { return expected_hash(); }
+
 /* Its products alone, so many tiles of them, to be timed: gives the operations of a tile. */
 EXPORT size_t minilm_multiply(size_t tiles);
 size_t minilm_multiply(size_t tiles) {

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +11,16 @@ from minilm_onnx.errors import InputError, SessionError, shown
 from minilm_onnx.folder.operators import consists_of
 
 FOLDER = Path(__file__).parents[1] / "native"
-NAMES = ("minilm.so", "minilm.dylib", "minilm.dll")
+# By system: two may share a tree, as a container and its host do. Others name it as Linux does.
+NAMES = {"linux": "minilm.so", "darwin": "minilm.dylib", "win32": "minilm.dll"}
 # Of the environment: the kernel to use in place of the best one, or NONE to do without the library.
 KERNEL = "MINILM_ONNX_KERNEL"
 NONE = "none"
 DOMAIN, KINDS = "minilm", ("Embeddings", "SelfAttention", "FeedForward")
 # What gives the bits; the number counts versions of the arithmetic.
 RUNTIME = "minilm operators 1"
+# What kernels of that version give in their own test, as kernels/self_test.c has it.
+BITS = 0x78885B0C7DDE4CAD
 MOST_KERNELS = 16
 
 
@@ -76,7 +80,7 @@ def why_no_library() -> str:
 def native() -> Native | None:
     """Load the library, whose kernel then gives made-up rows the same bits as on every CPU.
 
-    Takes 0.3 ms, or 1.5 with the kernel in plain C, the first time; nothing after that.
+    Takes 0.4 ms, or 1.5 with the kernel in plain C, the first time; nothing after that.
 
     Returns:
         None where this installation has none, or where MINILM_ONNX_KERNEL is "none".
@@ -110,14 +114,16 @@ def native() -> Native | None:
 
 def find_library() -> Path | None:
     """Give where the library is; None where this installation has none."""
-    return next((FOLDER / name for name in NAMES if (FOLDER / name).exists()), None)
+    path = FOLDER / NAMES.get(sys.platform, NAMES["linux"])
+    return path if path.exists() else None
 
 
 def load(path: Path) -> ctypes.CDLL:
     """Load a library, once a process, and declare what it offers.
 
     Raises:
-        SessionError: it does not load, or is another one.
+        SessionError: it does not load, is another one, or was compiled from other sources, whose
+            arithmetic is not that of RUNTIME.
     """
     try:
         library = ctypes.CDLL(str(path))
@@ -129,11 +135,17 @@ def load(path: Path) -> ctypes.CDLL:
             library.minilm_kernel_is_right,
         ):
             function.argtypes = [ctypes.c_size_t]
+        library.minilm_bits.restype = ctypes.c_uint64
     except (OSError, AttributeError) as error:
         raise SessionError(
             f"{path}: expected the library of native operators, got: {error}; install again, or "
             f"set {KERNEL}={NONE} to do without"
         ) from error
+    if library.minilm_bits() != BITS:
+        raise SessionError(
+            f"{path}: expected {RUNTIME}, got a library of other arithmetic, from an earlier or "
+            f"later version; install again, or set {KERNEL}={NONE} to do without"
+        )
     return library
 
 

@@ -73,6 +73,9 @@ def open_session(graph: Path, options: onnxruntime.SessionOptions) -> onnxruntim
 
 
 def remedy(error: Exception, otherwise: str) -> str:
-    """Say what to do about an error of onnxruntime, which tells a lack of memory by words only."""
-    lacking = ("bad_alloc", "allocate memory", "pthread_create")
+    """Say what to do about an error of onnxruntime, which tells a lack of memory by words only.
+
+    So do the native operators (kernels/instance.c).
+    """
+    lacking = ("bad_alloc", "allocate memory", "pthread_create", "expected memory for")
     return "free some memory" if any(word in str(error) for word in lacking) else otherwise

@@ -75,7 +75,7 @@ def fake(*kernels: Kernel, chosen: str | None) -> Any:
 def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file where the library is looked for."""
     monkeypatch.setattr(module, "FOLDER", tmp_path)
-    path = tmp_path / module.NAMES[0]
+    path = tmp_path / module.NAMES.get(sys.platform, "minilm.so")
     path.touch()
     return path
 
@@ -146,6 +146,22 @@ def test_a_graph_of_other_operators_does_not_load_the_library(
     assert no_native(SATURATION) == "the graph has other operators"
 
 
+def test_the_library_of_another_system_is_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A checkout that a container shares may have two."""
+    monkeypatch.setattr(module, "FOLDER", tmp_path)
+    for system, name in module.NAMES.items():
+        monkeypatch.setattr(sys, "platform", system)
+        assert find_library() is None
+        (tmp_path / name).touch()
+        assert find_library() == tmp_path / name
+        (tmp_path / name).unlink()
+        (tmp_path / "minilm.so").touch()
+        assert (find_library() is None) == (system != "linux")
+        (tmp_path / "minilm.so").unlink()
+
+
 def test_an_installation_without_the_library_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +218,14 @@ def test_another_library_is_an_error(library: Path) -> None:
     with pytest.raises(
         SessionError, match=r"expected the library of native operators, got: .*minilm"
     ):
+        native()
+
+
+@built
+def test_a_library_of_other_arithmetic_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an editable install has it after a change of the operators."""
+    monkeypatch.setattr(module, "BITS", module.BITS + 1)
+    with pytest.raises(SessionError, match="expected minilm operators 1, got a library of other"):
         native()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from minilm_onnx import ArtifactError
+from minilm_onnx.folder import operators
 from minilm_onnx.folder.operators import consists_of
 
 DOMAIN, KINDS = "minilm", ("Embeddings", "SelfAttention", "FeedForward")
@@ -49,6 +50,17 @@ def test_what_is_no_graph_is_left_to_onnxruntime(tmp_path: Path) -> None:
     for data in (*texts, *(whole[:length] for length in range(len(whole) - 20))):
         damaged.write_bytes(data)
         assert not consists_of(damaged, DOMAIN, KINDS)
+
+
+def test_a_file_of_nothing_but_small_fields_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies behind as many fields as an encoder has is not looked at."""
+    whole = written(tmp_path / "a.onnx", *((DOMAIN, kind) for kind in KINDS)).read_bytes()
+    monkeypatch.setattr(operators, "MOST_FIELDS", 100)
+    assert consists_of(tmp_path / "a.onnx", DOMAIN, KINDS)
+    (tmp_path / "b.onnx").write_bytes(b"\x08\x01" * 100 + whole)
+    assert not consists_of(tmp_path / "b.onnx", DOMAIN, KINDS)
 
 
 def test_a_graph_that_is_not_there_is_named(tmp_path: Path) -> None:
