@@ -137,9 +137,14 @@ def load(path: Path) -> ctypes.CDLL:
             function.argtypes = [ctypes.c_size_t]
         library.minilm_bits.restype = ctypes.c_uint64
     except (OSError, AttributeError) as error:
+        # What the system says where it has no memory, and where it runs nothing from that disk.
+        short = "failed to map" in str(error)
+        remedy = (
+            "free some memory, or allow programs on its disk (noexec)" if short else "install again"
+        )
         raise SessionError(
-            f"{path}: expected the library of native operators, got: {error}; install again, or "
-            f"set {KERNEL}={NONE} to do without"
+            f"{path}: expected the library of native operators, got: {error}; {remedy}, or set "
+            f"{KERNEL}={NONE} to do without"
         ) from error
     if library.minilm_bits() != BITS:
         raise SessionError(
