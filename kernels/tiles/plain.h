@@ -26,9 +26,9 @@ INLINE void mix_tile(const int rows, const int vectors, const int16_t *shares, l
   for (int r = 0; r < rows; r++)
     for (int column = 0; column < 16 * vectors; column++) {
       const int16_t *value = values + column / 16 * panel + column % 16 * 2;
-      int32_t sum = 0;
+      uint32_t sum = 0; /* wraps as on every CPU, should scores be beyond what is defined */
       for (int k = 0; k < inputs; k++)
-        sum += shares[r * share_stride + k] * value[k / 2 * 32 + k % 2];
-      sums[r * sum_stride + column] = sum;
+        sum += (uint32_t)(shares[r * share_stride + k] * value[k / 2 * 32 + k % 2]);
+      sums[r * sum_stride + column] = wrapped(sum);
     }
 }
