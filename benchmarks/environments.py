@@ -112,7 +112,9 @@ def install(venv: Path, requirements: Sequence[str]) -> None:
     # The build of torch for CPUs, before anything can bring another.
     for torch in (line for line in requirements if line.startswith("torch==")):
         call([*pip, torch])
-    call([*pip, *(str(ROOT) if line == "." else line for line in requirements)])
+    here = f"git+file://{ROOT}"
+    own = (str(ROOT) if line == "." else line for line in requirements)
+    call([*pip, *(line.replace("git+file://.", here) for line in own)])
 
 
 def npm_install(venv: Path, requirements: Sequence[str]) -> None:

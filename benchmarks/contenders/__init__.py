@@ -2,7 +2,8 @@
 
 A contender module has:
 
-    REQUIREMENTS        what pip installs in its environment, pinned; "." is this repository
+    REQUIREMENTS        what pip installs in its environment, pinned; "." is this repository, and
+                        git+file://.@COMMIT a commit of it
     BATCHES             settings to sweep for `batch`: texts, or padded tokens, a run may hold
     SETUP_REQUIREMENTS  optional: what another environment needs to convert the checkpoint
     NPM_REQUIREMENTS    optional: what npm installs beside that, pinned

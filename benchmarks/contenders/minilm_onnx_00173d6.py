@@ -9,7 +9,7 @@ from benchmarks.contenders.minilm_onnx import BATCHES, load_encoder, prepare
 
 __all__ = ["BATCHES", "REQUIREMENTS", "load", "prepare"]
 
-REQUIREMENTS = (*RUNTIME, f"minilm-onnx @ git+file://{ROOT}@00173d6")
+REQUIREMENTS = (*RUNTIME, "minilm-onnx @ git+file://.@00173d6")
 
 
 def load(folder: Path, threads: int) -> Embed:
