@@ -162,7 +162,7 @@ def _read_journal(path: Path, wanted: Progress) -> Progress:
         if getattr(found, name) != getattr(wanted, name):
             raise InputError(
                 f"--resume: expected {path} of the {name} {getattr(wanted, name)}, got "
-                f"{getattr(found, name)!r}; delete it to start anew"
+                f"{getattr(found, name)!r}; go on with what made it, or delete it to start anew"
             )
     progress: Progress = found
     return progress

@@ -16,6 +16,8 @@ NAMES = {"linux": "minilm.so", "darwin": "minilm.dylib", "win32": "minilm.dll"}
 # Of the environment: the kernel to use in place of the best one, or NONE to do without the library.
 KERNEL = "MINILM_ONNX_KERNEL"
 NONE = "none"
+# The kernel that runs everywhere, too slowly to be used unless it is asked for.
+PLAIN = "plain"
 DOMAIN, KINDS = "minilm", ("Embeddings", "SelfAttention", "FeedForward")
 # What gives the bits; the number counts versions of the arithmetic.
 RUNTIME = "minilm operators 1"
@@ -73,7 +75,14 @@ def why_no_library() -> str:
     """Say why `native` gives nothing."""
     if os.environ.get(KERNEL) == NONE:
         return f"{KERNEL} is {NONE}"
-    return "this installation has no native library"
+    if find_library() is None:
+        return (
+            "this installation has no native library; install a C compiler, then the package again"
+        )
+    return (
+        f"this CPU has the instructions of no native kernel but {PLAIN} C's, which is far slower "
+        f"than onnxruntime; {KERNEL}={PLAIN} takes it all the same"
+    )
 
 
 @functools.cache
@@ -83,7 +92,8 @@ def native() -> Native | None:
     Takes 0.4 ms, or 1.5 with the kernel in plain C, the first time; nothing after that.
 
     Returns:
-        None where this installation has none, or where MINILM_ONNX_KERNEL is "none".
+        None where this installation has none, where MINILM_ONNX_KERNEL is "none", and where this
+        CPU could run plain C alone, unless MINILM_ONNX_KERNEL asks for it.
 
     Raises:
         InputError: MINILM_ONNX_KERNEL names a kernel that cannot be had.
@@ -99,7 +109,7 @@ def native() -> Native | None:
         )
     name = load(path).minilm_kernel()
     if name is not None:
-        return Native(path, name.decode())
+        return Native(path, name.decode()) if wanted or name.decode() != PLAIN else None
     usable = [kernel.name for kernel in kernels(path) if kernel.right]
     if wanted and usable:
         raise InputError(

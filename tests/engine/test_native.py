@@ -162,12 +162,25 @@ def test_the_library_of_another_system_is_not_taken(
         (tmp_path / "minilm.so").unlink()
 
 
+def test_plain_c_is_used_only_if_it_is_asked_for(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On x86-64 without AVX2, onnxruntime is many times as fast."""
+    old = fake(Kernel("avx2", False, False), Kernel("plain", True, True), chosen="plain")
+    monkeypatch.setattr(module, "load", lambda path: old)
+    assert native() is None
+    assert "no native kernel but plain C's" in no_native(BUNDLED / GRAPH)
+    monkeypatch.setenv(KERNEL, "plain")
+    native.cache_clear()
+    assert native() == Native(library, "plain")
+
+
 def test_an_installation_without_the_library_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     assert native() is None
-    assert no_native(BUNDLED / GRAPH) == "this installation has no native library"
+    assert "has no native library; install a C compiler" in no_native(BUNDLED / GRAPH)
     monkeypatch.setenv(KERNEL, "avx2")
     native.cache_clear()
     with pytest.raises(InputError, match=r"expected none, .* has no native library, got 'avx2'"):
