@@ -98,9 +98,9 @@ def print_row(name: str, figures: list[float], fp32: FloatArray, int8: FloatArra
     cells = ["", "", ""]
     if figures:
         exact, found = figures
-        cells = [f"{exact:.2f}", f"{found:.2f}", f"{found - exact:+.2f}"]
+        cells = [f"{exact:.2f}", f"{found:.2f}", f"{found - exact:+z.2f}"]
     cosines = (fp32 * int8).sum(axis=1)
-    cells += [f"{cosines.mean():.5f}", f"{cosines.min():.5f}"]
+    cells += [f"{cosines.mean():z.5f}", f"{cosines.min():z.5f}"]
     print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
