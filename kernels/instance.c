@@ -89,23 +89,14 @@ static OrtStatus *norm_at(const struct instance *self, const OrtKernelInfo *info
     return wrong(self, OF_ARGUMENT, "epsilon: expected 0 to 1, got %g", (double)norm->epsilon);
   return NULL;
 }
-static OrtStatus *check_weights(const struct instance *self, const struct map *map) {
-  const size_t count = (size_t)map->inputs * (size_t)map->outputs;
-  int8_t least = 0;
-  for (size_t i = 0; i < count; i++) least = map->weights[i] < least ? map->weights[i] : least;
-  if (least == -128) /* twice times a code of -128 it would not fit the int16 of tiles/neon.h */
-    return wrong(self, OF_ARGUMENT, "expected weights from -127 to 127, got -128");
-  return NULL;
-}
 static OrtStatus *sum_maps(struct instance *self, struct map *first, struct map *second) {
-  TRY(check_weights(self, first));
-  TRY(check_weights(self, second));
   self->sums = malloc(sizeof *self->sums * (size_t)(first->outputs + second->outputs));
   if (!self->sums) return no_memory(self);
   first->sums = self->sums;
   second->sums = self->sums + first->outputs;
-  map_sums(first, self->sums);
-  map_sums(second, self->sums + first->outputs);
+  const int one = map_sums(first, self->sums), other = map_sums(second, self->sums + first->outputs);
+  if (one < -127 || other < -127) /* twice times a code of -128 would not fit tiles/neon.h's int16 */
+    return wrong(self, OF_ARGUMENT, "expected weights from -127 to 127, got -128");
   return NULL;
 }
 

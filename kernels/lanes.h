@@ -21,7 +21,7 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 
-INLINE void fetch(const int8_t *from) { __builtin_prefetch(from, 0, 2); }
+INLINE void fetch(const void *from) { __builtin_prefetch(from, 0, 2); }
 
 #if defined(KERNEL_AVX512VNNI)
 #include "lanes/avx512.h"

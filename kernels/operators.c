@@ -199,18 +199,14 @@ size_t minilm_multiply(size_t tiles) {
 }
 
 /* Of the kernel at a place, best first: its name, NULL behind the last; whether this CPU has its
- * instructions; and then a hash of its bits, and whether these are right. */
+ * instructions; and then whether its bits are right. */
 EXPORT const char *minilm_kernel_name(size_t place);
 EXPORT int minilm_kernel_runs(size_t place);
-EXPORT uint64_t minilm_kernel_hash(size_t place);
 EXPORT int minilm_kernel_is_right(size_t place);
 const char *minilm_kernel_name(size_t place) {
   return place < kernel_count() ? kernel_at(place)->name : NULL;
 }
 int minilm_kernel_runs(size_t place) { return place < kernel_count() && kernel_runs(place); }
-uint64_t minilm_kernel_hash(size_t place) {
-  return minilm_kernel_runs(place) ? kernel_hash(kernel_at(place)) : 0;
-}
 int minilm_kernel_is_right(size_t place) {
   return minilm_kernel_runs(place) && kernel_is_right(kernel_at(place));
 }

@@ -94,7 +94,7 @@ static uint64_t hash_of(const float *values, size_t count) {
   return hash;
 }
 
-uint64_t kernel_hash(const struct kernel *kernel) {
+static uint64_t kernel_hash(const struct kernel *kernel) {
   const size_t count = 3 * TEXTS * TOKENS * HIDDEN;
   struct test *test = malloc(sizeof *test);
   float *found = malloc(count * sizeof *found);

@@ -58,4 +58,4 @@ INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, lon
               start + 8 * half, sums + 8 * half, sum_stride, half % 2 ? 0 : ahead);
 }
 
-#include "avx_mix.h"
+#include "avx.h"

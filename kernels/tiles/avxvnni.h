@@ -28,26 +28,11 @@ INLINE void add_products_16(__m256i *sum, __m256i codes, __m256i weights) {
   __asm__(VNNI "vpdpwssd %2, %1, %0" : "+x"(*sum) : "x"(codes), "x"(weights));
 }
 
+#include "avx.h"
+
 INLINE void dot_tile(const int rows, const int vectors, const code_t *codes, long code_stride,
                      const int8_t *weights, long panel, int inputs, const int32_t *start,
                      int32_t *sums, long sum_stride, long ahead) {
-  for (int v = 0; v < vectors; v++) {
-    vint sum[6];
-    UNROLL for (int r = 0; r < rows; r++) sum[r] = i_load(start + 16 * v);
-    for (int k = 0; k < inputs; k += 4) {
-      if (ahead) fetch(weights + ahead + v * panel + 16 * k);
-      const __m256i *line = (const __m256i *)(weights + v * panel + 16 * k);
-      const __m256i left = _mm256_loadu_si256(line), right = _mm256_loadu_si256(line + 1);
-      UNROLL for (int r = 0; r < rows; r++) {
-        int32_t four;
-        memcpy(&four, codes + r * code_stride + k, 4);
-        const __m256i spread = _mm256_set1_epi32(four);
-        add_products_8(&sum[r].low, spread, left);
-        add_products_8(&sum[r].high, spread, right);
-      }
-    }
-    UNROLL for (int r = 0; r < rows; r++) i_store(sums + r * sum_stride + 16 * v, sum[r]);
-  }
+  tile_of_fours(rows, vectors, codes, code_stride, weights, panel, inputs, start, sums, sum_stride,
+                ahead, add_products_8);
 }
-
-#include "avx_mix.h"
