@@ -146,6 +146,8 @@ def load(path: Path) -> ctypes.CDLL:
         ):
             function.argtypes = [ctypes.c_size_t]
         library.minilm_bits.restype = ctypes.c_uint64
+        library.minilm_multiply.restype = ctypes.c_size_t
+        library.minilm_multiply.argtypes = [ctypes.c_size_t]
     except (OSError, AttributeError) as error:
         # What the system says where it has no memory, and where it runs nothing from that disk.
         short = "failed to map" in str(error)

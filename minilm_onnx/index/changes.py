@@ -80,9 +80,7 @@ def replace_source(
             rows, fresh = _rows(store, facts, name, key, first, passages, embed)
             with store.writing() as connection:
                 check_facts(connection, facts, store.path)
-                _stage(connection, rows)
-                if fresh:
-                    note_runtime(connection, facts.runtime)
+                _stage(connection, facts, rows, fresh)
             embedded += fresh
             done(CHUNK)
         rows, fresh = _rows(store, facts, name, key, last, passages, embed)
@@ -92,9 +90,7 @@ def replace_source(
             known = connection.execute("SELECT digest FROM sources WHERE name = ?", (name,)).get
             if new:
                 _refuse_known(connection, name)
-            _stage(connection, rows)
-            if fresh:
-                note_runtime(connection, facts.runtime)
+            _stage(connection, facts, rows, fresh)
             # Of an earlier run that read it otherwise.
             beyond = "DELETE FROM staged WHERE key = ? AND position >= ?"
             connection.execute(beyond, (key, len(passages)))
@@ -190,10 +186,15 @@ def _digest(passage: Passage) -> bytes:
     return hashlib.sha256(passage.embedded.encode()).digest()[:16]
 
 
-def _stage(connection: "apsw.Connection", rows: Sequence[tuple[Any, ...]]) -> None:
+def _stage(
+    connection: "apsw.Connection", facts: Facts, rows: Sequence[tuple[Any, ...]], fresh: int
+) -> None:
+    """Keep rows until their source has all of its own; so many of their vectors are new."""
     connection.executemany(
         "INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
     )
+    if fresh:
+        note_runtime(connection, facts.runtime)
 
 
 def _publish(

@@ -7,15 +7,15 @@ attention, normalisation, activation functions, quantising and moving weights. B
 native library's own products reach where nothing has to be moved at all: the hardware's peak.
 """
 
-import ctypes
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from minilm_onnx.engine.native import native
+from minilm_onnx.engine.native import load, native
 from minilm_onnx.engine.silent import onnxruntime, open_session
 
 PROBES = Path(__file__).parents[1] / "probes"
@@ -75,18 +75,8 @@ def _peak_gops(threads: int) -> float | None:
     found = native()
     if found is None:
         return None
-    multiply = ctypes.CDLL(str(found.path)).minilm_multiply
-    multiply.restype, multiply.argtypes = ctypes.c_size_t, [ctypes.c_size_t]
-    end = time.perf_counter() + SECONDS
-
-    def work(_: int) -> float:
-        done, start = 0, time.perf_counter()
-        while not done or time.perf_counter() < end:
-            done += TILES * multiply(TILES)  # without the interpreter's lock
-        return done / (time.perf_counter() - start)
-
-    with ThreadPoolExecutor(threads) as pool:
-        return sum(pool.map(work, range(threads))) / 1e9
+    multiply = load(found.path).minilm_multiply  # which runs without the interpreter's lock
+    return _a_second(lambda _: TILES * int(multiply(TILES)), threads, SECONDS) / 1e9
 
 
 def _seconds_a_row(product: Product, rows: int, threads: int) -> float:
@@ -103,14 +93,29 @@ def _seconds_a_row(product: Product, rows: int, threads: int) -> float:
         session.run_with_iobinding(binding)
         sessions.append(session)
         bindings.append(binding)
-    end = time.perf_counter() + SECONDS / len(ROWS)
 
-    def work(index: int) -> float:
-        runs, start = 0, time.perf_counter()
-        while not runs or time.perf_counter() < end:
-            sessions[index].run_with_iobinding(bindings[index])
-            runs += 1
-        return runs * rows / (time.perf_counter() - start)
+    def run(number: int) -> int:
+        sessions[number].run_with_iobinding(bindings[number])
+        return rows
+
+    return 1.0 / _a_second(run, threads, SECONDS / len(ROWS))
+
+
+def _a_second(work: Callable[[int], int], threads: int, seconds: float) -> float:
+    """Let all threads work at once for so long, each at least once; give what they do a second.
+
+    Args:
+        work: called with a thread's number; gives how much it has done.
+        threads: how many.
+        seconds: for which they work.
+    """
+    end = time.perf_counter() + seconds
+
+    def again(number: int) -> float:
+        done, start = 0, time.perf_counter()
+        while not done or time.perf_counter() < end:
+            done += work(number)
+        return done / (time.perf_counter() - start)
 
     with ThreadPoolExecutor(threads) as pool:
-        return 1.0 / sum(pool.map(work, range(threads)))
+        return sum(pool.map(again, range(threads)))
