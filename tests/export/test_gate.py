@@ -109,6 +109,16 @@ def test_int8_that_falls_short_or_has_no_texts_is_not_written(
     assert not out.exists()
 
 
+def test_int8_without_the_library_is_refused_before_anything_is_computed(
+    tmp_path: Path, plain: Path, own_texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.steps.native", lambda: None)
+    arguments = ["--out", str(tmp_path / "int8"), "--model", str(plain), "--name", "tiny"]
+    with pytest.raises(InputError, match=r"got none: .*; without it take --precision fp32"):
+        main([*arguments, "--calibration", str(own_texts)])
+    assert not (tmp_path / "int8").exists()
+
+
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_the_gate_refuses_a_graph_that_is_off(
     tmp_path: Path,
