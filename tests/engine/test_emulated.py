@@ -13,7 +13,6 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,7 @@ import pytest
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.engine.native import KERNEL, NONE, native
-from minilm_onnx.verify.golden import read_golden
+from minilm_onnx.verify.golden import bits_of, read_golden
 from tests.conftest import Golden, cosines
 from tests.encoder.test_parity import MEAN_COSINE, MIN_COSINE, ORDINARY
 from tests.support.emulation import CORES, DEFAULT, MAX, guest, guest_environment
@@ -89,7 +88,7 @@ class Answer:
     @property
     def bits(self) -> str:
         """Of the vectors, all of them."""
-        return sha256(self.vectors.tobytes()).hexdigest()
+        return bits_of(self.vectors)
 
 
 @pytest.fixture(scope="module")
@@ -144,7 +143,7 @@ def bits(encoder: SentenceEncoder, texts: list[str]) -> str:
     """Of this machine's vectors, by the kernel that it takes of itself."""
     if native() is None:
         pytest.skip("this installation has no native library")
-    return sha256(encoder.encode(texts).tobytes()).hexdigest()
+    return bits_of(encoder.encode(texts))
 
 
 @pytest.fixture(scope="module")

@@ -6,27 +6,24 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterable
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from minilm_onnx import SentenceEncoder
-from minilm_onnx.engine.native import KERNEL, kernels, native
-from minilm_onnx.verify.golden import read_golden
+from minilm_onnx.engine.native import KERNEL, PLAIN, kernels, native
+from minilm_onnx.verify.golden import bits_of, read_golden
 from tests.conftest import Golden
 from tests.support.libraries import ROOT, compiled, package_with
 
 # Encodes texts by a kernel, and prints it and the sha256 of the vectors.
 CODE = """
 import json, sys
-from hashlib import sha256
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.engine.native import native
-vectors = SentenceEncoder().encode(json.load(sys.stdin))
-print(native().kernel, sha256(vectors.astype("<f4").tobytes()).hexdigest())
+from minilm_onnx.verify.golden import bits_of
+print(native().kernel, bits_of(SentenceEncoder().encode(json.load(sys.stdin))))
 """
-PLAIN = "plain"
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +80,7 @@ def test_this_machine_gives_the_bits_that_the_manifest_states(
     """With whichever versions of onnxruntime and numpy are installed."""
     assert encoder.manifest
     assert kernels_here()
-    assert (
-        sha256(encoder.encode(stated).astype("<f4").tobytes()).hexdigest() == encoder.manifest.bits
-    )
+    assert bits_of(encoder.encode(stated)) == encoder.manifest.bits
 
 
 def test_the_kernel_for_avx_vnni_gives_the_bits_that_the_manifest_states(

@@ -1,6 +1,5 @@
 """The native operators: every kernel gives the same bits, and the bodies the same numbers."""
 
-import ctypes
 import json
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import onnx
 import onnxruntime
 
 from minilm_onnx.arrays import FloatArray
+from minilm_onnx.engine.native import kernels
 from tests.support.native import HIDDEN, POSITIONS, WORDS, distances, model_of, random_constants
 
 # Runs attention whose result fits the memory that is left, and whose working memory does not.
@@ -100,14 +100,7 @@ def with_distances(kinds: Sequence[str]) -> list[dict[str, Given]]:
 
 def kernels_here(library: Path) -> dict[str, bool]:
     """The names of the kernels that this CPU has, best first, and whether each is right."""
-    loaded = ctypes.CDLL(str(library))
-    loaded.minilm_kernel_name.restype = ctypes.c_char_p
-    found = {}
-    for place in range(16):
-        name = loaded.minilm_kernel_name(ctypes.c_size_t(place))
-        if name is not None and loaded.minilm_kernel_runs(ctypes.c_size_t(place)):
-            found[name.decode()] = bool(loaded.minilm_kernel_is_right(ctypes.c_size_t(place)))
-    return found
+    return {kernel.name: kernel.right for kernel in kernels(library) if kernel.runs}
 
 
 @pytest.fixture(scope="module")
