@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks import ceiling
 from benchmarks.contenders import OURS
+from minilm_onnx.cli.options import counted
 
 Line = dict[str, Any]
 BULK = ("short", "corpus", "long")
@@ -148,7 +149,8 @@ def conditions(lines: Sequence[Line]) -> str:
     dirty = sum(line["dirty"] for line in timed)
     rounds = len({line["part"] for line in most})
     return (
-        f"CPU: {every('cpu')}, {every('cpus')} of it; {every('threads')} threads; {rounds} rounds; "
+        f"CPU: {every('cpu')}, {every('cpus')} of it; {every('threads')} threads; "
+        f"{counted(rounds, 'round')}; "
         f"commit {every('commit')}; corpus {every('corpus')}, "
         f"sha256 {every('corpus_sha256')[:16]}. "
         f"Ceiling of int8 products: {middle([line['gops'] for line in most], '{:.0f}')} GOP/s; "
