@@ -97,19 +97,21 @@ def send_until_closed(one: socket.socket, part: bytes) -> None:
 
 
 def read_answer(one: socket.socket) -> tuple[int, bytes]:
-    """Read one answer; 0 where the connection was closed without any."""
-    found = b""
-    while b"\r\n\r\n" not in found:
-        part = one.recv(2**16)
+    """Read one answer, and no byte of the next; 0 where the connection was closed without any."""
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        part = one.recv(1)
         if not part:
             return 0, b""
-        found += part
-    head, _, body = found.partition(b"\r\n\r\n")
+        head += part
     (length,) = (
         int(line.split(b":")[1])
         for line in head.lower().split(b"\r\n")
         if line.startswith(b"content-length:")
     )
+    body = b""
     while len(body) < length:
-        body += one.recv(2**16)
+        part = one.recv(length - len(body))
+        assert part, f"expected {length} bytes of a body, got {len(body)}"
+        body += part
     return int(head.split()[1]), body
