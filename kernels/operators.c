@@ -35,10 +35,13 @@ struct session_pool {
   OrtKernelContext *context;
   OrtStatus *status;
 };
+/* Whether runs of the calling thread leave the session's other threads alone. */
+static _Thread_local int alone;
+
 static void run_parts(void *pool, void (*part)(void *, size_t), size_t parts, void *data) {
   struct session_pool *session = pool;
-  if (parts == 1) {
-    part(data, 0);
+  if (parts == 1 || alone) {
+    for (size_t i = 0; i < parts; i++) part(data, i);
     return;
   }
   OrtStatus *status = session->self->api->KernelContext_ParallelFor(session->context, part, parts, 0, data);
@@ -197,6 +200,10 @@ size_t minilm_multiply(size_t tiles) {
   const struct kernel *kernel = chosen_kernel();
   return kernel ? kernel->multiply(tiles) : 0;
 }
+
+/* From now on runs of the calling thread keep to it, or have all threads of their session again. */
+EXPORT void minilm_run_alone(int yes);
+void minilm_run_alone(int yes) { alone = yes; }
 
 /* Of the kernel at a place, best first: its name, NULL behind the last; whether this CPU has its
  * instructions; and then whether its bits are right. */

@@ -114,8 +114,8 @@ class SentenceEncoder(Closing):
             exact_products: whether to leave int8 products of onnxruntime's to kernels that cannot
                 saturate; None to use those, which are slower, where this CPU's fast ones do.
                 Products of the native operators are exact on every CPU.
-            token_budget: tokens a run may hold. Less is less memory, about 50 KiB a token and
-                thread; a single longer text still gets its run.
+            token_budget: tokens a run may hold. Less is less memory, about 10 KiB a token and
+                thread, 50 without the native library; a single longer text still gets its run.
             cache_size: texts whose vectors are kept, 1.6 KiB each and the text, for when they
                 come again; 0 for none.
             theirs: arguments of `SentenceTransformer`: `prompts`, `default_prompt_name`,

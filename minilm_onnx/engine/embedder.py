@@ -137,7 +137,9 @@ class Embedder:
             SessionError: onnxruntime failed.
         """
         check_texts(texts, first)
-        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        places: dict[str, int] = {}  # where each text comes first
+        for place, text in enumerate(texts):
+            places.setdefault(text, place)
         how = (max_seq_length, overflow)
         known = self._cache.find(places, how) if self._cache is not None else {}
         missing = [text for text in places if text not in known]
@@ -149,17 +151,16 @@ class Embedder:
         if overflow == "error":
             refuse_long(seen, max_seq_length, first)
         done(len(texts) - len(missing))
-        vectors = found = self.embed_tokens(tokens, batch_size, done)
+        vectors: Matrix = np.empty((len(texts), self.dimension), dtype=np.float32)
+        rows = np.array([places[text] for text in missing], dtype=np.intp)
+        self._fill(vectors, rows, tokens, batch_size, done)
         if self._cache is not None:
-            rows = zip(missing, found, strict=True)
-            self._cache.keep({text: (row, reports[text]) for text, row in rows}, how)
-        if known:
-            vectors = np.empty((len(places), self.dimension), dtype=np.float32)
-            vectors[[places[text] for text in missing]] = found
-            for text, (row, _) in known.items():
-                vectors[places[text]] = row
-        if len(places) < len(texts):
-            vectors = vectors[[places[text] for text in texts]]
+            entries = {text: (vectors[places[text]], reports[text]) for text in missing}
+            self._cache.keep(entries, how)
+        for text, (row, _) in known.items():
+            vectors[places[text]] = row
+        again = [place for place, text in enumerate(texts) if places[text] != place]
+        vectors[again] = vectors[[places[texts[place]] for place in again]]
         return vectors, seen
 
     def embed_tokens(self, tokens: TokenizedTexts, batch_size: int | None, done: Done) -> Matrix:
@@ -172,20 +173,36 @@ class Embedder:
             InputError: batch_size is not a positive integer.
             SessionError: onnxruntime failed.
         """
-        windowed = len(tokens.ids) != len(tokens.windows)
-        width = self._pooled if windowed else self.dimension
-        vectors: Matrix = np.empty((len(tokens.ids), width), dtype=np.float32)
-
-        def take(batch: IndexArray, hidden: FloatArray) -> None:
-            # Batch by batch, since copies of all vectors would be dear.
-            pooled = pool(hidden, self.artifact.pooling)
-            vectors[batch] = pooled if windowed else self._finish(pooled)
-
-        self._run(tokens, batch_size, take, done)
-        if windowed:
-            texts = [_average(vectors[span], tokens.ids[span]) for span in tokens.spans]
-            vectors = self._finish(np.stack(texts))
+        count = len(tokens.spans)
+        vectors: Matrix = np.empty((count, self.dimension), dtype=np.float32)
+        self._fill(vectors, np.arange(count), tokens, batch_size, done)
         return vectors
+
+    def _fill(
+        self,
+        vectors: Matrix,
+        rows: IndexArray,
+        tokens: TokenizedTexts,
+        batch_size: int | None,
+        done: Done,
+    ) -> None:
+        """Put the vector of each text into its row of the array that the caller gets."""
+        if len(tokens.ids) == len(tokens.windows):
+
+            def take(batch: IndexArray, hidden: FloatArray) -> None:
+                # Batch by batch, since copies of all vectors would be dear.
+                vectors[rows[batch]] = self._finish(pool(hidden, self.artifact.pooling))
+
+            self._run(tokens, batch_size, take, done)
+            return
+        pooled: Matrix = np.empty((len(tokens.ids), self._pooled), dtype=np.float32)
+
+        def keep(batch: IndexArray, hidden: FloatArray) -> None:
+            pooled[batch] = pool(hidden, self.artifact.pooling)
+
+        self._run(tokens, batch_size, keep, done)
+        texts = [_average(pooled[span], tokens.ids[span]) for span in tokens.spans]
+        vectors[rows] = self._finish(np.stack(texts))
 
     def _finish(self, vectors: FloatArray) -> FloatArray:
         for dense in self._dense:

@@ -4,6 +4,8 @@ import ctypes
 import functools
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -148,6 +150,8 @@ def load(path: Path) -> ctypes.CDLL:
         library.minilm_bits.restype = ctypes.c_uint64
         library.minilm_multiply.restype = ctypes.c_size_t
         library.minilm_multiply.argtypes = [ctypes.c_size_t]
+        library.minilm_run_alone.argtypes = [ctypes.c_int]
+        library.minilm_run_alone.restype = None
     except (OSError, AttributeError) as error:
         # What the system says where it has no memory, and where it runs nothing from that disk.
         short = "failed to map" in str(error)
@@ -164,6 +168,30 @@ def load(path: Path) -> ctypes.CDLL:
             f"later version; install again, or set {KERNEL}={NONE} to do without"
         )
     return library
+
+
+@contextmanager
+def running_alone(library: Native | None) -> Iterator[None]:
+    """Have native operators that the calling thread runs keep to it, whatever their session has.
+
+    Args:
+        library: None for a graph of other operators, which is left as it is.
+    """
+    if library is None:
+        yield
+        return
+    run_alone = _run_alone(library.path)
+    run_alone(1)
+    try:
+        yield
+    finally:
+        run_alone(0)
+
+
+@functools.cache
+def _run_alone(path: Path) -> Callable[[int], None]:
+    function: Callable[[int], None] = load(path).minilm_run_alone
+    return function
 
 
 def kernels(path: Path) -> list[Kernel]:

@@ -13,7 +13,7 @@ from minilm_onnx.arrays import FloatArray, IdArray
 from minilm_onnx.engine.batches import cost, plan
 from minilm_onnx.engine.cpus import staying_on
 from minilm_onnx.engine.graph import load_graph, read_interface
-from minilm_onnx.engine.native import Native
+from minilm_onnx.engine.native import Native, running_alone
 from minilm_onnx.engine.policy import Policy
 from minilm_onnx.engine.silent import onnxruntime
 from minilm_onnx.errors import SessionError
@@ -26,7 +26,8 @@ SESSIONS_PAY = 4000.0
 class OneAtATime:
     """An onnxruntime session, and the turn to run it.
 
-    Callers that share one get slower together than one after the other: all of them spin.
+    Callers that share one get slower together than one after the other: all of them spin. Where
+    each keeps to its thread, several turns may be of one session.
     """
 
     session: onnxruntime.InferenceSession
@@ -37,9 +38,10 @@ class OneAtATime:
 class Session:
     """An onnxruntime session that runs batches of texts of equal token length.
 
-    Some batches are run by all threads together, the rest one a thread, by further onnxruntime
-    sessions that are made when they are first needed. A call that comes while another is at work
-    runs all its batches one a thread, since threads that share a batch wait for each other.
+    Some batches are run by all threads together, the rest one a thread: the native operators do
+    that in the same onnxruntime session, other graphs by further ones that are made when they are
+    first needed. A call that comes while another is at work runs all its batches one a thread,
+    since threads that share a batch wait for each other.
 
     Attributes:
         policy: how the CPU is used.
@@ -91,15 +93,18 @@ class Session:
         Raises:
             SessionError: onnxruntime failed.
         """
+        shared = self._of_all_threads()
+        with shared.turn, staying_on(self.policy.pinned, 0):
+            return self.interface.run(shared.session, ids)
+
+    def _of_all_threads(self) -> OneAtATime:
         with self._lock:
             self.check_open()
             if self._shared is None:  # after a fork
                 with self._verified():
                     session = load_graph(self._graph, self.policy, self._library)
                 self._shared = OneAtATime(session)
-            shared = self._shared
-        with shared.turn, staying_on(self.policy.pinned, 0):
-            return self.interface.run(shared.session, ids)
+            return self._shared
 
     def check_open(self) -> None:
         """Raise SessionError if this was closed."""
@@ -174,8 +179,13 @@ class Session:
                     if errors:
                         return
                     one = free_one(sessions, first + number)
-                    with one.turn, staying_on(self.policy.pinned, one.number):
-                        hidden = self.interface.run(one.session, np.stack(batches[place]))
+                    ids = np.stack(batches[place])
+                    with (
+                        one.turn,
+                        staying_on(self.policy.pinned, one.number),
+                        running_alone(self._library),
+                    ):
+                        hidden = self.interface.run(one.session, ids)
                     take(place, hidden)
             except BaseException as error:  # an interrupt too must stop the others
                 errors.append(error)
@@ -208,25 +218,27 @@ class Session:
                 self._calls -= 1
 
     def _sessions(self, batches: int, work: float) -> list[OneAtATime]:
-        """Give a one-thread session for each thread that batches run apart need, at most.
+        """Give a session for each thread that batches run apart need, at most.
 
-        Each thread has its own, since threads that share one take over each other's buffers, and
-        with them what lies in the other core's cache: 1.09 times the time on mixed texts. They
-        are made once enough work has come that a first small request does not wait for them.
+        The native operators can keep to the calling thread, so that one session does for all of
+        them, and the weights are mapped once. Otherwise each thread has a session of one thread,
+        since threads that share one take over each other's buffers, and with them what lies in
+        the other core's cache: 1.09 times the time on mixed texts. They are made once enough
+        work has come that a first small request does not wait for them.
         """
         count = min(batches, self.policy.threads)
         with self._growing:  # not the lock that every run takes, since this lasts
             apart = self._apart
-            if len(apart) < count:
+            if self._library is not None:
+                session = self._of_all_threads().session
+                apart += [OneAtATime(session, number=place) for place in range(len(apart), count)]
+            elif len(apart) < count:
                 self._shared_work += work
                 if self._shared_work < SESSIONS_PAY:
                     return apart[:count] if len(apart) > 1 else []
                 alone = replace(self.policy, threads=1, pinned=())
                 with self._verified():
-                    more = [
-                        load_graph(self._graph, alone, self._library)
-                        for _ in range(count - len(apart))
-                    ]
+                    more = [load_graph(self._graph, alone) for _ in range(count - len(apart))]
                 apart += [
                     OneAtATime(one, number=place) for place, one in enumerate(more, len(apart))
                 ]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,6 +26,7 @@ from minilm_onnx.engine.native import (
     native,
     native_for,
     no_native,
+    running_alone,
 )
 from minilm_onnx.engine.policy import choose_policy, products_saturate
 from minilm_onnx.engine.session import Session
@@ -248,13 +250,47 @@ def test_a_library_that_onnxruntime_does_not_take_is_an_error(library: Path) -> 
     assert raised.value.__cause__ is not None
 
 
-def test_a_session_is_given_the_library_for_every_thread() -> None:
+def test_all_threads_run_one_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So the weights are mapped once, whether a batch has all threads or one."""
+    made = []
+
+    def counted(*arguments: Any) -> Any:
+        made.append(arguments)
+        return load_graph(*arguments)
+
+    monkeypatch.setattr("minilm_onnx.engine.session.load_graph", counted)
+    monkeypatch.setattr("minilm_onnx.engine.session.SESSIONS_PAY", 0.0)
     library = native_for(BUNDLED / GRAPH)
     session = Session(BUNDLED / GRAPH, choose_policy(threads=2, pinning=False), library)
     batches = [list(np.full((8, 60), 2000 + place, dtype=np.int64)) for place in range(12)]
     found: dict[int, str] = {}
-    for _ in range(2):  # the second time by sessions of one thread
-        session.run_each(batches, lambda place, hidden: found.update({place: bits_of(hidden)}))
-        alone = {place: bits_of(session.run(np.stack(ids))) for place, ids in enumerate(batches)}
-        assert found == alone
+    session.run_each(batches, lambda place, hidden: found.update({place: bits_of(hidden)}))
+    alone = {place: bits_of(session.run(np.stack(ids))) for place, ids in enumerate(batches)}
+    assert found == alone
     assert len(session._apart) == 2
+    assert len(made) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tells what each thread did by Linux's files")
+def test_a_block_keeps_native_operators_to_their_thread() -> None:
+    library = native_for(BUNDLED / GRAPH)
+    session = load_graph(BUNDLED / GRAPH, choose_policy(threads=2, pinning=False), library)
+    feed = {"input_ids": np.full((4, 64), 2000, dtype=np.int64)}
+    (together,) = session.run(None, feed)
+
+    def others_rest() -> bool:
+        before = work_of_others()
+        (alone,) = session.run(None, feed)
+        assert bits_of(alone) == bits_of(together)
+        return work_of_others() == before
+
+    with running_alone(library):
+        # The first may still see them go to sleep.
+        assert any(others_rest() for _ in range(100))
+
+
+def work_of_others() -> dict[str, str]:
+    """Give what each other thread of this process has done, by its number."""
+    own = str(threading.get_native_id())
+    threads = (path for path in Path("/proc/self/task").iterdir() if path.name != own)
+    return {path.name: (path / "schedstat").read_text() for path in threads}

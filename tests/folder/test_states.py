@@ -135,6 +135,7 @@ def test_further_sessions_are_of_what_was_checked(
     two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[..., None]
 ) -> None:
     """They are made when enough texts have come, and checked anew."""
+    monkeypatch.setattr("minilm_onnx.encoder.native_for", lambda graph: None)  # needs none
     monkeypatch.setattr("minilm_onnx.engine.session.SESSIONS_PAY", 0.0)
     encoder = SentenceEncoder(two[0], threads=2)
     meanwhile(lambda: swap(two[0] / WEIGHTS, two[1] / WEIGHTS))
@@ -146,6 +147,7 @@ def test_a_folder_in_place_of_another_with_the_same_files_is_taken_later(
     two: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a package is installed again while it runs."""
+    monkeypatch.setattr("minilm_onnx.encoder.native_for", lambda graph: None)  # needs no others
     monkeypatch.setattr("minilm_onnx.engine.session.SESSIONS_PAY", 0.0)
     encoder = SentenceEncoder(two[0], threads=2)
     shutil.rmtree(two[1])
