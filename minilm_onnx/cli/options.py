@@ -11,6 +11,7 @@ from unicodedata import bidirectional, category
 
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.batches import TOKEN_BUDGET
+from minilm_onnx.engine.native import KERNEL, NONE, PLAIN
 from minilm_onnx.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 WIDTH = 78
 # Classes of characters that turn the order in which others are shown.
 TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+KERNELS = (
+    f"The environment variable {KERNEL} chooses the kernel of the native operators: a name that "
+    f"the command info lists, such as avx2 or neon; {PLAIN} for plain C, which runs everywhere and "
+    f"is slow; {NONE} for onnxruntime's own operators. Default: the fastest that this CPU has."
+)
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -53,7 +59,9 @@ def add_command(
     )
     parser.set_defaults(run=run)
     if model:
-        _add_encoder_options(parser.add_argument_group("the model and the CPU"))
+        _add_encoder_options(
+            parser.add_argument_group("the model and the CPU", textwrap.fill(KERNELS, WIDTH))
+        )
     return parser
 
 

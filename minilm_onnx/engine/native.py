@@ -49,11 +49,12 @@ class Kernel:
         name: what MINILM_ONNX_KERNEL calls it.
         runs: whether this CPU has its instructions.
         right: whether it gives the bits that every kernel gives on every CPU; else it is not used.
+            None where it does not run, so that nobody knows.
     """
 
     name: str
     runs: bool
-    right: bool
+    right: bool | None
 
 
 def native_for(graph: Path) -> Native | None:
@@ -205,6 +206,6 @@ def kernels(path: Path) -> list[Kernel]:
         name = library.minilm_kernel_name(place)
         if name is not None:
             runs = bool(library.minilm_kernel_runs(place))
-            right = bool(library.minilm_kernel_is_right(place))
+            right = bool(library.minilm_kernel_is_right(place)) if runs else None
             found.append(Kernel(name.decode(), runs, right))
     return found

@@ -363,6 +363,8 @@ def test_info_names_kernel_and_promise(
     assert facts["native"]["kernel"] == kernel.kernel
     assert facts["native"]["amx"] is True
     assert {"name": "plain", "runs": True, "right": True} in facts["native"]["kernels"]
+    there = {one["name"]: one["right"] for one in facts["native"]["kernels"] if not one["runs"]}
+    assert set(there.values()) <= {None}  # nobody knows
     used = {**facts["native"], "kernels": [{"name": "fast", "runs": True, "right": False}]}
     assert "not fast, whose bits are wrong here" in info.kernel_in_words({"native": used})
 

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minilm_onnx import InputError, SentenceEncoder, near_duplicates
+from minilm_onnx.engine.native import KERNEL, NONE, PLAIN
 from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.vectors.pooling import l2_normalize
 from tests.support.commands import commands
@@ -240,6 +241,14 @@ def test_help_has_examples_that_parse(name: str) -> None:
             arguments = words[2 : words.index(">") if ">" in words else None]
             _, more = parser.parse_known_args(arguments)
             assert not [word for word in more if word.startswith("-")]
+
+
+def test_help_says_how_a_kernel_is_chosen() -> None:
+    for name in ("embed", "serve", "info"):
+        said = " ".join(commands()[name].format_help().split())
+        assert f"{KERNEL} chooses the kernel" in said
+        assert f"{PLAIN} for plain C" in said
+        assert f"{NONE} for onnxruntime's own" in said
 
 
 def test_words_behind_options_are_taken_and_unknown_options_are_not(

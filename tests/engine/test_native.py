@@ -69,7 +69,7 @@ def fake(*kernels: Kernel, chosen: str | None) -> Any:
         minilm_kernel=lambda: chosen.encode() if chosen else None,
         minilm_kernel_name=named,
         minilm_kernel_runs=lambda place: int(kernels[place].runs),
-        minilm_kernel_is_right=lambda place: int(kernels[place].right),
+        minilm_kernel_is_right=lambda place: int(kernels[place].right or False),
     )
 
 
@@ -168,7 +168,7 @@ def test_plain_c_is_used_only_if_it_is_asked_for(
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """On x86-64 without AVX2, onnxruntime is many times as fast."""
-    old = fake(Kernel("avx2", False, False), Kernel("plain", True, True), chosen="plain")
+    old = fake(Kernel("avx2", False, None), Kernel("plain", True, True), chosen="plain")
     monkeypatch.setattr(module, "load", lambda path: old)
     assert native() is None
     assert "no native kernel but plain C's" in no_native(BUNDLED / GRAPH)
@@ -200,7 +200,7 @@ def test_a_kernel_that_cannot_be_had_is_refused_with_those_that_can() -> None:
 def test_a_kernel_that_is_not_right_cannot_be_had(
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of_it = (Kernel("fast", True, False), Kernel("slow", False, False), Kernel("plain", True, True))
+    of_it = (Kernel("fast", True, False), Kernel("slow", False, None), Kernel("plain", True, True))
     monkeypatch.setenv(KERNEL, "fast")
     monkeypatch.setattr(module, "load", lambda path: fake(*of_it, chosen=None))
     with pytest.raises(InputError, match=r"expected plain, which .* or none, got 'fast'"):

@@ -98,7 +98,7 @@ def with_distances(kinds: Sequence[str]) -> list[dict[str, Given]]:
     ]
 
 
-def kernels_here(library: Path) -> dict[str, bool]:
+def kernels_here(library: Path) -> dict[str, bool | None]:
     """The names of the kernels that this CPU has, best first, and whether each is right."""
     return {kernel.name: kernel.right for kernel in kernels(library) if kernel.runs}
 

@@ -35,6 +35,7 @@ NOT_RUN = {
         "sudo apt install": "is for a Raspberry Pi",
         "python3 -m venv ~/minilm": "needs a package index; benchmarks.footprint does the same",
         "sudo python3 -m venv": "changes the system",
+        "minilm-onnx bench": "measures for half a minute; test_bench does the same",
     },
     "docs/export.md": {"python3 -m venv": "needs a package index; test_export exports"},
     "docs/models.md": {

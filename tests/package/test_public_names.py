@@ -109,6 +109,10 @@ INTEGRATIONS = {
     "minilm_onnx.integrations.sklearn": [
         "SentenceVectorizer",
     ],
+    "minilm_onnx.integrations.workers": [
+        "check_worker",
+        "made_by",
+    ],
 }
 ENCODER = [
     "aencode",

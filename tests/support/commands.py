@@ -106,6 +106,8 @@ def render() -> str:
     rows = [row(parser, action) for action in parser._actions if action.dest in shared()]
     parts.append("## The model and the CPU\n\nEvery command that loads a model has these.\n")
     parts.append("\n".join(["| | |", "| --- | --- |", *rows]) + "\n")
+    (group,) = [one for one in parser._action_groups if one.title == "the model and the CPU"]
+    parts.append(textwrap.fill(" ".join((group.description or "").split()), 100) + "\n")
     return "\n".join(parts)
 
 

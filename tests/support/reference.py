@@ -37,6 +37,8 @@ FURTHER = (
     "integrations.sentence_transformers.sentence_transformer",
     "integrations.ray.Embed",
     "integrations.ray.embed_files",
+    "integrations.workers.made_by",
+    "integrations.workers.check_worker",
     "integrations.pgvector.copy_passages",
     "integrations.pgvector.search_passages",
     "integrations.elasticsearch.mapping",

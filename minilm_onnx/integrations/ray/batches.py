@@ -1,34 +1,45 @@
 """Embed: vectors beside the batches of a Ray dataset."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from minilm_onnx.errors import InputError
 from minilm_onnx.integrations import shared_encoder
+from minilm_onnx.integrations.workers import check_worker
 from minilm_onnx.reading.columns import check_field
 from minilm_onnx.tables.column import Vectors, embed_column
 
 
 class Embed:
-    """Adds vectors to batches: `dataset.map_batches(Embed, batch_format="pyarrow")`."""
+    """Adds vectors to batches: `dataset.map_batches(Embed, batch_format="pyarrow", ...)`.
+
+    Its arguments are Ray's `fn_constructor_args` and `fn_constructor_kwargs`.
+    """
 
     def __init__(
         self,
         field: str = "text",
         column: str = "embedding",
         *,
+        expected: Mapping[str, str],
         model: str | None = None,
         threads: int = 1,
     ) -> None:
-        """Load the model, once an actor.
+        """Load the model, once an actor, if it computes the bits that the others compute.
 
         Args:
             field: the column of texts.
             column: the one to add.
+            expected: what `workers.made_by` says of the driver's encoder of that model.
             model: see `SentenceEncoder`.
             threads: as many as the actor's `num_cpus`.
+
+        Raises:
+            MiniLMError: this machine has another version, model or runtime.
         """
         self.field, self.column = field, column
         self.encoder = shared_encoder(model, threads)
+        check_worker(self.encoder, expected)
 
     def __call__(self, batch: Any) -> Any:
         """Give the batch with vectors.

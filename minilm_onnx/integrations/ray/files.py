@@ -17,6 +17,7 @@ from minilm_onnx.integrations.ray.cluster import connect, map_parts
 from minilm_onnx.integrations.ray.plan import Format, Job
 from minilm_onnx.integrations.ray.target import begin, names, sweep
 from minilm_onnx.integrations.ray.worker import Worker
+from minilm_onnx.integrations.workers import made_by
 from minilm_onnx.tables.column import Precision
 from minilm_onnx.tables.filesystems import absolute_name, filesystem
 
@@ -78,11 +79,13 @@ def embed_files(
         MiniLMError: a worker could not go on, or a part is missing in the end.
     """
     encoder = shared_encoder(model, threads)
-    made_by = encoder.fingerprint, encoder.runtime
     # The same for every worker, wherever it runs, and however they are named here.
     source, target = absolute_name(source), absolute_name(target)
     model = absolute(model)
-    job = Job(source, target, field, column, precision, format, *made_by, model, threads)
+    made = made_by(encoder)
+    job = Job(
+        source, target, field, column, precision, format, **made, model=model, threads=threads
+    )
     files, folder = filesystem(target)
     plan = begin(files, folder, job)
     there = names(files, folder)

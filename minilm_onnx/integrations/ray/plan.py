@@ -32,6 +32,7 @@ class Job:
         column: of vectors.
         precision: of them.
         format: of the files to write.
+        version: of this package.
         fingerprint: of the encoder.
         runtime: of the encoder, on which bits depend.
         model: a folder that every machine has; None for the bundled model.
@@ -44,10 +45,16 @@ class Job:
     column: str
     precision: Precision
     format: Format
+    version: str
     fingerprint: str
     runtime: str
     model: str | None
     threads: int
+
+    @property
+    def made_by(self) -> dict[str, str]:
+        """What the workers have to be; see `integrations.workers`."""
+        return {name: getattr(self, name) for name in ("version", "fingerprint", "runtime")}
 
     def name(self, number: int) -> str:
         """Give the name of a part's file."""

@@ -24,8 +24,10 @@ def begin(files: "FileSystem", folder: str, job: Job) -> Plan:
     from pyarrow.fs import FileType
 
     inputs = find_inputs(job.source, job.target)
-    # Neither the number of threads nor where the folder is changes what is in it.
-    said = {key: value for key, value in asdict(job).items() if key not in ("threads", "target")}
+    # Neither the number of threads nor where the folder is changes what is in it; and a later
+    # version goes on with a job if its fingerprint and runtime promise the same bits.
+    unsaid = ("threads", "target", "version")
+    said = {key: value for key, value in asdict(job).items() if key not in unsaid}
     said["inputs"] = [[one.path, one.size, one.mtime_ns] for one in inputs]
     journal = f"{folder}/{JOURNAL}"
     if files.get_file_info(journal).type == FileType.File:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from minilm_onnx.errors import MiniLMError
 from minilm_onnx.integrations import shared_encoder
 from minilm_onnx.integrations.ray.cluster import answer, part_of
 from minilm_onnx.integrations.ray.plan import Job
+from minilm_onnx.integrations.workers import check_worker
 from minilm_onnx.tables.column import Vectors, embed_column, parquet_options
 from minilm_onnx.tables.filesystems import LINES, filesystem, kind_of, whole_on
 from minilm_onnx.tables.objects import lines_of, table_of, with_vectors
@@ -39,18 +39,13 @@ class Worker:
 
         Raises:
             InputError: its rows cannot be read.
-            MiniLMError: this machine's model makes other vectors.
+            MiniLMError: this machine has another version, model or runtime.
         """
         job = self.job
         encoder = shared_encoder(job.model, job.threads)
-        wanted, found = (job.fingerprint, job.runtime), (encoder.fingerprint, encoder.runtime)
-        if found != wanted:
-            raise MiniLMError(
-                f"worker: expected the encoder {' by '.join(wanted)}, got {' by '.join(found)}, "
-                "whose vectors have other bits; install the same versions on every machine, all "
-                "with the native library or all without"
-            )
-        added = Vectors(self.schema, job.column, encoder.dimension, job.precision, *wanted)
+        check_worker(encoder, job.made_by)
+        of = encoder.fingerprint, encoder.runtime
+        added = Vectors(self.schema, job.column, encoder.dimension, job.precision, *of)
         read, _ = filesystem(job.source)
         files, folder = filesystem(job.target)
         lines: list[str] | None = None

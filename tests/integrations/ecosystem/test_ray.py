@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx import InputError, MiniLMError, SentenceEncoder
 from minilm_onnx.cli import main
+from minilm_onnx.engine.native import KERNEL, NONE, RUNTIME
 from minilm_onnx.measure.sample import sample_texts
 from minilm_onnx.tables import parts
 
@@ -30,6 +31,7 @@ from minilm_onnx.integrations.ray import Embed, Summary, embed_files
 from minilm_onnx.integrations.ray.plan import Job
 from minilm_onnx.integrations.ray.target import begin
 from minilm_onnx.integrations.ray.worker import Worker
+from minilm_onnx.integrations.workers import made_by
 from minilm_onnx.tables.column import FINGERPRINT
 from minilm_onnx.tables.filesystems import filesystem, whole_on
 
@@ -301,28 +303,47 @@ def test_what_a_worker_cannot_do_is_said_in_a_line(
     assert error.count("\n") == 1
 
 
-@pytest.mark.parametrize("other", ["fingerprint", "runtime"])
+@pytest.mark.parametrize("other", ["version", "fingerprint", "runtime"])
 def test_a_worker_that_makes_other_bits_refuses(encoder: SentenceEncoder, other: str) -> None:
     """Its model is another, or its arithmetic, which the fingerprint does not name."""
-    made_by = {"fingerprint": encoder.fingerprint, "runtime": encoder.runtime, other: "another 1.0"}
-    job = Job("in", "out", "t", "v", "float32", "parquet", **made_by, model=None, threads=1)
+    own = made_by(encoder)
+    expected = {**own, other: "another 1.0"}
+    job = Job("in", "out", "t", "v", "float32", "parquet", **expected, model=None, threads=1)
     row = {"number": [0], "path": ["in"], "first": [0], "last": [1], "rows": [1]}
     answer = Worker(job, "t", pa.schema([("t", pa.string())]))(row)
     assert answer["of"] == ["worker"]
     (said,) = answer["error"]
-    assert "another 1.0" in said
-    assert f"got {encoder.fingerprint} by {encoder.runtime}" in said
-    assert said.endswith("all with the native library or all without")
-    assert "\n" not in said
+    assert f"expected {other} another 1.0, as the driver has, got {other} {own[other]}" in said
+    with pytest.raises(MiniLMError, match=f"expected {other} another"):
+        Embed("t", expected=expected)
+
+
+def test_workers_without_the_library_end_the_job(
+    cluster: Any, tmp_path: Path, encoder: SentenceEncoder
+) -> None:
+    if encoder.runtime != RUNTIME:
+        pytest.skip("the native library is not built, or not to be used")
+    rows = ray.data.from_items([{"body": "a cat"}])
+    made = rows.map_batches(
+        Embed,
+        fn_constructor_kwargs={"field": "body", "expected": made_by(encoder)},
+        concurrency=1,
+        runtime_env={"env_vars": {KERNEL: NONE}},
+    )
+    with pytest.raises(ray.exceptions.RayError, match=f"{RUNTIME}, as .* got runtime onnxruntime"):
+        made.take_all()
 
 
 def test_a_job_of_another_onnxruntime_is_not_resumed(tmp_path: Path) -> None:
     source = write(tmp_path, ["a cat"] * 400)
     target = tmp_path / "out"
     files, folder = filesystem(str(target))
-    made = Job(str(source), str(target), "body", "v", "float32", "parquet", "f", "one", None, 1)
+    of = {"version": "1", "fingerprint": "f", "runtime": "one"}
+    made = Job(
+        str(source), str(target), "body", "v", "float32", "parquet", **of, model=None, threads=1
+    )
     begin(files, folder, made)
-    begin(files, folder, made)
+    begin(files, folder, replace(made, version="2"))  # which promises the same bits
     with pytest.raises(InputError, match=r"expected a job of runtime another, got .* of one"):
         begin(files, folder, replace(made, runtime="another"))
 
@@ -373,7 +394,12 @@ def test_options_that_do_not_go_with_ray(
 def test_batches_of_a_dataset(cluster: Any, encoder: SentenceEncoder) -> None:
     words = ["a cat", "a dog", "a car"]
     rows = ray.data.from_items([{"body": word} for word in words])
-    made = rows.map_batches(Embed, fn_constructor_args=("body", "v"), concurrency=1)
+    made = rows.map_batches(
+        Embed,
+        fn_constructor_args=("body", "v"),
+        fn_constructor_kwargs={"expected": made_by(encoder)},
+        concurrency=1,
+    )
     found = {row["body"]: row["v"] for row in made.take_all()}
     for word in words:
         assert np.array_equal(np.float32(found[word]), encoder.encode(word))
@@ -381,7 +407,8 @@ def test_batches_of_a_dataset(cluster: Any, encoder: SentenceEncoder) -> None:
 
 def test_tables_keep_null_and_the_fingerprint(encoder: SentenceEncoder) -> None:
     table = pa.table({"body": ["a cat", None, "a dog"]})
-    made = Embed("body")(table)
+    expected = made_by(encoder)
+    made = Embed("body", expected=expected)(table)
     assert made["embedding"].type == pa.list_(pa.float32(), 384)
     assert made["embedding"].to_pylist()[1] is None
     vectors = np.array([made["embedding"][place].as_py() for place in (0, 2)], np.float32)
@@ -390,9 +417,9 @@ def test_tables_keep_null_and_the_fingerprint(encoder: SentenceEncoder) -> None:
     for batch in (table, {"body": np.array(["a cat"])}):
         for field, column in (("no", "embedding"), ("body", "body")):
             with pytest.raises(InputError, match=column if field == "body" else "no"):
-                Embed(field, column)(batch)
+                Embed(field, column, expected=expected)(batch)
     with pytest.raises(InputError, match="None"):
-        Embed("body")({"body": np.array(["a cat", None])})
+        Embed("body", expected=expected)({"body": np.array(["a cat", None])})
 
 
 def test_without_field_it_is_text_else_the_only_column(cluster: Any, tmp_path: Path) -> None:
