@@ -4,6 +4,15 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+/* A build for AddressSanitizer, which knows where all that was got ends, and must be told of pieces. */
+#if defined(TELL_ASAN)
+#include <sanitizer/asan_interface.h>
+enum { GAP = 64 };
+#else
+#define ASAN_POISON_MEMORY_REGION(from, bytes) ((void)(from), (void)(bytes))
+enum { GAP = 0 };
+#endif
+
 struct room {
   char *start; /* NULL while it is counted */
   char *got;   /* what free wants */
@@ -14,7 +23,8 @@ struct room {
  * be written: a vector's end. */
 static inline void *take(struct room *room, size_t bytes) {
   char *piece = room->start ? room->start + room->used : NULL;
-  room->used += (bytes + 127) / 64 * 64;
+  room->used += (bytes + 127) / 64 * 64 + GAP;
+  if (GAP && piece) ASAN_POISON_MEMORY_REGION(piece + bytes + 64, room->start + room->used - piece - bytes - 64);
   return piece;
 }
 
