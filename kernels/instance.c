@@ -73,8 +73,8 @@ static OrtStatus *map_at(const struct instance *self, const OrtKernelInfo *info,
   int64_t sizes[4] = {*outputs / 16, *inputs / 4, 16, 4};
   TRY(constant(self, info, place, INT8, 4, sizes, &map->weights));
   if (sizes[1] % 8 || sizes[0] % 2 || sizes[0] > MOST_WIDTH / 16 || sizes[1] > MOST_WIDTH / 4)
-    return wrong(self, OF_ARGUMENT, "input %zu: expected inputs and outputs in multiples of 32, up to %d, got %lld fours and %lld sixteens",
-                 place, MOST_WIDTH, (long long)sizes[1], (long long)sizes[0]);
+    return wrong(self, OF_ARGUMENT, "input %zu: expected inputs and outputs in multiples of 32, up to %d, got %llu and %llu",
+                 place, MOST_WIDTH, 4 * (unsigned long long)sizes[1], 16 * (unsigned long long)sizes[0]);
   map->inputs = *inputs = (int)(4 * sizes[1]);
   map->outputs = *outputs = (int)(16 * sizes[0]);
   TRY(row(self, info, place + 1, *outputs, &map->scale));
