@@ -1,4 +1,4 @@
-"""The platforms that have a wheel of their own, and zig, which compiles for each; docs/wheels.md."""
+"""The platforms that have a wheel, and zig, which compiles for each; see docs/wheels.md."""
 
 import sys
 from dataclasses import dataclass

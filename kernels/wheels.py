@@ -1,6 +1,6 @@
 """Build the wheels of all platforms, each twice: python kernels/wheels.py FOLDER [TAG ...].
 
-Needs hatchling and ziglang, as targets.py pins it. Each build has a cache of zig of its own, so that
+Needs hatchling, and ziglang as targets.py pins it. Each build has its own cache of zig, so that
 equal bytes say something. Prints rows of the table in docs/wheels.md.
 """
 
