@@ -17,7 +17,8 @@ FLAGS = (EXACT, "-std=gnu11", "-O3", "-fno-math-errno", "-fPIC", "-fvisibility=h
 # Nothing in the file may tell two builds apart: no symbols, no path, no number of the build.
 LINK = {
     ".so": ("-s", "-Wl,--build-id=none"),
-    ".dylib": ("-Wl,-x", "-Wl,-install_name,@rpath/minilm.dylib"),
+    # With -Wl,-x in place of -s, zig's linker gives other bytes each time.
+    ".dylib": ("-s", "-Wl,-install_name,@rpath/minilm.dylib"),
     ".dll": ("-s",),
 }
 # Which instructions each kernel of a machine may use; plain C, by no name, is everywhere. All
