@@ -1,8 +1,9 @@
 """Write the bill of materials of the wheel: python -m export.sbom [FILE].
 
 CycloneDX 1.6, by its Python library: the package, the model files inside it by sha256, the
-checkpoint they were made from, and the packages that it asks pip for. No time and no chance go into
-it, so the same sources give the same bytes. The wheel carries it as PEP 770 says.
+checkpoint they were made from, the library of native operators and what zig links into it, and the
+packages that it asks pip for. No time and no chance go into it, so the same sources give the same
+bytes. The wheel carries it as PEP 770 says.
 """
 
 import sys
@@ -20,13 +21,14 @@ from cyclonedx.model import (
     XsUri,
 )
 from cyclonedx.model.bom import Bom, BomMetaData
-from cyclonedx.model.component import Component, ComponentType
+from cyclonedx.model.component import Component, ComponentScope, ComponentType
 from cyclonedx.model.license import DisjunctiveLicense
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from packaging.requirements import Requirement
 
 from export.pins import PINS
+from kernels.targets import ZIG_VERSION
 from minilm_onnx import __version__
 from minilm_onnx.folder.artifact import load_artifact
 from minilm_onnx.folder.finding import BUNDLED
@@ -89,15 +91,56 @@ def build_sbom() -> str:
         )
         for requirement in asked
     ]
+    library, *linked, tool = native_library()
     bom = Bom(
-        components=[*files, checkpoint, *packages],
+        components=[*files, checkpoint, library, *linked, tool, *packages],
         serial_number=uuid5(NAMESPACE_URL, f"minilm-onnx {__version__} {manifest.files}"),
         metadata=BomMetaData(component=package, timestamp=NO_TIME),
     )
-    bom.register_dependency(package, [*files, *packages])
+    bom.register_dependency(package, [*files, library, *packages])
+    bom.register_dependency(library, linked)
     for file in files:
         bom.register_dependency(file, [checkpoint])
     return JsonV1Dot6(bom).output_as_string(indent=1) + "\n"
+
+
+def native_library() -> list[Component]:
+    """Give the library, what zig may link into it, and zig; a pure wheel has none of them."""
+    return [
+        Component(
+            name="minilm_onnx/native",
+            version=__version__,
+            type=ComponentType.LIBRARY,
+            bom_ref="native",
+            licenses=[APACHE],
+            description="The native operators, compiled from kernels/; not in a pure wheel.",
+        ),
+        Component(
+            name="compiler_rt",
+            version=ZIG_VERSION,
+            type=ComponentType.LIBRARY,
+            bom_ref="compiler_rt",
+            licenses=[DisjunctiveLicense(id="MIT")],
+            description="Parts of zig's, linked into the library where zig compiled it.",
+        ),
+        Component(
+            name="mingw-w64",
+            type=ComponentType.LIBRARY,
+            bom_ref="mingw-w64",
+            licenses=[DisjunctiveLicense(id="ZPL-2.1")],
+            description=f"Parts of its C runtime, as in zig {ZIG_VERSION}; in minilm.dll alone.",
+        ),
+        Component(
+            name="ziglang",
+            version=ZIG_VERSION,
+            type=ComponentType.APPLICATION,
+            bom_ref="ziglang",
+            scope=ComponentScope.EXCLUDED,
+            purl=PackageURL("pypi", name="ziglang", version=ZIG_VERSION),
+            licenses=[DisjunctiveLicense(id="MIT")],
+            description="What compiles the library of a released wheel; not in the wheel.",
+        ),
+    ]
 
 
 def sha256(digest: str) -> HashType:

@@ -17,7 +17,8 @@ FLAGS = (EXACT, "-std=gnu11", "-O3", "-fno-math-errno", "-fPIC", "-fvisibility=h
 # Nothing in the file may tell two builds apart: no symbols, no path, no number of the build.
 LINK = {
     ".so": ("-s", "-Wl,--build-id=none"),
-    ".dylib": ("-Wl,-x", "-Wl,-install_name,@rpath/minilm.dylib"),
+    # With -Wl,-x in place of -s, zig's linker gives other bytes each time.
+    ".dylib": ("-s", "-Wl,-install_name,@rpath/minilm.dylib"),
     ".dll": ("-s",),
 }
 # Which instructions each kernel of a machine may use; plain C, by no name, is everywhere. All
@@ -35,6 +36,8 @@ KERNELS = {
     },
 }
 OTHERS = ("dispatch", "self_test", "instance", "operators")
+# What `works` compiles: headers that the sources include.
+PROBE = b"#include <stdatomic.h>\n#include <stdlib.h>\nvoid *probe(void) { return malloc(1); }\n"
 # Loads a library, and prints the kernel that this CPU gets; NULL, if none gives the right bits.
 LOAD = """
 import ctypes, sys
@@ -61,6 +64,22 @@ def compiler() -> list[str] | None:
     return words if words and shutil.which(words[0]) else None
 
 
+def works(command: list[str]) -> bool:
+    """Say whether a compiler makes a library here, and knows the instructions of each kernel.
+
+    A compiler without the C library's headers does not, nor does one that is too old. Takes 0.1 s.
+    """
+    words = [word for kernel in KERNELS.get(machine_here(), {}).values() for word in kernel.split()]
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch, name_here())
+        call = [*command, *FLAGS, *words, "-shared", *LINK[out.suffix], "-x", "c", "-"]
+        try:
+            done = subprocess.run([*call, "-o", str(out)], input=PROBE, capture_output=True)
+        except OSError:
+            return False
+        return done.returncode == 0 and out.exists()
+
+
 def build(
     out: Path, command: list[str], flags: tuple[str, ...] = (), machine: str | None = None
 ) -> None:
@@ -79,11 +98,13 @@ def build(
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as scratch:
         folder = Path(scratch).resolve()
+        # zig keeps what it compiles, more than 10 MB; gcc and clang do not know the word.
+        environment = {"ZIG_GLOBAL_CACHE_DIR": str(folder / "zig"), **os.environ}
 
         def compile_one(name: str, source: str, extra: list[str]) -> str:
             file = str(folder / f"{name}.o")
             call = [*command, *FLAGS, *flags, *extra, "-c", source, "-o", file]
-            subprocess.run(call, cwd=SOURCES, check=True)
+            subprocess.run(call, cwd=SOURCES, env=environment, check=True)
             return file
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -98,9 +119,9 @@ def build(
             ]
             parts += [pool.submit(compile_one, name, f"{name}.c", []) for name in OTHERS]
             files = [part.result() for part in parts]
-        library = folder / "library"
+        library = folder / out.name  # which a .dll has inside
         call = [*command, *flags, "-shared", *LINK[out.suffix], *files, "-o", str(library)]
-        subprocess.run(call, check=True)
+        subprocess.run(call, env=environment, check=True)
         library.replace(out)
 
 

@@ -15,6 +15,8 @@ from minilm_onnx.folder.operators import consists_of
 FOLDER = Path(__file__).parents[1] / "native"
 # By system: two may share a tree, as a container and its host do. Others name it as Linux does.
 NAMES = {"linux": "minilm.so", "darwin": "minilm.dylib", "win32": "minilm.dll"}
+# Written by the build that could not compile the library: why, in one line.
+LEFT_OUT = "left-out.txt"
 # Of the environment: the kernel to use in place of the best one, or NONE to do without the library.
 KERNEL = "MINILM_ONNX_KERNEL"
 NONE = "none"
@@ -79,8 +81,11 @@ def why_no_library() -> str:
     if os.environ.get(KERNEL) == NONE:
         return f"{KERNEL} is {NONE}"
     if find_library() is None:
+        note = FOLDER / LEFT_OUT
+        cause = f", since {note.read_text('utf-8').strip()}" if note.exists() else ""
         return (
-            "this installation has no native library; install a C compiler, then the package again"
+            f"this installation has no native library{cause}; install a C compiler, then the "
+            "package again, from its sources"
         )
     return (
         f"this CPU has the instructions of no native kernel but {PLAIN} C's, which is far slower "

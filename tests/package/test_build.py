@@ -10,16 +10,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import copy, copytree, ignore_patterns
+from typing import Any
 
 import pytest
 
+from minilm_onnx.engine import native
+from minilm_onnx.engine.native import find_library
+
 pytest.importorskip("hatchling", reason="hatchling, which builds wheels, is not installed")
 build = pytest.importorskip("kernels.build", reason="not a checkout")
+targets = pytest.importorskip("kernels.targets")
 
 ROOT = Path(__file__).parents[2]
 FILES = ("pyproject.toml", "README.md", "LICENSE", "NOTICE", "sbom.cdx.json", ".gitignore")
 LIBRARY = f"minilm_onnx/native/{build.name_here()}"
-BACKEND = "import sys, hatchling.build as b; getattr(b, sys.argv[1])(sys.argv[2])"
+LEFT_OUT = f"minilm_onnx/native/{native.LEFT_OUT}"
+BACKEND = "import sys, hatchling.build as b; print(getattr(b, sys.argv[1])(sys.argv[2]))"
+HERE = targets.target_here()
+# Stands in for ziglang: gives a library that is there for one platform, for others their triple.
+FAKE_ZIG = """
+import os, shutil, sys
+assert sys.argv[1:3] == ["cc", "-target"], sys.argv
+out = sys.argv[sys.argv.index("-o") + 1]
+if os.environ["FAKE_ZIG"] == "fails":
+    sys.exit(3)
+if sys.argv[3] == os.environ["FAKE_ZIG_HERE"] and "-shared" in sys.argv:
+    shutil.copy(os.environ["FAKE_ZIG"], out)
+else:
+    with open(out, "w") as file:
+        file.write(sys.argv[3])
+"""
 
 
 @dataclass(frozen=True)
@@ -62,7 +82,8 @@ class Built:
 
 def run(tree: Path, out: Path, hook: str = "build_wheel", **environment: str) -> Built:
     """Build as pip does, in a process whose environment has nothing to say on compilers."""
-    own = {key: word for key, word in os.environ.items() if key not in ("CC", "MINILM_ONNX_BUILD")}
+    ours = ("CC", "MINILM_ONNX_BUILD", "MINILM_ONNX_TARGET")
+    own = {key: word for key, word in os.environ.items() if key not in ours}
     out.mkdir()
     done = subprocess.run(
         [sys.executable, "-c", BACKEND, hook, str(out)],
@@ -94,6 +115,29 @@ def compiler() -> None:
         pytest.skip("no C compiler is installed")
 
 
+@pytest.fixture
+def zig(tmp_path: Path) -> dict[str, str]:
+    """An environment that has FAKE_ZIG in place of ziglang."""
+    return fake_zig(tmp_path / "zig", targets.ZIG_VERSION, str(find_library()))
+
+
+def fake_zig(folder: Path, version: str, library: str) -> dict[str, str]:
+    """Write a package ziglang, and give the environment that has it."""
+    facts = folder / f"ziglang-{version}.dist-info" / "METADATA"
+    for path, text in (
+        (folder / "ziglang" / "__init__.py", ""),
+        (folder / "ziglang" / "__main__.py", FAKE_ZIG),
+        (facts, f"Metadata-Version: 2.1\nName: ziglang\nVersion: {version}\n"),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    triple = HERE.triple if HERE else ""
+    return {"PYTHONPATH": str(folder), "FAKE_ZIG": library, "FAKE_ZIG_HERE": triple}
+
+
+has_target = pytest.mark.skipif(
+    HERE is None or not HERE.has_zig, reason="ziglang has no wheel for this platform"
+)
 NONE_AT_ALL = {"CC": "there-is-no-such-compiler"}
 FAILING = {"CC": shlex.join([sys.executable, "-c", "exit(3)"])}
 
@@ -122,6 +166,7 @@ def test_a_wheel_made_of_the_sdist_and_an_editable_install_have_the_library(
     assert not tag.endswith("any")
     (line,) = wheel.lines
     assert line.startswith("native operators: compiled by ")
+    assert "zig" not in line
     assert not (unpacked / LIBRARY).exists()
 
     # An editable install has it in the tree: the same bytes, built a second time elsewhere.
@@ -132,43 +177,150 @@ def test_a_wheel_made_of_the_sdist_and_an_editable_install_have_the_library(
     assert (tree / LIBRARY).read_bytes() == wheel.read(LIBRARY)
 
 
-@pytest.mark.parametrize(
-    ("environment", "words"),
-    [
-        ({"MINILM_ONNX_BUILD": "none"}, "MINILM_ONNX_BUILD is none"),
-        (NONE_AT_ALL, "expected a C compiler"),
-        (FAILING, "failed with exit code 3"),
-    ],
-    ids=["asked for", "no compiler", "a compiler that fails"],
-)
-def test_a_wheel_without_the_library_is_pure_and_says_why(
-    tree: Path, tmp_path: Path, environment: Mapping[str, str], words: str
+def test_a_wheel_that_is_to_be_pure_is_so_and_the_same_each_time(
+    tree: Path, tmp_path: Path
 ) -> None:
+    """Whatever lies in the tree of an editable install."""
+    first = run(tree, tmp_path / "first", MINILM_ONNX_BUILD="none")
     (tree / LIBRARY).parent.mkdir()
-    (tree / LIBRARY).write_text("of an editable install")
-    wheel = run(tree, tmp_path / "wheel", **environment)
+    for name in (LIBRARY, LEFT_OUT):
+        (tree / name).write_text("of an editable install")
+    second = run(tree, tmp_path / "second", MINILM_ONNX_BUILD="none")
+    assert first.code == second.code == 0, first.said + second.said
+    assert not [name for name in first.names if "native/" in name]
+    assert "Root-Is-Purelib: true" in first.facts
+    assert "Tag: py3-none-any" in first.facts
+    assert first.lines == ["native operators: left out, since MINILM_ONNX_BUILD is none"]
+    assert first.path is not None
+    assert second.path is not None
+    assert first.path.read_bytes() == second.path.read_bytes()
+
+
+@has_target
+@pytest.mark.parametrize(
+    ("environment", "why"),
+    [
+        (NONE_AT_ALL, "there is no C compiler (cc, or what CC names)"),
+        (FAILING, "does not compile them"),
+    ],
+    ids=["no compiler", "a compiler that fails"],
+)
+@pytest.mark.parametrize(
+    ("version", "cause"),
+    [
+        ("0.0.1", "expected ziglang==0.17.1 to be installed, got 0.0.1"),
+        ("0.17.1", "zig 0.17.1 failed with exit code 3"),
+    ],
+    ids=["another zig", "zig fails"],
+)
+def test_a_wheel_that_cannot_be_compiled_is_pure_and_says_why(
+    tree: Path,
+    tmp_path: Path,
+    environment: Mapping[str, str],
+    why: str,
+    version: str,
+    cause: str,
+) -> None:
+    wheel = run(
+        tree, tmp_path / "wheel", **environment, **fake_zig(tmp_path / "zig", version, "fails")
+    )
     assert wheel.code == 0, wheel.said
-    assert not [name for name in wheel.names if "native/" in name]
+    assert [name for name in wheel.names if "native/" in name] == [LEFT_OUT]
     assert "Root-Is-Purelib: true" in wheel.facts
     assert "Tag: py3-none-any" in wheel.facts
+    note = wheel.read(LEFT_OUT).decode()
+    assert note.startswith(f"{cause}, since ")
+    assert note.endswith(f"{why}\n")
     (line,) = wheel.lines
-    assert words in line
+    assert note.strip() in line
     assert "MINILM_ONNX_BUILD" in line
 
 
+@pytest.mark.skipif(find_library() is None, reason="not built: python kernels/build.py")
+@has_target
+@pytest.mark.parametrize(
+    ("environment", "why"),
+    [
+        (NONE_AT_ALL, ", since there is no C compiler (cc, or what CC names)"),
+        (FAILING, " does not compile them"),
+        ({"MINILM_ONNX_BUILD": "zig"}, "compiled by zig 0.17.1"),
+    ],
+    ids=["no compiler", "a compiler that fails", "asked for"],
+)
+def test_where_no_compiler_works_zig_compiles_for_this_platform(
+    tree: Path, tmp_path: Path, zig: dict[str, str], environment: Mapping[str, str], why: str
+) -> None:
+    wheel = run(tree, tmp_path / "wheel", **environment, **zig)
+    assert wheel.code == 0, wheel.said
+    assert [name for name in wheel.names if "native/" in name] == [LIBRARY]
+    assert f"Tag: py3-none-{HERE.tag}\n" in wheel.facts
+    (line,) = wheel.lines
+    said, _, gets = line.partition("; ")
+    assert said.startswith("native operators: compiled by zig 0.17.1")
+    assert said.endswith(why)
+    assert gets.startswith("this CPU gets the kernel ")
+
+
+@pytest.mark.parametrize("target", targets.TARGETS, ids=lambda target: target.tag)
+def test_a_wheel_for_another_platform_has_its_library_and_its_tag(
+    tree: Path, tmp_path: Path, zig: dict[str, str], target: Any
+) -> None:
+    """No library of another platform is loaded."""
+    if target == HERE:
+        pytest.skip("this platform")
+    wheel = run(tree, tmp_path / "wheel", MINILM_ONNX_TARGET=target.tag, **zig)
+    assert wheel.code == 0, wheel.said
+    library = f"minilm_onnx/native/{target.library}"
+    assert [name for name in wheel.names if "native/" in name] == [library]
+    assert wheel.read(library).decode() == target.triple
+    assert f"Tag: py3-none-{target.tag}\n" in wheel.facts
+    assert "Root-Is-Purelib: false" in wheel.facts
+    assert wheel.lines == [f"native operators: compiled by zig 0.17.1 for {target.tag}"]
+
+
+ASKED = "['ziglang==0.17.1']"
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize(
+    ("environment", "asked"),
+    [
+        ({}, "[]"),
+        ({"MINILM_ONNX_BUILD": "cc", **NONE_AT_ALL}, "[]"),
+        ({"MINILM_ONNX_BUILD": "none", **NONE_AT_ALL}, "[]"),
+        ({"MINILM_ONNX_TARGET": "win_arm64"}, ASKED),
+        pytest.param({"MINILM_ONNX_BUILD": "zig"}, ASKED, marks=has_target),
+        pytest.param(NONE_AT_ALL, ASKED, marks=has_target),
+        pytest.param(FAILING, ASKED, marks=has_target),
+    ],
+    ids=["a compiler", "cc", "none", "another platform", "zig", "no compiler", "one that fails"],
+)
+def test_ziglang_is_required_only_where_it_compiles(
+    tree: Path, tmp_path: Path, environment: Mapping[str, str], asked: str
+) -> None:
+    hook = "get_requires_for_build_wheel"
+    assert run(tree, tmp_path / "out", hook, **environment).said.strip() == asked
+
+
 @pytest.mark.parametrize(
     ("environment", "words"),
     [
-        ({"MINILM_ONNX_BUILD": "cc", **NONE_AT_ALL}, "expected a C compiler"),
+        ({"MINILM_ONNX_BUILD": "cc", **NONE_AT_ALL}, "there is no C compiler"),
         ({"MINILM_ONNX_BUILD": "cc", **FAILING}, "failed with exit code 3"),
-        ({"MINILM_ONNX_BUILD": "gcc"}, "MINILM_ONNX_BUILD: expected cc or none, got 'gcc'"),
+        ({"MINILM_ONNX_BUILD": "gcc"}, "MINILM_ONNX_BUILD: expected cc, zig or none, got 'gcc'"),
+        ({"MINILM_ONNX_TARGET": "linux"}, "MINILM_ONNX_TARGET: expected one of manylinux_2_17_x8"),
+        (
+            {"MINILM_ONNX_TARGET": "win_arm64", "MINILM_ONNX_BUILD": "cc"},
+            "MINILM_ONNX_TARGET: expected MINILM_ONNX_BUILD=zig with it, got 'cc'",
+        ),
+        ({"MINILM_ONNX_TARGET": "win_arm64", "FAKE_ZIG": "fails"}, "zig 0.17.1 failed with exit"),
     ],
-    ids=["no compiler", "a compiler that fails", "another word"],
+    ids=["no compiler", "cc fails", "another word", "no platform", "both", "zig fails"],
 )
 def test_a_build_that_must_compile_fails_where_it_cannot(
-    tree: Path, tmp_path: Path, environment: Mapping[str, str], words: str
+    tree: Path, tmp_path: Path, zig: dict[str, str], environment: Mapping[str, str], words: str
 ) -> None:
-    wheel = run(tree, tmp_path / "wheel", **environment)
+    wheel = run(tree, tmp_path / "wheel", **{**zig, **environment})
     assert wheel.code == 1
     assert words in wheel.said
     assert wheel.path is None
@@ -177,12 +329,47 @@ def test_a_build_that_must_compile_fails_where_it_cannot(
 def test_an_editable_install_without_the_library_uses_none_of_an_earlier_one(
     tree: Path, tmp_path: Path
 ) -> None:
+    """It says why, until one has it."""
     pytest.importorskip("editables", reason="editables, which hatchling asks for, is not installed")
     (tree / LIBRARY).parent.mkdir()
     (tree / LIBRARY).write_text("of an earlier install")
-    install = run(tree, tmp_path / "install", "build_editable", **FAILING)
+    failing = fake_zig(tmp_path / "zig", targets.ZIG_VERSION, "fails")
+    install = run(tree, tmp_path / "install", "build_editable", **FAILING, **failing)
     assert install.code == 0, install.said
-    assert not (tree / LIBRARY).exists()
+    assert [path.name for path in (tree / LIBRARY).parent.iterdir()] == [native.LEFT_OUT]
+    assert (tree / LEFT_OUT).read_text("utf-8").strip() in install.said
+    install = run(tree, tmp_path / "again", "build_editable", MINILM_ONNX_BUILD="none")
+    assert install.code == 0, install.said
+    assert list((tree / LIBRARY).parent.iterdir()) == []
+
+
+def test_an_editable_install_is_for_no_other_platform(
+    tree: Path, tmp_path: Path, zig: dict[str, str]
+) -> None:
+    pytest.importorskip("editables", reason="editables, which hatchling asks for, is not installed")
+    tag = next(target.tag for target in targets.TARGETS if target != HERE)
+    install = run(tree, tmp_path / "install", "build_editable", MINILM_ONNX_TARGET=tag, **zig)
+    assert install.code == 1
+    assert f"an editable install is for this platform, not {tag}" in install.said
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_compiler_that_lacks_an_instruction_does_not_work(tmp_path: Path) -> None:
+    """Such as gcc before version 11, of AVX-VNNI."""
+    compiler = build.compiler()
+    assert build.works(compiler)
+    words = [
+        word
+        for kernel in build.KERNELS.get(build.machine_here(), {}).values()
+        for word in kernel.split()
+    ]
+    old = tmp_path / "old.py"
+    old.write_text(
+        f"import subprocess, sys; sys.exit({words[-1]!r} in sys.argv or "
+        f"subprocess.call([*{compiler!r}, *sys.argv[1:]]))"
+    )
+    assert not words or not build.works([sys.executable, str(old)])
+    assert not build.works(["there-is-no-such-compiler"])
 
 
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:

@@ -165,6 +165,28 @@ def test_the_bill_of_materials_names_what_is_in_the_model() -> None:
     assert {"numpy", "onnxruntime", "tokenizers"} < named
 
 
+def test_bill_of_materials_and_notice_name_what_is_linked_into_the_library() -> None:
+    targets = pytest.importorskip("kernels.targets", reason="not a checkout")
+    components = json.loads((ROOT / "sbom.cdx.json").read_text("utf-8"))["components"]
+    versions = {component["name"]: component.get("version") for component in components}
+    assert versions["minilm_onnx/native"] == minilm_onnx.__version__
+    assert versions["ziglang"] == versions["compiler_rt"] == targets.ZIG_VERSION
+    assert "mingw-w64" in versions
+    notice = (ROOT / "NOTICE").read_text("utf-8")
+    assert f"zig {targets.ZIG_VERSION}" in notice
+    for words in ("compiler_rt", "Zig contributors", "mingw-w64 project", "minilm_onnx/native"):
+        assert words in notice
+
+
+def test_one_version_of_zig_is_pinned_wherever_it_is_named() -> None:
+    """Another compiles other bytes."""
+    targets = pytest.importorskip("kernels.targets", reason="not a checkout")
+    pages = (".ci/run", ".ci/requirements.txt", "CONTRIBUTING.md", "docs/wheels.md")
+    for path in (ROOT / name for name in pages):
+        named = re.findall(r"ziglang==[\d.]+", path.read_text("utf-8")) if path.exists() else []
+        assert set(named) <= {targets.ZIG}, path
+
+
 def test_the_bundled_files_fit_the_wheel() -> None:
     assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 25 * 2**20
 
