@@ -98,8 +98,9 @@ def build(
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=".") as scratch:
         folder = Path(scratch).resolve()
-        # zig keeps what it compiles, more than 10 MB; gcc and clang do not know the word.
-        environment = {"ZIG_GLOBAL_CACHE_DIR": str(folder / "zig"), **os.environ}
+        # zig keeps what it compiles, more than 10 MB, and a .dll has a time in it.
+        own = {"ZIG_GLOBAL_CACHE_DIR": str(folder / "zig"), "SOURCE_DATE_EPOCH": "1700000000"}
+        environment = {**own, **os.environ}
 
         def compile_one(name: str, source: str, extra: list[str]) -> str:
             file = str(folder / f"{name}.o")

@@ -372,6 +372,16 @@ def test_a_compiler_that_lacks_an_instruction_does_not_work(tmp_path: Path) -> N
     assert not build.works(["there-is-no-such-compiler"])
 
 
+def test_the_time_of_a_build_is_not_in_the_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """zig's linker writes a time into a .dll: that of the environment, else the clock's."""
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    code = "import os, sys; open(sys.argv[-1], 'w').write(os.environ['SOURCE_DATE_EPOCH'])"
+    build.build(tmp_path / "minilm.dll", [sys.executable, "-c", code])
+    assert (tmp_path / "minilm.dll").read_text() == "1700000000"
+
+
 def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(subprocess.CalledProcessError):
         build.build(tmp_path / build.name_here(), [sys.executable, "-c", "exit(3)"])
