@@ -50,7 +50,7 @@ def export(
     if precision == "int8" and native() is None:
         raise InputError(
             "--precision int8: expected the native operators' library, whose bits the folder "
-            f"states, got none: {why_no_library()}; without it take --precision fp32"
+            f"states, got none: {why_no_library()}; or take --precision fp32"
         )
     calibration, held_out = read_split(texts)
     reference, recipe = read_model(checkpoint)

@@ -95,7 +95,7 @@ static OrtStatus *sum_maps(struct instance *self, struct map *first, struct map 
   first->sums = self->sums;
   second->sums = self->sums + first->outputs;
   const int one = map_sums(first, self->sums), other = map_sums(second, self->sums + first->outputs);
-  if (one < -127 || other < -127) /* twice times a code of -128 would not fit tiles/neon.h's int16 */
+  if (one < -127 || other < -127) /* two products with a code of -128 would not fit the int16 of tiles/neon.h */
     return wrong(self, OF_ARGUMENT, "expected weights from -127 to 127, got -128");
   return NULL;
 }

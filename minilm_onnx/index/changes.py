@@ -189,7 +189,7 @@ def _digest(passage: Passage) -> bytes:
 def _stage(
     connection: "apsw.Connection", facts: Facts, rows: Sequence[tuple[Any, ...]], fresh: int
 ) -> None:
-    """Keep rows until their source has all of its own; so many of their vectors are new."""
+    """Keep rows until their source has all of its own; note what made vectors, if any are new."""
     connection.executemany(
         "INSERT OR REPLACE INTO staged VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows
     )

@@ -76,7 +76,7 @@ def _peak_gops(threads: int) -> float | None:
     if found is None:
         return None
     multiply = load(found.path).minilm_multiply  # which runs without the interpreter's lock
-    return _a_second(lambda _: TILES * int(multiply(TILES)), threads, SECONDS) / 1e9
+    return _rate(lambda _: TILES * int(multiply(TILES)), threads, SECONDS) / 1e9
 
 
 def _seconds_a_row(product: Product, rows: int, threads: int) -> float:
@@ -98,16 +98,16 @@ def _seconds_a_row(product: Product, rows: int, threads: int) -> float:
         sessions[number].run_with_iobinding(bindings[number])
         return rows
 
-    return 1.0 / _a_second(run, threads, SECONDS / len(ROWS))
+    return 1.0 / _rate(run, threads, SECONDS / len(ROWS))
 
 
-def _a_second(work: Callable[[int], int], threads: int, seconds: float) -> float:
-    """Let all threads work at once for so long, each at least once; give what they do a second.
+def _rate(work: Callable[[int], int], threads: int, seconds: float) -> float:
+    """Have all threads work at once, and give how much they do a second together.
 
     Args:
-        work: called with a thread's number; gives how much it has done.
+        work: called again and again with a thread's number; gives how much it has done.
         threads: how many.
-        seconds: for which they work.
+        seconds: how long they begin anew; each works at least once.
     """
     end = time.perf_counter() + seconds
 

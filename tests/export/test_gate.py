@@ -114,7 +114,7 @@ def test_int8_without_the_library_is_refused_before_anything_is_computed(
 ) -> None:
     monkeypatch.setattr("export.steps.native", lambda: None)
     arguments = ["--out", str(tmp_path / "int8"), "--model", str(plain), "--name", "tiny"]
-    with pytest.raises(InputError, match=r"got none: .*; without it take --precision fp32"):
+    with pytest.raises(InputError, match=r"got none: .*; or take --precision fp32"):
         main([*arguments, "--calibration", str(own_texts)])
     assert not (tmp_path / "int8").exists()
 

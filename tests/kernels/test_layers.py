@@ -5,7 +5,6 @@ it, so that the last layers of two right implementations differ as much as int8 
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from minilm_onnx.folder.layout import GRAPH
 from tests.conftest import Golden
 from tests.encoder import forward
 from tests.kernels.arithmetic import feed_forward, self_attention
-from tests.support.native import INPUTS, unpack
+from tests.support.native import INPUTS, session_of, unpack
 
 # How far a token's row may be, as a share of its length, in the mean and at most. From the forward
 # pass: the rounding of activations in one layer, which is all that it does not have. From the
@@ -118,12 +117,8 @@ def session(
     )
     path = tmp_path_factory.mktemp("layers") / "whole.onnx"
     onnx.save_model(whole, path)
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    if request.param == "kernels":
-        library: Path = request.getfixturevalue("library")
-        options.register_custom_ops_library(str(library))
-    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    library = request.getfixturevalue("library") if request.param == "kernels" else None
+    return session_of(path, library)
 
 
 def states(

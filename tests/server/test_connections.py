@@ -22,7 +22,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.server import ServerState
 
 from minilm_onnx.server import connections, create_app
-from tests.support.servers import connect, read_answer, read_until_closed, serving
+from tests.support.servers import connect, read_answer, read_head, read_until_closed, serving
 
 BODY = b'{"inputs": "a cat"}'
 H2C = b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAEAAEAAAAIAAAAB\r\n"
@@ -79,10 +79,7 @@ def test_an_offer_of_http2_is_answered_in_http1_and_the_connection_goes_on(
 def test_an_offer_with_expect_is_told_to_go_on(port: int, cat: Any) -> None:
     with connect(port) as one:
         one.sendall(POST + H2C + b"expect: 100-continue\r\n" + LENGTH)
-        said = b""
-        while not said.endswith(b"\r\n\r\n"):
-            said += one.recv(1)
-        assert said == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert read_head(one) == b"HTTP/1.1 100 Continue\r\n\r\n"
         one.sendall(BODY)
         assert np.array_equal(asked(one), cat)
 

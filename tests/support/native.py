@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from export.operators import DOMAIN, functions, pack
+from minilm_onnx.arrays import FloatArray
 
-Constants = dict[str, npt.NDArray[Any]]
+Given = npt.NDArray[Any]
+Constants = dict[str, Given]
 HIDDEN, HEADS, WIDE, WORDS, POSITIONS = 96, 3, 160, 50, 320
 OPSETS = {"": 17, "com.microsoft": 1, DOMAIN: 1}
 # Names of each operator's inputs behind the first, in their order.
@@ -131,3 +134,27 @@ def model_of(
     )
     onnx.save_model(model, path)
     return path
+
+
+def session_of(model: Path, library: Path | None, threads: int = 1) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    if library is not None:
+        options.register_custom_ops_library(str(library))
+    return onnxruntime.InferenceSession(str(model), options, providers=["CPUExecutionProvider"])
+
+
+def run(model: Path, library: Path | None, given: Given, threads: int = 1) -> FloatArray:
+    found: FloatArray = session_of(model, library, threads).run(None, {"given": given})[0]
+    return found
+
+
+def ids_of(texts: int, tokens: int) -> Given:
+    return np.random.default_rng(tokens).integers(0, WORDS, (texts, tokens))
+
+
+def rows_of(texts: int, tokens: int) -> FloatArray:
+    found = np.random.default_rng(tokens).standard_normal((texts, tokens, HIDDEN))
+    return found.astype(np.float32)

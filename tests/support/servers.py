@@ -96,14 +96,22 @@ def send_until_closed(one: socket.socket, part: bytes) -> None:
         pass
 
 
-def read_answer(one: socket.socket) -> tuple[int, bytes]:
-    """Read one answer, and no byte of the next; 0 where the connection was closed without any."""
+def read_head(one: socket.socket) -> bytes:
+    """Read to the empty line behind an answer's fields; nothing where the connection was closed."""
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         part = one.recv(1)
         if not part:
-            return 0, b""
+            return b""
         head += part
+    return head
+
+
+def read_answer(one: socket.socket) -> tuple[int, bytes]:
+    """Read one answer, and no byte of the next; 0 where the connection was closed without any."""
+    head = read_head(one)
+    if not head:
+        return 0, b""
     (length,) = (
         int(line.split(b":")[1])
         for line in head.lower().split(b"\r\n")
