@@ -16,13 +16,13 @@ IdArray = npt.NDArray[np.int64]
 Tokenize = Callable[[Sequence[str]], list[list[int]]]
 
 
-def read_tokenizer(file: Path) -> Tokenize:
-    """Load a tokenizer.json, cut texts at 256 tokens and pad none."""
+def read_tokenizer(file: Path, tokens: int = MAX_TOKENS) -> Tokenize:
+    """Load a tokenizer.json, cut texts at so many tokens and pad none."""
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(str(file))
     tokenizer.no_padding()
-    tokenizer.enable_truncation(MAX_TOKENS)
+    tokenizer.enable_truncation(tokens)
     return lambda texts: [found.ids for found in tokenizer.encode_batch_fast(list(texts))]
 
 

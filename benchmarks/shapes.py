@@ -1,198 +1,138 @@
 """How fast models of other shapes are: python -m benchmarks.shapes --out FILE.
 
-Speed depends on a model's shape, not on what it has learnt, so random weights of each shape are put
-into the graphs that export builds, and run by the runtime as any model is. Needs
-export/requirements.txt. --publish writes the figures into docs/models.md.
+Random weights of each shape are put into the graphs that export builds, and run by the runtime as
+any model is, in turns with sentence-transformers on torch and with OpenVINO's int8 by NNCF, each at
+the better of two batch settings. Needs what benchmarks/convert.py names. --publish writes the
+figures into docs/models.md.
 """
 
 import argparse
 import json
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
+from benchmarks.contenders import Batch, openvino_int8
+from benchmarks.contenders.sentence_transformers_torch import load_backend
 from benchmarks.publish import filled
-from export.builder import save_graph
-from export.calibrate import QuantizedLayer
-from export.folding import Fold
-from export.forward import Dense, Layer, Norm, Weights
-from export.graph import build_fp32, build_int8
-from export.limits import of_distance
-from export.rounding import QuantizedDense
+from benchmarks.random_models import Shape, write_checkpoint, write_folder
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.engine.cpus import cpu_name
-from minilm_onnx.folder.files import sha256_of
-from minilm_onnx.folder.finding import BUNDLED
-from minilm_onnx.folder.layout import FILES, GOLDEN, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
-from minilm_onnx.folder.manifest import parse_manifest
+from minilm_onnx.folder.layout import WEIGHTS
 from minilm_onnx.measure.sample import sample_texts
 
 QUERY = "how do I get my money back for a broken bicycle?"
 # That a measurement takes of the smallest shape; larger ones get fewer.
-TEXTS = 1200
-WORDS = 30_522
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A model's measures.
-
-    Attributes:
-        model: whose they are.
-        layers: how many.
-        width: H.
-        heads: of attention.
-        tokens: read of a text.
-        bias: whether scores have a bias by distance, as MPNet's.
-    """
-
-    model: str
-    layers: int
-    width: int
-    heads: int
-    tokens: int
-    bias: bool = False
-
-    @property
-    def parameters(self) -> int:
-        """Of the layers' matrices."""
-        return self.layers * 12 * self.width**2
-
-
+TEXTS = 600
+FEWEST = 40
+# That NNCF looks at: enough for a speed.
+SAMPLES = 16
+MPNET = Shape("all-mpnet-base-v2", 12, 768, 12, 384, bias=True)
 SHAPES = (
     Shape("all-MiniLM-L6-v2", 6, 384, 12, 256),
     Shape("paraphrase-multilingual-MiniLM-L12-v2", 12, 384, 12, 128),
     Shape("bge-small-zh-v1.5", 4, 512, 8, 512),
-    Shape("all-mpnet-base-v2", 12, 768, 12, 384, bias=True),
+    MPNET,
     Shape("mxbai-embed-large-v1", 24, 1024, 16, 512),
 )
+BATCHES: dict[str, tuple[Batch, ...]] = {
+    "int8": (None,),
+    "fp32": (None,),
+    "torch": (8, 16),
+    "openvino_int8": (512, 1024),
+}
 
 
-def random_weights(shape: Shape) -> Weights:
-    """Make an encoder whose values stay of ordinary size."""
-    draw = np.random.default_rng(0)
-    width = shape.width
+@dataclass(frozen=True)
+class Folders:
+    """What the engines load of one model: this project's folders, and a checkpoint."""
 
-    def dense(inner: int, outer: int) -> Dense:
-        return Dense(draw.normal(0, inner**-0.5, (inner, outer)), draw.normal(0, 0.1, outer))
-
-    def norm() -> Norm:
-        return Norm(np.ones(width), np.zeros(width), 1e-12)
-
-    layers = [
-        Layer(
-            query=dense(width, width),
-            key=dense(width, width),
-            value=dense(width, width),
-            attention_output=dense(width, width),
-            attention_norm=norm(),
-            intermediate=dense(width, 4 * width),
-            output=dense(4 * width, width),
-            output_norm=norm(),
-        )
-        for _ in range(shape.layers)
-    ]
-    words = draw.normal(0, 1, (WORDS, width))
-    positions = draw.normal(0, 0.1, (512, width))
-    bias = of_distance(draw.normal(0, 1, (shape.heads, 2 * 512 - 1))) if shape.bias else None
-    return Weights(words, positions, norm(), layers, shape.heads, bias)
+    int8: Path
+    fp32: Path
+    checkpoint: Path
 
 
-def quantize(weights: Weights) -> list[QuantizedLayer]:
-    """Round every layer to the nearest codes, for their speed alone."""
-    width = weights.words.shape[1]
-    fold = Fold(np.zeros(width), np.ones(width))
-
-    def rounded(dense: Dense) -> QuantizedDense:
-        scales = np.abs(dense.weight).max(axis=0) / 127
-        return QuantizedDense(np.rint(dense.weight / scales).astype(np.int8), scales, dense.bias)
-
-    return [
-        QuantizedLayer(
-            qkv_fold=fold,
-            query=rounded(layer.query),
-            key=rounded(layer.key),
-            value=rounded(layer.value),
-            attention_output=rounded(layer.attention_output),
-            ffn_fold=fold,
-            intermediate=rounded(layer.intermediate),
-            steps=512,
-            output=rounded(layer.output),
-        )
-        for layer in weights.layers
-    ]
+def random_folders(scratch: Path, shape: Shape) -> Folders:
+    """Write a random model for every engine."""
+    made = Folders(scratch / "int8", scratch / "fp32", scratch / "checkpoint")
+    write_folder(made.int8, shape, "int8")
+    write_folder(made.fp32, shape, "fp32")
+    write_checkpoint(made.checkpoint, shape)
+    return made
 
 
-def write(folder: Path, shape: Shape, precision: str) -> None:
-    """Write a model folder of a shape."""
-    folder.mkdir()
-    weights = random_weights(shape)
-    graph = build_fp32(weights) if precision == "fp32" else build_int8(weights, quantize(weights))
-    save_graph(graph, folder / GRAPH, WEIGHTS)
-    for name in (TOKENIZER, GOLDEN):
-        shutil.copy(BUNDLED / name, folder / name)
-    manifest = replace(
-        parse_manifest(BUNDLED),
-        model_id=f"random/{shape.model}",
-        precision=precision,
-        dimension=shape.width,
-        max_seq_length=shape.tokens,
-        files={name: sha256_of(folder / name) for name in FILES},
-        parity={},
-    )
-    (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
+def engines(folders: Folders, shape: Shape, threads: int, scratch: Path) -> dict[str, Any]:
+    """Load a model into every engine: name to embed(texts, batch)."""
+    converted = scratch / "openvino"
+    converted.mkdir()
+    openvino_int8.prepare(folders.checkpoint, converted, SAMPLES)
+    return {
+        "int8": own(folders.int8, threads),
+        "fp32": own(folders.fp32, threads),
+        "torch": load_backend(folders.checkpoint, threads, tokens=shape.tokens),
+        "openvino_int8": openvino_int8.load(converted, threads, shape.tokens),
+    }
 
 
-def measure(encoder: SentenceEncoder, texts: Sequence[str]) -> dict[str, float]:
+def own(folder: Path, threads: int) -> Callable[[Sequence[str], Batch], Any]:
+    """Load a folder of this project's."""
+    encoder = SentenceEncoder(folder, threads=threads)
+    return lambda texts, batch: encoder.encode(texts)
+
+
+def measure(embed: Any, batch: Batch, texts: Sequence[str]) -> dict[str, float]:
     """Time texts in bulk, and one question after the other."""
     start = time.perf_counter()
-    encoder.encode(texts)
+    embed(texts, batch)
     bulk = len(texts) / (time.perf_counter() - start)
     times = []
     for _ in range(15):
         start = time.perf_counter()
-        encoder.encode(QUERY)
+        embed([QUERY], batch)
         times.append(time.perf_counter() - start)
     return {"texts_per_second": bulk, "query_ms": 1000 * median(times)}
 
 
-def run(rounds: int, threads: int) -> dict[str, Any]:
-    """Measure all shapes in turns; give medians."""
-    found: dict[tuple[int, str], list[dict[str, float]]] = {}
-    sizes: dict[tuple[int, str], float] = {}
-    texts = sample_texts(TEXTS)
+def compare(shape: Shape, folders: Folders, rounds: int, threads: int) -> list[dict[str, Any]]:
+    """Measure a model with all engines, in turns; give a row of medians for each."""
+    share = SHAPES[0].parameters / shape.parameters
+    texts = sample_texts(TEXTS)[: max(FEWEST, int(TEXTS * min(1.0, share)))]
+    found: dict[str, dict[Batch, list[dict[str, float]]]] = {}
     with tempfile.TemporaryDirectory() as scratch:
-        encoders = {}
-        for place, shape in enumerate(SHAPES):
-            for precision in ("int8", "fp32"):
-                folder = Path(scratch) / f"{place}-{precision}"
-                write(folder, shape, precision)
-                sizes[place, precision] = (folder / WEIGHTS).stat().st_size / 2**20
-                encoders[place, precision] = SentenceEncoder(folder, threads=threads)
+        loaded = engines(folders, shape, threads, Path(scratch))
         for number in range(rounds + 1):
-            for key, encoder in encoders.items():
-                share = SHAPES[0].parameters / SHAPES[key[0]].parameters
-                some = texts[: max(60, int(TEXTS * min(1.0, share)))]
-                figures = measure(encoder, some if number else some[:60])
-                if number:  # the first round warms up
-                    found.setdefault(key, []).append(figures)
+            for name, embed in loaded.items():
+                for batch in BATCHES[name]:
+                    figures = measure(embed, batch, texts if number else texts[:FEWEST])
+                    if number:  # the first round warms up
+                        found.setdefault(name, {}).setdefault(batch, []).append(figures)
     rows = []
-    for (place, precision), every in found.items():
-        row = {name: median(one[name] for one in every) for name in every[0]}
-        rows.append(
-            asdict(SHAPES[place])
-            | {"precision": precision, "parameters": SHAPES[place].parameters}
-            | {"weights_mib": round(sizes[place, precision])}
-            | {name: round(value, 2) for name, value in row.items()}
-        )
+    for name, settings in found.items():
+        speeds = {b: median(one["texts_per_second"] for one in settings[b]) for b in settings}
+        best = max(speeds, key=lambda batch: speeds[batch])
+        query = median(one["query_ms"] for one in settings[best])
+        row = {"engine": name, "batch": best, "texts_per_second": round(speeds[best], 2)}
+        rows.append(asdict(shape) | row | {"query_ms": round(query, 2)})
+        if name in ("int8", "fp32"):
+            size = (getattr(folders, name) / WEIGHTS).stat().st_size
+            rows[-1]["weights_mib"] = round(size / 2**20)
+    return rows
+
+
+def run(rounds: int, threads: int, mpnet: Folders | None) -> dict[str, Any]:
+    """Measure all shapes, one after the other, and all-mpnet-base-v2 itself where it is given."""
+    rows = []
+    for shape in SHAPES:
+        with tempfile.TemporaryDirectory() as scratch:
+            rows += compare(shape, random_folders(Path(scratch), shape), rounds, threads)
+    if mpnet is not None:
+        real = replace(MPNET, model=f"{MPNET.model}, its own weights")
+        rows += compare(real, mpnet, rounds, threads)
     return {"cpu": cpu_name(), "threads": threads, "rounds": rounds, "rows": rows}
 
 
@@ -200,24 +140,18 @@ def table(found: dict[str, Any]) -> str:
     """Give the figures as Markdown."""
     lines = [
         f"{found['cpu']}, {found['threads']} threads, medians of {found['rounds']} rounds in "
-        "turns; random weights of each shape, 30,522 words:",
+        "turns; random weights of each shape, 30,522 words. Texts a second, and milliseconds of "
+        "one question:",
         "",
-        "| shape | int8 texts/s | query ms | MiB | fp32 texts/s | query ms | MiB |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| shape | int8 | ms | MiB | fp32 | ms | MiB | torch | ms | OpenVINO int8 | ms |",
+        f"| ---{' | ---:' * 10} |",
     ]
-    for shape in SHAPES:
-        cells = [shape.model]
-        for precision in ("int8", "fp32"):
-            (row,) = (
-                one
-                for one in found["rows"]
-                if (one["model"], one["precision"]) == (shape.model, precision)
-            )
-            cells += [
-                f"{row['texts_per_second']:.0f}",
-                f"{row['query_ms']:.1f}",
-                str(row["weights_mib"]),
-            ]
+    for model in dict.fromkeys(row["model"] for row in found["rows"]):
+        cells = [model]
+        for row in (one for one in found["rows"] if one["model"] == model):
+            speed = row["texts_per_second"]
+            cells += [f"{speed:.{0 if speed >= 20 else 1}f}", f"{row['query_ms']:.1f}"]
+            cells += [str(row["weights_mib"])] if "weights_mib" in row else []
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -228,9 +162,16 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="results, as JSON")
     parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
     parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
+    parser.add_argument(
+        "--mpnet",
+        type=Path,
+        nargs=3,
+        metavar=("INT8", "FP32", "CHECKPOINT"),
+        help="all-mpnet-base-v2 itself too: its exported folders, and where they came from",
+    )
     parser.add_argument("--publish", action="store_true", help="write docs/models.md")
     options = parser.parse_args(arguments)
-    found = run(options.rounds, options.threads)
+    found = run(options.rounds, options.threads, options.mpnet and Folders(*options.mpnet))
     options.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     print(table(found))
     if options.publish:

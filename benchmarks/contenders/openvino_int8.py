@@ -27,41 +27,43 @@ CALIBRATION_TEXTS = 300
 MULTIPLE = 16
 
 
-def prepare(checkpoint: Path, folder: Path) -> None:
+def prepare(checkpoint: Path, folder: Path, samples: int = CALIBRATION_TEXTS) -> None:
     """Quantise, and add the pooling."""
     import openvino
 
-    with quantize_static(checkpoint) as model:
+    with quantize_static(checkpoint, samples) as model:
         openvino.save_model(add_pooling(model), folder / "model.xml", compress_to_fp16=False)
     convert.copy_files(checkpoint, folder, ["tokenizer.json"])
 
 
 @contextmanager
-def quantize_static(checkpoint: Path) -> Iterator[Any]:
+def quantize_static(checkpoint: Path, samples: int = CALIBRATION_TEXTS) -> Iterator[Any]:
     """Let optimum write the fp32 graph, and NNCF quantise it; inputs and output stay as they are.
 
-    The model reads weights from a folder that is gone after the block: save it before.
+    NNCF is shown so many texts. The model reads weights from a folder that is gone after the
+    block: save it before.
     """
     import nncf
     import openvino
 
     tokenize = read_tokenizer(checkpoint / "tokenizer.json")
     texts = (TEXTS / "calibration.txt").read_text("utf-8").splitlines()
-    spread = texts[:: max(1, len(texts) // CALIBRATION_TEXTS)][:CALIBRATION_TEXTS]
-    samples = [feed(*pad([ids])) for ids in tokenize(spread)]
+    spread = texts[:: max(1, len(texts) // samples)][:samples]
     with convert.standard_folder(checkpoint) as standard:
+        model = openvino.Core().read_model(standard / "model.onnx")
         yield nncf.quantize(
-            openvino.Core().read_model(standard / "model.onnx"),
-            nncf.Dataset(samples),
+            model,
+            nncf.Dataset([feed(model, *pad([ids])) for ids in tokenize(spread)]),
             model_type=nncf.ModelType.TRANSFORMER,
             preset=nncf.QuantizationPreset.MIXED,
-            subset_size=len(samples),
+            subset_size=samples,
         )
 
 
-def feed(ids: Any, mask: Any) -> dict[str, Any]:
-    """Give the graph's inputs."""
-    return {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+def feed(model: Any, ids: Any, mask: Any) -> dict[str, Any]:
+    """Give the graph's inputs; MPNet's has no types."""
+    given = {"input_ids": ids, "attention_mask": mask}
+    return given | ({"token_type_ids": np.zeros_like(ids)} if len(model.inputs) == 3 else {})
 
 
 def add_pooling(model: Any) -> Any:
@@ -78,13 +80,14 @@ def add_pooling(model: Any) -> Any:
     return openvino.Model([unit], model.get_parameters(), "pooled")
 
 
-def load(folder: Path, threads: int) -> Embed:
-    """Compile; the graph for many batches when it is first needed."""
+def load(folder: Path, threads: int, tokens: int = MAX_TOKENS) -> Embed:
+    """Compile; the graph for many batches when it is first needed. So many tokens are read."""
     import openvino
 
     core = openvino.Core()
     model = core.read_model(folder / "model.xml")
-    tokenize = read_tokenizer(folder / "tokenizer.json")
+    width = model.output(0).partial_shape[1].get_length()
+    tokenize = read_tokenizer(folder / "tokenizer.json", tokens)
     lone = core.compile_model(
         model, "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
     ).create_infer_request()
@@ -101,9 +104,9 @@ def load(folder: Path, threads: int) -> Embed:
     def embed(texts: Sequence[str], batch: Batch) -> FloatArray:
         ids = tokenize(texts)
         batches = budget_batches([rounded(len(row), MULTIPLE) for row in ids], batch or MAX_TOKENS)
-        vectors: FloatArray = np.empty((len(texts), 384), dtype=np.float32)
+        vectors: FloatArray = np.empty((len(texts), width), dtype=np.float32)
         if len(batches) == 1:
-            lone.infer(feed(*pad([ids[i] for i in batches[0]], MULTIPLE)))
+            lone.infer(feed(model, *pad([ids[i] for i in batches[0]], MULTIPLE)))
             vectors[batches[0]] = lone.get_output_tensor(0).data
             return vectors
 
@@ -113,7 +116,8 @@ def load(folder: Path, threads: int) -> Embed:
         waiting = queue()
         waiting.set_callback(keep)
         for positions in batches:
-            waiting.start_async(feed(*pad([ids[i] for i in positions], MULTIPLE)), positions)
+            inputs = feed(model, *pad([ids[i] for i in positions], MULTIPLE))
+            waiting.start_async(inputs, positions)
         waiting.wait_all()
         return vectors
 

@@ -24,7 +24,11 @@ def load(folder: Path, threads: int) -> Embed:
 
 
 def load_backend(
-    folder: Path, threads: int, backend: str = "torch", options: dict[str, Any] | None = None
+    folder: Path,
+    threads: int,
+    backend: str = "torch",
+    options: dict[str, Any] | None = None,
+    tokens: int = MAX_TOKENS,
 ) -> Embed:
     """Load a folder with one of sentence-transformers' backends; options are the backend's."""
     import torch
@@ -32,7 +36,7 @@ def load_backend(
 
     torch.set_num_threads(threads)
     model = SentenceTransformer(str(folder), device="cpu", backend=backend, model_kwargs=options)
-    model.max_seq_length = MAX_TOKENS
+    model.max_seq_length = tokens
 
     def embed(texts: Sequence[str], batch: Batch) -> FloatArray:
         found = model.encode(
