@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from packaging.tags import platform_tags
 
 from kernels.build import compiler, works
-from kernels.targets import TARGETS, Target, target_here
+from kernels.targets import TARGETS, Target, has_zig, target_here
 
 CHOICE, TARGET = "MINILM_ONNX_BUILD", "MINILM_ONNX_TARGET"
 CC, ZIG_CC, NONE = "cc", "zig", "none"
@@ -70,7 +70,7 @@ def make_plan() -> Plan:
     if command is not None and works(command):
         return Plan(CC, must=False)
     why = NO_COMPILER if command is None else f"{command[0]} does not compile them"
-    if target is None or not target.has_zig:
+    if target is None or not has_zig():
         return Plan(NONE, f"{why}, and ziglang is not for {platform_here()}", must=False)
     return Plan(ZIG_CC, why, target, must=False)
 

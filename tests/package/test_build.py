@@ -18,6 +18,8 @@ from minilm_onnx.engine import native
 from minilm_onnx.engine.native import find_library
 
 pytest.importorskip("hatchling", reason="hatchling, which builds wheels, is not installed")
+from packaging.tags import mac_platforms
+
 build = pytest.importorskip("kernels.build", reason="not a checkout")
 targets = pytest.importorskip("kernels.targets")
 
@@ -136,7 +138,7 @@ def fake_zig(folder: Path, version: str, library: str) -> dict[str, str]:
 
 
 has_target = pytest.mark.skipif(
-    HERE is None or not HERE.has_zig, reason="ziglang has no wheel for this platform"
+    HERE is None or not targets.has_zig(), reason="ziglang has no wheel for this platform"
 )
 NONE_AT_ALL = {"CC": "there-is-no-such-compiler"}
 FAILING = {"CC": shlex.join([sys.executable, "-c", "exit(3)"])}
@@ -300,6 +302,30 @@ def test_ziglang_is_required_only_where_it_compiles(
 ) -> None:
     hook = "get_requires_for_build_wheel"
     assert run(tree, tmp_path / "out", hook, **environment).said.strip() == asked
+
+
+@pytest.mark.parametrize(
+    ("version", "machine", "way"),
+    [
+        ((12, 0), "arm64", "none"),
+        ((12, 0), "x86_64", "none"),
+        ((13, 0), "arm64", "zig"),
+        ((26, 0), "x86_64", "zig"),
+    ],
+)
+def test_ziglang_is_required_only_where_it_has_a_wheel(
+    monkeypatch: pytest.MonkeyPatch, version: tuple[int, int], machine: str, way: str
+) -> None:
+    """Its wheels for macOS are for 13 and newer; pip fails where it finds none."""
+    plan = pytest.importorskip("kernels.plan")
+    monkeypatch.setenv("CC", NONE_AT_ALL["CC"])
+    for name in ("MINILM_ONNX_BUILD", "MINILM_ONNX_TARGET"):
+        monkeypatch.delenv(name, raising=False)
+    for module in (plan, targets):
+        monkeypatch.setattr(module, "platform_tags", lambda: mac_platforms(version, machine))
+    made = plan.make_plan()
+    assert (made.way, made.must) == (way, False)
+    assert ("and ziglang is not for macosx_12_0" in made.why) == (way == "none")
 
 
 @pytest.mark.parametrize(
