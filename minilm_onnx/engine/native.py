@@ -187,8 +187,8 @@ def running_alone(library: Native | None) -> Iterator[None]:
         yield
         return
     run_alone = _run_alone(library.path)
-    run_alone(1)
     try:
+        run_alone(1)  # inside, since an interrupt may come right after it
         yield
     finally:
         run_alone(0)

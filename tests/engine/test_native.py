@@ -292,6 +292,23 @@ def test_a_block_keeps_native_operators_to_their_thread() -> None:
         assert any(others_rest() for _ in range(100))
 
 
+def test_an_interrupt_at_its_start_leaves_no_block_behind(
+    library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else this thread would run all its batches alone from then on, and nobody would know."""
+    said = []
+
+    def interrupted(yes: int) -> None:
+        said.append(yes)
+        if yes:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_run_alone", lambda path: interrupted)
+    with pytest.raises(KeyboardInterrupt), running_alone(Native(library, "plain")):
+        pass
+    assert said == [1, 0]
+
+
 def work_of_others() -> dict[str, str]:
     """Give what each other thread of this process has done, by its number."""
     own = str(threading.get_native_id())
