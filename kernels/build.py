@@ -38,12 +38,13 @@ KERNELS = {
 OTHERS = ("dispatch", "self_test", "instance", "operators")
 # What `works` compiles: headers that the sources include.
 PROBE = b"#include <stdatomic.h>\n#include <stdlib.h>\nvoid *probe(void) { return malloc(1); }\n"
-# Loads a library, and prints the kernel that this CPU gets; NULL, if none gives the right bits.
+# Loads a library, and prints the kernel that this CPU gets.
 LOAD = """
 import ctypes, sys
 library = ctypes.CDLL(sys.argv[1])
 library.minilm_kernel.restype = ctypes.c_char_p
-print(library.minilm_kernel().decode())
+name = library.minilm_kernel()
+print(name.decode()) if name else sys.exit("none of its kernels gives the right bits")
 """
 
 
@@ -60,8 +61,8 @@ def name_here() -> str:
 
 def compiler() -> list[str] | None:
     """Give the system's C compiler, which CC may name; None where there is none."""
-    words = shlex.split(os.environ.get("CC", "cc"))
-    return words if words and shutil.which(words[0]) else None
+    words = shlex.split(os.environ.get("CC", "").strip() or "cc")
+    return words if shutil.which(words[0]) else None
 
 
 def works(command: list[str]) -> bool:
@@ -108,7 +109,8 @@ def build(
             subprocess.run(call, cwd=SOURCES, env=environment, check=True)
             return file
 
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        # A compiler takes up to 130 MB; more than two at once gain little, since one file is long.
+        with ThreadPoolExecutor(2) as pool:
             parts = [
                 pool.submit(
                     compile_one,
@@ -133,11 +135,14 @@ def kernel_of(library: Path) -> str:
         The name of the kernel that this CPU gets.
 
     Raises:
-        OSError, subprocess.CalledProcessError: it does not load, or gives wrong bits.
+        OSError: it does not load, or gives wrong bits.
     """
     environment = {key: word for key, word in os.environ.items() if key != "MINILM_ONNX_KERNEL"}
     call = [sys.executable, "-c", LOAD, str(library)]
-    done = subprocess.run(call, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(call, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        raise OSError(last[0])
     return done.stdout.strip()
 
 

@@ -64,8 +64,7 @@ class NativeOperators(BuildHookInterface[Any]):
 
     def _plan(self) -> "Plan":
         """Make the plan; pip asks for requirements in one process, and builds in another."""
-        if self.root not in sys.path:
-            sys.path.insert(0, self.root)
+        sys.path.insert(0, self.root)  # before others: PyPI has a package `kernels`, too
         from kernels.plan import Plan, make_plan
 
         try:
@@ -135,6 +134,6 @@ def compiled(plan: "Plan", path: Path) -> str:
         return f"compiled by {name} for {plan.target.tag}"
     try:
         kernel = kernel_of(path)
-    except subprocess.CalledProcessError as error:
-        raise OSError(f"what {name} compiled does not load, or gives wrong bits{since}") from error
+    except OSError as error:
+        raise OSError(f"what {name} compiled does not work: {error}{since}") from error
     return f"compiled by {name}{since}; this CPU gets the kernel {kernel}"

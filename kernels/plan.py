@@ -67,9 +67,12 @@ def make_plan() -> Plan:
             )
         return Plan(ZIG_CC, target=target)
     command = compiler()
-    if command is not None and works(command):
+    if command is None:
+        why = NO_COMPILER
+    elif works(command):
         return Plan(CC, must=False)
-    why = NO_COMPILER if command is None else f"{command[0]} does not compile them"
+    else:
+        why = f"{command[0]} does not compile them ({CHOICE}={CC} shows its errors)"
     if target is None or not has_zig():
         return Plan(NONE, f"{why}, and ziglang is not for {platform_here()}", must=False)
     return Plan(ZIG_CC, why, target, must=False)

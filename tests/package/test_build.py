@@ -88,7 +88,7 @@ def run(tree: Path, out: Path, hook: str = "build_wheel", **environment: str) ->
     own = {key: word for key, word in os.environ.items() if key not in ours}
     out.mkdir()
     done = subprocess.run(
-        [sys.executable, "-c", BACKEND, hook, str(out)],
+        [sys.executable, "-P", "-c", BACKEND, hook, str(out)],
         cwd=tree,
         env={**own, **environment},
         capture_output=True,
@@ -203,7 +203,7 @@ def test_a_wheel_that_is_to_be_pure_is_so_and_the_same_each_time(
     ("environment", "why"),
     [
         (NONE_AT_ALL, "there is no C compiler (cc, or what CC names)"),
-        (FAILING, "does not compile them"),
+        (FAILING, "does not compile them (MINILM_ONNX_BUILD=cc shows its errors)"),
     ],
     ids=["no compiler", "a compiler that fails"],
 )
@@ -244,7 +244,7 @@ def test_a_wheel_that_cannot_be_compiled_is_pure_and_says_why(
     ("environment", "why"),
     [
         (NONE_AT_ALL, ", since there is no C compiler (cc, or what CC names)"),
-        (FAILING, " does not compile them"),
+        (FAILING, " does not compile them (MINILM_ONNX_BUILD=cc shows its errors)"),
         ({"MINILM_ONNX_BUILD": "zig"}, "compiled by zig 0.17.1"),
     ],
     ids=["no compiler", "a compiler that fails", "asked for"],
@@ -340,8 +340,13 @@ def test_ziglang_is_required_only_where_it_has_a_wheel(
             "MINILM_ONNX_TARGET: expected MINILM_ONNX_BUILD=zig with it, got 'cc'",
         ),
         ({"MINILM_ONNX_TARGET": "win_arm64", "FAKE_ZIG": "fails"}, "zig 0.17.1 failed with exit"),
+        pytest.param(
+            {"MINILM_ONNX_BUILD": "zig", "FAKE_ZIG": __file__},
+            "what zig 0.17.1 compiled does not work: OSError: ",
+            marks=has_target,
+        ),
     ],
-    ids=["no compiler", "cc fails", "another word", "no platform", "both", "zig fails"],
+    ids=["no compiler", "cc fails", "another word", "no platform", "both", "zig fails", "no use"],
 )
 def test_a_build_that_must_compile_fails_where_it_cannot(
     tree: Path, tmp_path: Path, zig: dict[str, str], environment: Mapping[str, str], words: str
@@ -377,6 +382,40 @@ def test_an_editable_install_is_for_no_other_platform(
     install = run(tree, tmp_path / "install", "build_editable", MINILM_ONNX_TARGET=tag, **zig)
     assert install.code == 1
     assert f"an editable install is for this platform, not {tag}" in install.said
+
+
+def test_a_package_of_the_same_name_is_not_taken_for_the_sources(
+    tree: Path, tmp_path: Path
+) -> None:
+    """Such as PyPI's `kernels`, in front of the .pth file of an editable install."""
+    other = tmp_path / "other" / "kernels"
+    other.mkdir(parents=True)
+    (other / "__init__.py").touch()
+    path = os.pathsep.join([str(other.parent), str(tree)])
+    hook = "get_requires_for_build_wheel"
+    found = run(tree, tmp_path / "out", hook, MINILM_ONNX_BUILD="none", PYTHONPATH=path)
+    assert (found.code, found.said.strip()) == (0, "[]")
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_library_that_does_not_work_says_why(tmp_path: Path) -> None:
+    """So that who has compiled on a disk that runs nothing (noexec) is told so."""
+    path = tmp_path / build.name_here()
+    path.write_text("none")
+    with pytest.raises(OSError, match=f"^OSError: .*{path.name}"):
+        build.kernel_of(path)
+    source = tmp_path / "wrong.c"
+    source.write_text("const char *minilm_kernel(void) { return 0; }\n")
+    subprocess.run([*build.compiler(), "-shared", "-fPIC", source, "-o", path], check=True)
+    with pytest.raises(OSError, match=r"^none of its kernels gives the right bits$"):
+        build.kernel_of(path)
+
+
+def test_an_empty_cc_names_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    default = build.compiler()
+    monkeypatch.setenv("CC", "")
+    assert build.compiler() == default
 
 
 @pytest.mark.usefixtures("compiler")
