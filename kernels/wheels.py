@@ -45,19 +45,24 @@ def checked(tag: str, first: Path, second: Path) -> str:
     """Give a row of the table; raise ValueError if a wheel is not what it should be."""
     if not first.name.endswith(f"-py3-none-{tag}.whl"):
         raise ValueError(f"{first.name}: expected the tag py3-none-{tag}")
-    content = first.read_bytes()
-    if (first.name, content) != (second.name, second.read_bytes()):
+    if (first.name, first.read_bytes()) != (second.name, second.read_bytes()):
         raise ValueError(f"{first.name}: expected the same bytes twice, got others")
-    if len(content) > MOST_BYTES:
-        raise ValueError(f"{first.name}: expected at most {MOST_BYTES} bytes, got {len(content)}")
-    with zipfile.ZipFile(first) as archive:
-        names = [name for name in archive.namelist() if name.startswith(FOLDER)]
-        library = b"".join(archive.read(name) for name in names)
+    size = first.stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(f"{first.name}: expected at most {MOST_BYTES} bytes, got {size}")
+    libraries = [library_of(tag, wheel) for wheel in (first, second)]
+    sums = [f"`{sha256(library).hexdigest()[:16]}`" if library else "" for library in libraries]
+    return f"| `{tag}` | {len(libraries[0]):,} | {sums[0]} | {sums[1]} |"
+
+
+def library_of(tag: str, wheel: Path) -> bytes:
+    """Give the library in a wheel, nothing of the pure one; raise ValueError if it is not right."""
     expected = [FOLDER + target.library for target in TARGETS if target.tag == tag]
-    if names != expected:
-        raise ValueError(f"{first.name}: expected {expected} in {FOLDER}, got {names}")
-    sums = [sha256(data).hexdigest()[:16] if data else "none" for data in (library, content)]
-    return f"| `{tag}` | {len(library):,} | `{sums[0]}` | {len(content):,} | `{sums[1]}` |"
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if name.startswith(FOLDER)]
+        if names != expected:
+            raise ValueError(f"{wheel.name}: expected {expected} in {FOLDER}, got {names}")
+        return b"".join(archive.read(name) for name in names)
 
 
 def main(out: Path, tags: list[str]) -> None:

@@ -411,6 +411,30 @@ def test_a_library_that_does_not_work_says_why(tmp_path: Path) -> None:
         build.kernel_of(path)
 
 
+def test_wheels_py_prints_the_rows_of_its_page(tmp_path: Path) -> None:
+    """The page has a row for each wheel; what is not the right library in it is refused."""
+    wheels = pytest.importorskip("kernels.wheels")
+    page = (ROOT / "docs" / "wheels.md").read_text("utf-8")
+    table = page.partition("sha256, second build |\n")[2].partition("\n\n")[0].splitlines()[1:]
+    assert len(table) == len(targets.TARGETS) + 1
+    for target, row in zip([*targets.TARGETS, None], table, strict=True):
+        tag = target.tag if target else "any"
+        wheel = tmp_path / f"minilm_onnx-1-py3-none-{tag}.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.writestr("minilm_onnx/__init__.py", "")
+            if target:
+                archive.writestr(f"minilm_onnx/native/{target.library}", "code")
+        made = wheels.checked(tag, wheel, wheel)
+        assert made.startswith(f"| `{tag}` | {4 if target else 0} | ")
+        assert row.startswith(f"| `{tag}` | ")
+        # As many cells, and the same ones of them empty.
+        assert [len(cell) > 2 for cell in made.split("|")] == [len(c) > 2 for c in row.split("|")]
+        with zipfile.ZipFile(wheel, "a") as archive:
+            archive.writestr("minilm_onnx/native/other.so", "code")
+        with pytest.raises(ValueError, match=r"expected .* got .*other\.so"):
+            wheels.checked(tag, wheel, wheel)
+
+
 def test_an_empty_cc_names_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CC", raising=False)
     default = build.compiler()
