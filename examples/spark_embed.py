@@ -4,7 +4,7 @@
     python examples/spark_embed.py IN.parquet COLUMN OUT.parquet
 
 Every worker has the model inside the package, and downloads nothing. One that would compute other
-bits than this process, since it has another version or no native library, ends the job.
+bits than this process, since it has another version or no native library, fails its tasks.
 """
 
 import sys
