@@ -461,6 +461,22 @@ def test_a_compiler_that_lacks_an_instruction_does_not_work(tmp_path: Path) -> N
     assert not build.works(["there-is-no-such-compiler"])
 
 
+@pytest.mark.parametrize(("lacking", "works"), [("i8mm", False), ("dotprod", False), ("sve", True)])
+def test_a_compiler_is_asked_for_the_instructions_of_each_kernel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lacking: str, works: bool
+) -> None:
+    """Of several -mcpu, gcc checks the last alone; gcc before version 10 lacks i8mm on Arm."""
+    monkeypatch.setattr(build, "machine_here", lambda: "aarch64")
+    old = tmp_path / "old.py"
+    old.write_text(
+        "import sys\n"
+        "cpus = [word for word in sys.argv if word.startswith('-mcpu=')]\n"
+        f"if {lacking!r} in ''.join(cpus[-1:]): sys.exit(1)\n"
+        "open(sys.argv[-1], 'w')\n"
+    )
+    assert build.works([sys.executable, str(old)]) == works
+
+
 def test_the_time_of_a_build_is_not_in_the_library(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
