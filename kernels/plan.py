@@ -59,10 +59,11 @@ def make_plan() -> Plan:
     if choice in (CC, NONE):
         return Plan(choice)
     target = targets[tag] if tag else target_here()
+    here = next(iter(platform_tags()))
     if choice == ZIG_CC or tag:
         if target is None:
             raise ValueError(
-                f"{CHOICE}: expected a platform that zig compiles for, got {platform_here()}; "
+                f"{CHOICE}: expected a platform that zig compiles for, got {here}; "
                 f"{TARGET} names another: {', '.join(targets)}"
             )
         return Plan(ZIG_CC, target=target)
@@ -74,7 +75,7 @@ def make_plan() -> Plan:
     else:
         why = f"{command[0]} does not compile them ({CHOICE}={CC} shows its errors)"
     if target is None or not has_zig():
-        return Plan(NONE, f"{why}, and ziglang is not for {platform_here()}", must=False)
+        return Plan(NONE, f"{why}, and ziglang is not for {here}", must=False)
     return Plan(ZIG_CC, why, target, must=False)
 
 
