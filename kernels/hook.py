@@ -91,13 +91,13 @@ class NativeOperators(BuildHookInterface[Any]):
         else:
             self.app.display_info(f"native operators: {said}")
             return path
+        path.unlink(missing_ok=True)
         if plan.must:
             self.app.abort(f"native operators: {cause}; set {CHOICE}={NONE} to do without")
         self.app.display_warning(
             f"native operators: left out, which is slower: {cause}; set {CHOICE}={CC} or {ZIG_CC} "
             f"to make this an error, {CHOICE}={NONE} not to try"
         )
-        path.unlink(missing_ok=True)
         note = path.with_name(LEFT_OUT)
         note.parent.mkdir(parents=True, exist_ok=True)
         note.write_text(f"{cause}\n", "utf-8")

@@ -376,6 +376,18 @@ def test_an_editable_install_without_the_library_uses_none_of_an_earlier_one(
     assert list((tree / LIBRARY).parent.iterdir()) == []
 
 
+@has_target
+def test_an_editable_install_that_fails_leaves_no_library_that_does_not_work(
+    tree: Path, tmp_path: Path, zig: dict[str, str]
+) -> None:
+    pytest.importorskip("editables", reason="editables, which hatchling asks for, is not installed")
+    useless = {**zig, "FAKE_ZIG": __file__, "MINILM_ONNX_BUILD": "zig"}
+    install = run(tree, tmp_path / "install", "build_editable", **useless)
+    assert install.code == 1
+    assert "what zig 0.17.1 compiled does not work: " in install.said
+    assert not (tree / LIBRARY).exists()
+
+
 def test_an_editable_install_is_for_no_other_platform(
     tree: Path, tmp_path: Path, zig: dict[str, str]
 ) -> None:
