@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import cpu_name
 from minilm_onnx.errors import InputError
 from minilm_onnx.folder.finding import packaged
+from minilm_onnx.measure.memory import peak_rss_mib
 from minilm_onnx.measure.sample import sample_texts
 
 # `python -m benchmarks report --publish` writes it.
@@ -121,16 +121,6 @@ def latency_ms(encoder: SentenceEncoder, length: int) -> dict[str, float]:
         calls.append(timed(encoder, text) * 1e3)
     counted = sorted(calls[len(calls) // 5 :])
     return {"median": float(np.median(counted)), "p99": counted[int(0.99 * (len(counted) - 1))]}
-
-
-def peak_rss_mib() -> float | None:
-    """Give the most memory that this process held; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
 def peak_row(ceiling: dict[str, Any], speed: float) -> list[tuple[str, str]]:

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -47,6 +49,19 @@ def test_bench_says_what_was_measured(capsys: pytest.CaptureFixture[str]) -> Non
     assert facts["ceiling"]["tokens_per_second"] > 0
     assert facts["policy"]["threads"] == 1
     assert facts["published"]["tokens_per_second"]["minilm_onnx"] > 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")
+def test_the_peak_is_this_process_own_and_not_of_who_started_it() -> None:
+    """As where a notebook that holds much runs the command."""
+    child = "from minilm_onnx.measure.memory import peak_rss_mib; print(peak_rss_mib())"
+    parent = (
+        "import subprocess, sys; much = b'1' * 2**29; "
+        f"subprocess.run([sys.executable, '-c', {child!r}], check=True)"
+    )
+    call = [sys.executable, "-c", parent]
+    found = subprocess.run(call, capture_output=True, text=True, check=True).stdout
+    assert 5 < float(found) < 400
 
 
 @pytest.mark.usefixtures("brief")

@@ -48,9 +48,8 @@ def test_ten_megabytes_are_cut_and_said_to_be(encoder: SentenceEncoder, kind: st
 @pytest.mark.slow
 def test_ten_megabytes_take_little_memory(tmp_path: Path) -> None:
     code = (
-        "import resource, sys\n"
         "from minilm_onnx import SentenceEncoder\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024\n"
+        "from minilm_onnx.measure.memory import peak_rss_mib as peak\n"
         "encoder = SentenceEncoder(threads=1)\n"
         "encoder.encode('word ' * 300)\n"
         "text = 'The lantern stands in the harbour. ' * 300_000\n"

@@ -44,6 +44,10 @@ NOT_RUN = {
     },
     "docs/server.md": {"wrk -t1": "needs wrk, and bodies that benchmarks.serving makes"},
     "docs/speed.md": {"python -m benchmarks": "takes hours"},
+    "docs/wheels.md": {
+        "MINILM_ONNX_TARGET": "needs a package index; .ci/run builds them",
+        "pip install hatchling": "needs a package index; .ci/run builds them",
+    },
 }
 # Python that has its own test, by what stands before it, since it needs a server or a framework.
 ELSEWHERE = {"docs/outgrow.md", "docs/integrations.md", "docs/cluster.md"}

@@ -30,6 +30,7 @@ import numpy as np
 
 from minilm_onnx import InputError, SentenceEncoder, semantic_search
 from minilm_onnx.arrays import FloatArray
+from minilm_onnx.measure.memory import highest_rss_mib
 from minilm_onnx.measure.sample import sample_texts
 from minilm_onnx.verify.golden import read_golden
 
@@ -61,13 +62,6 @@ def held(pid: int) -> Held:
         len(list((of / "task").iterdir())),
         len(list((of / "fd").iterdir())),
     )
-
-
-def highest_rss_mib(pid: int) -> float:
-    """Ask /proc for the most that the process ever held."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    (kib,) = (line.split()[1] for line in lines if line.startswith("VmHWM:"))
-    return int(kib) / 1024
 
 
 class Soak:
@@ -254,7 +248,7 @@ def main(arguments: Sequence[str]) -> int:
             soak = Soak()
         soak.run(WARM_UP, options.callers)
         samples = soak.run(options.minutes * 60, options.callers)
-        peak = highest_rss_mib(soak.pid)
+        peak = highest_rss_mib(Path(f"/proc/{soak.pid}/status")) or 0.0
     grown = growth(samples)
     ok = not soak.wrong and all(grown[name] <= most for name, most in MOST_GROWTH.items())
     print(

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,11 @@ import numpy as np
 import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
+from minilm_onnx.arrays import IdArray
 from minilm_onnx.cli import main
-from minilm_onnx.engine.embedder import Embedder
+from minilm_onnx.engine.session import Session
 from minilm_onnx.reading.columnar import ColumnarFile
 from minilm_onnx.tables.parts import Part, read_lines
-from minilm_onnx.text.tokens import TokenizedTexts
 from minilm_onnx.vectors.quantization import int8_codes
 
 pa = pytest.importorskip("pyarrow", reason="pyarrow is not installed")
@@ -194,13 +195,13 @@ def test_equal_texts_are_embedded_once(
     tmp_path: Path, encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
-    embed = Embedder.embed_tokens
+    run_each = Session.run_each
 
-    def count(self: Embedder, tokens: TokenizedTexts, *rest: Any) -> Any:
-        seen.append(len(tokens.ids))
-        return embed(self, tokens, *rest)
+    def count(self: Session, batches: Sequence[Sequence[IdArray]], take: Any) -> None:
+        seen.append(sum(map(len, batches)))
+        run_each(self, batches, take)
 
-    monkeypatch.setattr(Embedder, "embed_tokens", count)
+    monkeypatch.setattr(Session, "run_each", count)
     given = write(tmp_path / "in.parquet", pa.table({"t": ["a cat", None, "a dog"] * 300}))
     assert main(["embed", str(given), "--out", str(tmp_path / "out.parquet")]) == 0
     (tmp_path / "in.txt").write_text("a cat\na dog\n" * 300, "utf-8")
