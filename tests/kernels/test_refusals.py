@@ -24,6 +24,7 @@ from tests.support.native import (
     run,
 )
 
+BOTH = "inputs and outputs in multiples of 32"
 # Runs attention whose result fits the memory that is left, and whose working memory does not.
 SHORT_OF_MEMORY = """
 import resource, sys
@@ -61,6 +62,9 @@ def refusal(model: Path, library: Path, given: Given | None = None) -> str:
         (np.array([[3, -1]]), "got -1"),
         (np.array([[2**62]]), "got 4611686018427387904"),
         (np.zeros((1, POSITIONS + 1), np.int64), f"at most {POSITIONS} tokens a text"),
+        (np.zeros((0, 2**50), np.int64), f"at most {POSITIONS} tokens a text, got {2**50}"),
+        # 128 MiB of zeros that nobody touches.
+        (np.zeros((2**24 + 1, 1), np.int64), "at most 16777216 tokens in all, got 16777217 texts"),
     ],
 )
 def test_ids_are_checked(tmp_path: Path, library: Path, given: Given, words: str) -> None:
@@ -117,6 +121,56 @@ def test_widths_that_are_no_multiples_are_refused(tmp_path: Path, library: Path)
     model = model_of(tmp_path / "a.onnx", ["FeedForward"], constants=[constants], with_bodies=False)
     given = np.zeros((1, 2, 48), np.float32)
     assert "multiples of 32" in refusal(model, library, given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "shape", "words"),
+    [
+        ("FeedForward", "up_weight", (2, 4104, 16, 4), f"{BOTH}, up to 16384, got 16416 and 32"),
+        ("FeedForward", "up_weight", (1026, 8, 16, 4), f"{BOTH}, up to 16384, got 32 and 16416"),
+        ("Embeddings", "words", (WORDS, 16416), "a width in multiples of 32, up to 16384, got"),
+    ],
+)
+def test_widths_above_the_limit_are_refused(
+    tmp_path: Path, library: Path, kind: str, name: str, shape: tuple[int, ...], words: str
+) -> None:
+    constants = random_constants(kind) | {name: np.zeros(shape, np.int8)}
+    if kind == "Embeddings":
+        constants["places"] = np.zeros((2, shape[-1]), np.float32)
+    model = model_of(tmp_path / "a.onnx", [kind], constants=[constants], with_bodies=False)
+    given = ids_of(1, 2) if kind == "Embeddings" else rows_of(1, 2)
+    assert f"input 1: expected {words}" in refusal(model, library, given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "shape"),
+    [
+        ("FeedForward", "up_weight", (2**60, 0, 16, 4)),
+        ("FeedForward", "up_weight", (0, 2**60, 16, 4)),
+        ("Embeddings", "words", (2**60, 0)),
+    ],
+)
+def test_sizes_that_no_memory_holds_are_refused(
+    tmp_path: Path, library: Path, kind: str, name: str, shape: tuple[int, ...]
+) -> None:
+    """onnxruntime takes them beside a size of 0; others, whose product wraps, it refuses itself."""
+    empty = {name: np.zeros([0] * len(shape), np.int8)}
+    path = model_of(
+        tmp_path / "a.onnx", [kind], constants=[random_constants(kind) | empty], with_bodies=False
+    )
+    model = onnx.load(path)
+    (tensor,) = (one for one in model.graph.initializer if one.name.endswith(name))
+    tensor.dims[:] = shape
+    path.write_bytes(model.SerializeToString())
+    given = ids_of(1, 2) if kind == "Embeddings" else rows_of(1, 2)
+    words = f"input 1: expected int8 of {len(shape)} axes that fit the others"
+    assert words in refusal(path, library, given)
+
+
+def test_a_text_that_is_too_long_for_the_sums_is_refused(tmp_path: Path, library: Path) -> None:
+    model = model_of(tmp_path / "a.onnx", ["SelfAttention"], with_bodies=False)
+    given = np.zeros((1, 8193, HIDDEN), np.float32)
+    assert "at most 8192 tokens a text, got 8193" in refusal(model, library, given)
 
 
 def test_hidden_states_of_another_width_are_refused(tmp_path: Path, library: Path) -> None:
