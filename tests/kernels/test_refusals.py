@@ -24,6 +24,7 @@ from tests.support.native import (
     run,
 )
 
+BOTH = "inputs and outputs in multiples of 32"
 # Runs attention whose result fits the memory that is left, and whose working memory does not.
 SHORT_OF_MEMORY = """
 import resource, sys
@@ -47,6 +48,31 @@ resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
 print(session.run(None, {"given": rows[:3]})[0].shape)
 """
 
+# Makes and ends sessions of a graph, each with a run that is refused or a graph that is; prints by
+# how many KiB the process has grown since the first fifty.
+AGAIN = """
+import resource, sys
+import numpy as np
+from minilm_onnx.engine.silent import onnxruntime
+library, model = sys.argv[1:]
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = 1
+options.log_severity_level = 4
+options.register_custom_ops_library(library)
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 1024
+for count in range(250):
+    if count == 50: before = resident()
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        session.run(None, {"given": np.full((2, 20), 1)})
+        session.run(None, {"given": np.full((1, 3), -1)})
+        sys.exit("taken")
+    except Exception as error:
+        said, session = str(error), None
+print(said.split(", ")[-1].strip(), resident() - before, sep=":")
+"""
+
 
 def refusal(model: Path, library: Path, given: Given | None = None) -> str:
     with pytest.raises(Exception, match="minilm") as raised:  # onnxruntime's share no public base
@@ -61,6 +87,9 @@ def refusal(model: Path, library: Path, given: Given | None = None) -> str:
         (np.array([[3, -1]]), "got -1"),
         (np.array([[2**62]]), "got 4611686018427387904"),
         (np.zeros((1, POSITIONS + 1), np.int64), f"at most {POSITIONS} tokens a text"),
+        (np.zeros((0, 2**50), np.int64), f"at most {POSITIONS} tokens a text, got {2**50}"),
+        # 128 MiB of zeros that nobody touches.
+        (np.zeros((2**24 + 1, 1), np.int64), "at most 16777216 tokens in all, got 16777217 texts"),
     ],
 )
 def test_ids_are_checked(tmp_path: Path, library: Path, given: Given, words: str) -> None:
@@ -119,6 +148,56 @@ def test_widths_that_are_no_multiples_are_refused(tmp_path: Path, library: Path)
     assert "multiples of 32" in refusal(model, library, given)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "shape", "words"),
+    [
+        ("FeedForward", "up_weight", (2, 4104, 16, 4), f"{BOTH}, up to 16384, got 16416 and 32"),
+        ("FeedForward", "up_weight", (1026, 8, 16, 4), f"{BOTH}, up to 16384, got 32 and 16416"),
+        ("Embeddings", "words", (WORDS, 16416), "a width in multiples of 32, up to 16384, got"),
+    ],
+)
+def test_widths_above_the_limit_are_refused(
+    tmp_path: Path, library: Path, kind: str, name: str, shape: tuple[int, ...], words: str
+) -> None:
+    constants = random_constants(kind) | {name: np.zeros(shape, np.int8)}
+    if kind == "Embeddings":
+        constants["places"] = np.zeros((2, shape[-1]), np.float32)
+    model = model_of(tmp_path / "a.onnx", [kind], constants=[constants], with_bodies=False)
+    given = ids_of(1, 2) if kind == "Embeddings" else rows_of(1, 2)
+    assert f"input 1: expected {words}" in refusal(model, library, given)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "shape"),
+    [
+        ("FeedForward", "up_weight", (2**60, 0, 16, 4)),
+        ("FeedForward", "up_weight", (0, 2**60, 16, 4)),
+        ("Embeddings", "words", (2**60, 0)),
+    ],
+)
+def test_sizes_that_no_memory_holds_are_refused(
+    tmp_path: Path, library: Path, kind: str, name: str, shape: tuple[int, ...]
+) -> None:
+    """onnxruntime takes them beside a size of 0; others, whose product wraps, it refuses itself."""
+    empty = {name: np.zeros([0] * len(shape), np.int8)}
+    path = model_of(
+        tmp_path / "a.onnx", [kind], constants=[random_constants(kind) | empty], with_bodies=False
+    )
+    model = onnx.load(path)
+    (tensor,) = (one for one in model.graph.initializer if one.name.endswith(name))
+    tensor.dims[:] = shape
+    path.write_bytes(model.SerializeToString())
+    given = ids_of(1, 2) if kind == "Embeddings" else rows_of(1, 2)
+    words = f"input 1: expected int8 of {len(shape)} axes that fit the others"
+    assert words in refusal(path, library, given)
+
+
+def test_a_text_that_is_too_long_for_the_sums_is_refused(tmp_path: Path, library: Path) -> None:
+    model = model_of(tmp_path / "a.onnx", ["SelfAttention"], with_bodies=False)
+    given = np.zeros((1, 8193, HIDDEN), np.float32)
+    assert "at most 8192 tokens a text, got 8193" in refusal(model, library, given)
+
+
 def test_hidden_states_of_another_width_are_refused(tmp_path: Path, library: Path) -> None:
     model = model_of(tmp_path / "a.onnx", ["FeedForward"])
     assert "expected 96 components, got 64" in refusal(
@@ -168,3 +247,20 @@ def test_a_lack_of_memory_is_an_error_that_says_so(
     words = "minilm.SelfAttention: expected memory for a run, got none free some memory"
     assert said.endswith(words)
     assert afterwards == f"(3, 16, {HIDDEN})"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux how much memory is in use")
+@pytest.mark.parametrize("is_right", [True, False])
+def test_sessions_leave_no_memory_behind(tmp_path: Path, library: Path, is_right: bool) -> None:
+    """What an operator keeps is 17 KB here, 3.4 MB for all; 0.4 MB come from elsewhere."""
+    kinds = ["Embeddings", "FeedForward"]
+    constants = [random_constants("Embeddings"), random_constants("FeedForward", wide=4096)]
+    if not is_right:
+        constants[1]["down_weight"].flat[-1] = -128
+    model = model_of(tmp_path / "a.onnx", kinds, constants=constants, with_bodies=False)
+    done = subprocess.run(
+        [sys.executable, "-c", AGAIN, library, model], capture_output=True, text=True, check=True
+    )
+    words, grown = done.stdout.split(":")
+    assert words == ("got -1" if is_right else "got -128")
+    assert int(grown) < 1024
