@@ -60,8 +60,21 @@ def name_here() -> str:
 
 
 def compiler() -> list[str] | None:
-    """Give the system's C compiler, which CC may name; None where there is none."""
-    words = shlex.split(os.environ.get("CC", "").strip() or "cc")
+    """Give the system's C compiler, which CC may name; None where there is none.
+
+    Raises:
+        ValueError: CC is no command.
+    """
+    given = os.environ.get("CC", "").strip() or "cc"
+    try:
+        words = shlex.split(given, posix=os.name != "nt")  # Windows' paths have backslashes
+    except ValueError as error:
+        raise ValueError(
+            f"CC: expected the command of a C compiler, got {given!r}: {error}; write it as in a "
+            "shell, or unset it"
+        ) from error
+    if os.name == "nt":
+        words = [word.strip('"') for word in words]
     return words if shutil.which(words[0]) else None
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -170,13 +171,16 @@ class Session:
             first: which of these comes first, so that calls that meet do not all wait for one.
             take: see `run_each`.
         """
-        places = iter(apart)
+        # Not an iterator, which may give two threads one place where there is no interpreter lock.
+        places = deque(apart)
         errors: list[BaseException] = []
 
         def work(number: int) -> None:
             try:
-                for place in places:  # one iterator for all threads: each takes the next
-                    if errors:
+                while not errors:
+                    try:
+                        place = places.popleft()
+                    except IndexError:
                         return
                     one = free_one(sessions, first + number)
                     ids = np.stack(batches[place])

@@ -456,6 +456,12 @@ def test_an_empty_cc_names_no_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     assert build.compiler() == default
 
 
+def test_a_cc_that_is_no_command_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", 'gcc "')
+    with pytest.raises(ValueError, match="CC: expected the command of a C compiler, got 'gcc"):
+        build.compiler()
+
+
 @pytest.mark.usefixtures("compiler")
 def test_a_compiler_that_lacks_an_instruction_does_not_work(tmp_path: Path) -> None:
     """Such as gcc before version 11, of AVX-VNNI."""
