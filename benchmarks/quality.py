@@ -1,8 +1,10 @@
-"""What int8 costs on published benchmarks: python -m benchmarks.quality --data DIR.
+"""What int8 costs: python -m benchmarks.quality [--data DIR].
 
-DIR holds sts/*.tsv.gz (score, tab, text, tab, text), retrieval/scifact/ in BEIR's layout and
-corpora/mixed_10k.jsonl.gz; a part that is missing is named and left out. Needs
-export/requirements.txt, whose scipy and scikit-learn compute the metrics.
+Prints cosines by kind of text, of the texts in tests/golden. With --data also what int8 costs on
+published benchmarks and in rankings. DIR holds sts/*.tsv.gz (score, tab, text, tab, text),
+retrieval/scifact/ in BEIR's layout and corpora/mixed_10k.jsonl.gz; a part that is missing is named
+and left out. That needs export/requirements.txt, whose scipy and scikit-learn compute the metrics.
+--publish writes the tables into docs/quality.md.
 """
 
 import argparse
@@ -13,19 +15,25 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 from sklearn.metrics import ndcg_score
 
+from benchmarks import ROOT, kinds
+from benchmarks.machine import commit
+from benchmarks.quality_tables import RANKED, publish, tables
+from benchmarks.ranking import as_scores, overlaps, rankings
 from export.checkpoint import DEFAULT_MODEL, find_checkpoint
 from export.steps import export
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.cli import report_errors
+from minilm_onnx.engine.cpus import cpu_name
 
 STS = {"STS-B test": "stsb_en_test", "STS13": "sts13", "STS15": "sts15"}
-CORPUS_TEXTS = 2000
+CORPUS_TEXTS, CORPUS_QUERIES = 2000, 500
 
 
 def read_sts(path: Path) -> tuple[list[float], list[str]]:
@@ -68,40 +76,73 @@ def json_lines(path: Path) -> Iterator[dict[str, str]]:
         yield from map(json.loads, file)
 
 
-def report(data: Path, fp32: SentenceEncoder, int8: SentenceEncoder) -> None:
-    """Print the table, a row as soon as it is known."""
-    print("| | fp32 | int8 | delta | mean cosine | minimum |\n|---|---|---|---|---|---|")
-    for name, stem in STS.items():
-        path = data / "sts" / f"{stem}.tsv.gz"
-        if absent(path):
-            continue
-        scores, texts = read_sts(path)
-        vectors = fp32.encode(texts), int8.encode(texts)
-        print_row(f"{name}, Spearman", [spearman(scores, each) for each in vectors], *vectors)
-    folder = data / "retrieval" / "scifact"
-    if not absent(folder):
+class Comparison:
+    """Two models, and what is found of them.
+
+    Attributes:
+        models: "fp32" and "int8".
+        found: the parts of the results, rows of figures each.
+    """
+
+    def __init__(self, fp32: SentenceEncoder, int8: SentenceEncoder) -> None:
+        """Start with nothing found."""
+        self.models = {"fp32": fp32, "int8": int8}
+        self.found: dict[str, Any] = {"benchmarks": [], "ranking": []}
+
+    def encode(self, texts: list[str]) -> dict[str, FloatArray]:
+        """Embed texts with both models."""
+        return {name: encoder.encode(texts) for name, encoder in self.models.items()}
+
+    def add(self, name: str, scores: list[float], vectors: dict[str, FloatArray]) -> None:
+        """Add a row: what the models score, if anything, and how near their unit vectors are."""
+        cosines = (vectors["fp32"] * vectors["int8"]).sum(axis=1)
+        near = {"mean": round(float(cosines.mean()), 5), "min": round(float(cosines.min()), 5)}
+        row = {"name": name, "scores": [round(score, 2) for score in scores], **near}
+        self.found["benchmarks"].append(row)
+
+    def sts(self, folder: Path) -> None:
+        """Compare correlations with human scores of how alike two sentences are."""
+        for name, stem in STS.items():
+            path = folder / f"{stem}.tsv.gz"
+            if not absent(path):
+                scores, texts = read_sts(path)
+                vectors = self.encode(texts)
+                figures = [spearman(scores, each) for each in vectors.values()]
+                self.add(f"{name}, Spearman", figures, vectors)
+
+    def scifact(self, folder: Path) -> None:
+        """Compare how claims find the abstracts that speak of them."""
+        if absent(folder):
+            return
         documents, queries, truth = read_scifact(folder)
         # As in MTEB.
         texts = [f"{document['title']} {document['text']}".strip() for document in documents]
-        vectors = fp32.encode([*queries, *texts]), int8.encode([*queries, *texts])
-        count = len(queries)
-        figures = [ndcg(truth, each[:count] @ each[count:].T) for each in vectors]
-        print_row("SciFact, nDCG@10", figures, *vectors)
-    path = data / "corpora" / "mixed_10k.jsonl.gz"
-    if not absent(path):
+        vectors = self.encode([*queries, *texts])
+        asked = {name: each[: len(queries)] for name, each in vectors.items()}
+        corpus = {name: each[len(queries) :] for name, each in vectors.items()}
+        figures = [ndcg(truth, asked[name] @ corpus[name].T) for name in vectors]
+        self.add("SciFact, nDCG@10", figures, vectors)
+        steps = rankings(asked, corpus)
+        scores = [round(ndcg(truth, as_scores(step, len(texts))), 2) for step in steps]
+        self.rank(RANKED[0], len(queries), len(texts), scores, overlaps(steps))
+
+    def mixed(self, path: Path) -> None:
+        """Compare vectors of mixed texts, and what is nearest to some of them."""
+        if absent(path):
+            return
         texts = [row["text"] for row in json_lines(path)][:CORPUS_TEXTS]
-        print_row(f"{len(texts)} mixed texts", [], fp32.encode(texts), int8.encode(texts))
+        vectors = self.encode(texts)
+        self.add(f"{len(texts):,} mixed texts", [], vectors)
+        asked = {name: each[:CORPUS_QUERIES] for name, each in vectors.items()}
+        steps = rankings(asked, vectors, own=True)
+        self.rank(RANKED[1], len(asked["int8"]), len(texts), [], overlaps(steps))
 
-
-def print_row(name: str, figures: list[float], fp32: FloatArray, int8: FloatArray) -> None:
-    """Print what two models score, and how near their unit vectors are."""
-    cells = ["", "", ""]
-    if figures:
-        exact, found = figures
-        cells = [f"{exact:.2f}", f"{found:.2f}", f"{found - exact:+z.2f}"]
-    cosines = (fp32 * int8).sum(axis=1)
-    cells += [f"{cosines.mean():z.5f}", f"{cosines.min():z.5f}"]
-    print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    def rank(
+        self, name: str, queries: int, texts: int, scores: list[float], shares: list[float]
+    ) -> None:
+        """Add the figures of a corpus after each step."""
+        row = {"name": name, "queries": queries, "texts": texts, "ndcg": scores}
+        self.found["ranking"].append(row | {"overlap": shares})
 
 
 def absent(path: Path) -> bool:
@@ -111,23 +152,53 @@ def absent(path: Path) -> bool:
     return not path.exists()
 
 
-def main(arguments: list[str]) -> int:
-    """Compare the bundled model, or another, with fp32."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="see above")
-    parser.add_argument("--fp32", metavar="DIR", help="fp32 folder; default: export one")
-    parser.add_argument("--int8", metavar="DIR", help="int8 folder; default: the bundled one")
-    options = parser.parse_args(arguments)
-    if not options.data.is_dir():
-        raise InputError(f"--data {options.data}: expected a folder, got none; see --help")
-    int8 = SentenceEncoder(options.int8)
-    if options.fp32:
-        report(options.data, SentenceEncoder(options.fp32), int8)
-        return 0
+def measure(data: Path, fp32: SentenceEncoder, int8: SentenceEncoder) -> dict[str, Any]:
+    """Compare two models on published benchmarks and in rankings."""
+    comparison = Comparison(fp32, int8)
+    comparison.sts(data / "sts")
+    comparison.scifact(data / "retrieval" / "scifact")
+    comparison.mixed(data / "corpora" / "mixed_10k.jsonl.gz")
+    return comparison.found
+
+
+def run(data: Path | None, fp32: str | None, int8: SentenceEncoder) -> dict[str, Any]:
+    """Measure all that there is data for."""
+    found: dict[str, Any] = {
+        "commit": commit(ROOT),
+        "cpu": cpu_name(),
+        "runtime": int8.runtime,
+        "kinds": kinds.table(int8),
+    }
+    if data is None:
+        return found
+    if fp32:
+        return found | measure(data, SentenceEncoder(fp32), int8)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "fp32"
         export(find_checkpoint(DEFAULT_MODEL), folder, "fp32")
-        report(options.data, SentenceEncoder(folder), int8)
+        return found | measure(data, SentenceEncoder(folder), int8)
+
+
+def main(arguments: list[str]) -> int:
+    """Compare the bundled model, or another, with fp32."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
+    parser.add_argument("--data", type=Path, metavar="DIR", help="see above")
+    parser.add_argument("--fp32", metavar="DIR", help="fp32 folder; default: export one")
+    parser.add_argument("--int8", metavar="DIR", help="int8 folder; default: the bundled one")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="results, as JSON")
+    parser.add_argument("--before", type=Path, metavar="FILE", help="results of another model")
+    parser.add_argument("--publish", action="store_true", help="write docs/quality.md")
+    options = parser.parse_args(arguments)
+    if options.data is not None and not options.data.is_dir():
+        raise InputError(f"--data {options.data}: expected a folder, got none; see --help")
+    before = json.loads(options.before.read_text("utf-8")) if options.before else {}
+    found = run(options.data, options.fp32, SentenceEncoder(options.int8))
+    for table in tables(found, before).values():
+        print(f"{table}\n")
+    if options.out:
+        options.out.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    if options.publish:
+        publish(found, before)
     return 0
 
 

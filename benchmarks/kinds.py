@@ -1,0 +1,111 @@
+"""How near int8 comes by kind of text: the texts in tests/golden/kinds.jsonl."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import ROOT
+from minilm_onnx import SentenceEncoder
+from minilm_onnx.arrays import FloatArray
+
+FOLDER = ROOT / "tests" / "golden"
+# Reference vectors are whole numbers of this step, in 24 bits: an upper byte and two lower ones.
+# That halves what float32 takes, and moves no cosine by more than 1e-7.
+STEP = 2.0**-20
+SHOWN = 24
+# What the tests hold the bundled model to: mean and minimum cosine of each kind.
+LIMITS = {
+    "short replies": (0.9983, 0.9962),
+    "keywords": (0.9994, 0.997),
+    "bulleted lists": (0.9994, 0.997),
+    "one word repeated": (0.9986, 0.9963),
+    "all caps": (0.9994, 0.997),
+    "code": (0.9994, 0.997),
+    "other scripts": (0.9993, 0.997),
+    "punctuation only": (0.9984, 0.9958),
+    "one word": (0.9994, 0.997),
+    "very short": (0.9994, 0.997),
+    "digits": (0.999, 0.997),
+    "hex dump": (0.9993, 0.997),
+    "base64": (0.9992, 0.997),
+    "URLs": (0.9992, 0.997),
+    "JSON logs": (0.9994, 0.997),
+    "word 254 times": (0.9978, 0.99),
+}
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """N texts of several kinds, and what sentence-transformers in float32 makes of them.
+
+    Attributes:
+        names: the kind of each text.
+        labels: each text, shortened to be shown.
+        texts: the texts.
+        vectors: (N, H) float32 unit rows.
+    """
+
+    names: list[str]
+    labels: list[str]
+    texts: list[str]
+    vectors: FloatArray
+
+    def cosines(self, encoder: SentenceEncoder) -> Iterator[tuple[str, FloatArray, list[str]]]:
+        """Give each kind, the cosines of its texts, and their labels."""
+        found = (encoder.encode(self.texts) * self.vectors).sum(axis=1)
+        for kind in dict.fromkeys(self.names):
+            places = [place for place, name in enumerate(self.names) if name == kind]
+            yield kind, found[places], [self.labels[place] for place in places]
+
+
+def read_kinds(folder: Path = FOLDER) -> Kinds:
+    """Read kinds.jsonl and kinds.npz; see PROVENANCE.md beside them."""
+    rows = [json.loads(line) for line in (folder / "kinds.jsonl").read_text("utf-8").splitlines()]
+    with np.load(folder / "kinds.npz") as file:
+        vectors = unpacked(file["upper"], file["lower"])
+    return Kinds(
+        [row["kind"] for row in rows], [label(row) for row in rows], whole_texts(rows), vectors
+    )
+
+
+def whole_texts(rows: list[dict[str, Any]]) -> list[str]:
+    """Give the texts of rows; a row may say how many times its text comes."""
+    return [" ".join([row["text"]] * row.get("times", 1)) for row in rows]
+
+
+def label(row: dict[str, Any]) -> str:
+    """Give the start of a text on one line, and how many times it comes."""
+    line = " ".join(row["text"].split())
+    start = line if len(line) <= SHOWN else line[:SHOWN].rstrip() + "..."
+    return f"{start} ({row['times']} times)" if "times" in row else start
+
+
+def packed(vectors: FloatArray) -> dict[str, Any]:
+    """Give unit rows as upper bytes and lower ones."""
+    steps = np.rint(vectors / STEP).astype(np.int32)
+    return {"upper": (steps >> 16).astype(np.int8), "lower": steps.astype(np.uint16)}
+
+
+def unpacked(upper: Any, lower: Any) -> FloatArray:
+    """Give back unit rows, (N, H) float32."""
+    steps = upper.astype(np.float64) * 2**16 + lower
+    rows: FloatArray = (steps / np.linalg.norm(steps, axis=1, keepdims=True)).astype(np.float32)
+    return rows
+
+
+def table(encoder: SentenceEncoder) -> list[dict[str, Any]]:
+    """Give a row for each kind: how many texts, mean and minimum cosine, the worst text."""
+    return [
+        {
+            "kind": kind,
+            "texts": len(cosines),
+            "mean": round(float(cosines.mean()), 5),
+            "min": round(float(cosines.min()), 5),
+            "worst": labels[int(cosines.argmin())],
+        }
+        for kind, cosines, labels in read_kinds().cosines(encoder)
+    ]
