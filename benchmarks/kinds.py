@@ -13,9 +13,6 @@ from minilm_onnx import SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 
 FOLDER = ROOT / "tests" / "golden"
-# Reference vectors are whole numbers of this step, in 24 bits: an upper byte and two lower ones.
-# That halves what float32 takes, and moves no cosine by more than 1e-7.
-STEP = 2.0**-20
 SHOWN = 24
 # What the tests hold the bundled model to: mean and minimum cosine of each kind.
 LIMITS = {
@@ -63,13 +60,10 @@ class Kinds:
 
 
 def read_kinds(folder: Path = FOLDER) -> Kinds:
-    """Read kinds.jsonl and kinds.npz; see PROVENANCE.md beside them."""
+    """Read kinds.jsonl and kinds.npy; see PROVENANCE.md beside them."""
     rows = [json.loads(line) for line in (folder / "kinds.jsonl").read_text("utf-8").splitlines()]
-    with np.load(folder / "kinds.npz") as file:
-        vectors = unpacked(file["upper"], file["lower"])
-    return Kinds(
-        [row["kind"] for row in rows], [label(row) for row in rows], whole_texts(rows), vectors
-    )
+    names, labels = [row["kind"] for row in rows], [label(row) for row in rows]
+    return Kinds(names, labels, whole_texts(rows), np.load(folder / "kinds.npy"))
 
 
 def whole_texts(rows: list[dict[str, Any]]) -> list[str]:
@@ -82,19 +76,6 @@ def label(row: dict[str, Any]) -> str:
     line = " ".join(row["text"].split())
     start = line if len(line) <= SHOWN else line[:SHOWN].rstrip() + "..."
     return f"{start} ({row['times']} times)" if "times" in row else start
-
-
-def packed(vectors: FloatArray) -> dict[str, Any]:
-    """Give unit rows as upper bytes and lower ones."""
-    steps = np.rint(vectors / STEP).astype(np.int32)
-    return {"upper": (steps >> 16).astype(np.int8), "lower": steps.astype(np.uint16)}
-
-
-def unpacked(upper: Any, lower: Any) -> FloatArray:
-    """Give back unit rows, (N, H) float32."""
-    steps = upper.astype(np.float64) * 2**16 + lower
-    rows: FloatArray = (steps / np.linalg.norm(steps, axis=1, keepdims=True)).astype(np.float32)
-    return rows
 
 
 def table(encoder: SentenceEncoder) -> list[dict[str, Any]]:

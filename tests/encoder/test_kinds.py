@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.kinds import LIMITS, Kinds, packed, read_kinds, unpacked
+from benchmarks.kinds import LIMITS, Kinds, read_kinds
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.engine.native import RUNTIME
-from tests.conftest import Golden
 from tests.golden.draw import FILE, TIMES, drawn
 
 KINDS = read_kinds()
@@ -77,14 +76,6 @@ def test_drawn_texts_are_what_draw_draws() -> None:
     stored = [json.loads(line) for line in FILE.read_text("utf-8").splitlines()]
     rows = drawn()
     assert stored[-len(rows) :] == rows
-
-
-def test_packed_vectors_move_no_cosine(encoder: SentenceEncoder, golden: Golden) -> None:
-    found = encoder.encode(golden.texts[:100]).astype(np.float64)
-    exact = golden.vectors[:100].astype(np.float64)
-    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
-    again = unpacked(**packed(golden.vectors[:100]))
-    assert np.abs((found * again).sum(axis=1) - (found * exact).sum(axis=1)).max() < 1e-7
 
 
 def test_live_sentence_transformers_agrees() -> None:

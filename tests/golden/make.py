@@ -1,7 +1,7 @@
 """Make the golden vectors and token ids: python -m tests.golden.make (export/requirements.txt).
 
 Reads texts.jsonl and kinds.jsonl beside it, asks sentence-transformers fp32 on torch for each text
-alone, and writes vectors.npy, ids.jsonl, kinds.npz and PROVENANCE.md.
+alone, and writes vectors.npy, ids.jsonl, kinds.npy and PROVENANCE.md.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.kinds import STEP, packed, whole_texts
+from benchmarks.kinds import whole_texts
 from export.checkpoint import DEFAULT_MODEL, find_checkpoint
 from export.reference import SentenceTransformersReference
 
@@ -28,12 +28,12 @@ def main() -> None:
     limit = reference.model.max_seq_length
     np.save(FOLDER / "vectors.npy", reference.vectors(texts))
     rows = [json.loads(line) for line in (FOLDER / "kinds.jsonl").read_text("utf-8").splitlines()]
-    np.savez_compressed(FOLDER / "kinds.npz", **packed(reference.vectors(whole_texts(rows))))
+    np.save(FOLDER / "kinds.npy", reference.vectors(whole_texts(rows)))
     ids = "".join(json.dumps(row) + "\n" for row in reference.ids(texts))
     (FOLDER / "ids.jsonl").write_text(ids, "utf-8")
     digests = "".join(
         f"- {name}: sha256 {hashlib.sha256((FOLDER / name).read_bytes()).hexdigest()}\n"
-        for name in ("texts.jsonl", "vectors.npy", "ids.jsonl", "kinds.jsonl", "kinds.npz")
+        for name in ("texts.jsonl", "vectors.npy", "ids.jsonl", "kinds.jsonl", "kinds.npy")
     )
     libraries = "".join(
         f"- {name} {version(name)}\n"
@@ -50,8 +50,7 @@ Written by `python -m tests.golden.make`; not edited by hand.
 - {len(rows)} more texts, written or drawn (draw.py) for this project, in kinds.jsonl with the kind
   of each; one with "times" is that text so many times, with a space between. Short replies have two
   to four tokens, [CLS] and [SEP] not counted. Those of 254 are words of the vocabulary.
-- kinds.npz: their vectors, made in the same way, as whole numbers of {STEP:.3g} in 24 bits: `upper`
-  is the highest byte, `lower` the other two. No cosine moves by more than 1e-7.
+- kinds.npy: their vectors, ({len(rows)}, 384) float32, made in the same way
 - none of the texts is of a benchmark, or among those that calibration reads
 - model {checkpoint.model_id}, revision {checkpoint.pin.revision},
   model.safetensors sha256 {checkpoint.pin.sha256["model.safetensors"]}
