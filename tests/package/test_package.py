@@ -194,7 +194,7 @@ def test_the_bundled_files_fit_the_wheel() -> None:
 def test_golden_files_are_those_of_their_provenance() -> None:
     folder = ROOT / "tests" / "golden"
     stated = re.findall(r"- (\S+): sha256 (\w{64})", (folder / "PROVENANCE.md").read_text("utf-8"))
-    names = ["texts.jsonl", "vectors.npy", "ids.jsonl", "kinds.jsonl", "kinds.npz"]
+    names = ["texts.jsonl", "vectors.npy", "ids.jsonl", "kinds.jsonl", "kinds.npy"]
     assert [name for name, _ in stated] == names
     for name, digest in stated:
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
