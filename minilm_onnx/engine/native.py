@@ -84,8 +84,8 @@ def why_no_library() -> str:
         note = FOLDER / LEFT_OUT
         cause = f", since {note.read_text('utf-8').strip()}" if note.exists() else ""
         return (
-            f"this installation has no native library{cause}; install a C compiler, then the "
-            "package again, from its sources"
+            f"this installation has no native library{cause}; install the package again from its "
+            "sources, with a C compiler or ziglang at hand and MINILM_ONNX_BUILD unset"
         )
     return (
         f"this CPU has the instructions of no native kernel but {PLAIN} C's, which is far slower "

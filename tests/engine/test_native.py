@@ -182,10 +182,10 @@ def test_an_installation_without_the_library_says_so(
 ) -> None:
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     assert native() is None
-    assert "has no native library; install a C compiler" in no_native(BUNDLED / GRAPH)
+    assert "has no native library; install the package again" in no_native(BUNDLED / GRAPH)
     (tmp_path / module.LEFT_OUT).write_text("cc failed with exit code 1\n")
     said = no_native(BUNDLED / GRAPH)
-    assert "has no native library, since cc failed with exit code 1; install a C compiler" in said
+    assert "has no native library, since cc failed with exit code 1; install the package" in said
     monkeypatch.setenv(KERNEL, "avx2")
     native.cache_clear()
     with pytest.raises(InputError, match=r"expected none, .* has no native library, got 'avx2'"):
