@@ -19,7 +19,7 @@ from typing import Any
 from benchmarks import ROOT
 from benchmarks.environments import folder_mib, install
 from benchmarks.machine import commit
-from benchmarks.publish import filled
+from benchmarks.publish import fill_page
 from minilm_onnx import InputError
 from minilm_onnx.cli import report_errors
 
@@ -145,9 +145,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.out:
         options.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     if options.publish:
-        DOCUMENT.write_text(
-            filled(DOCUMENT.read_text("utf-8"), "footprint", tables(found)), "utf-8"
-        )
+        fill_page(DOCUMENT, {"footprint": tables(found)})
     if published:
         check(found, published)
     return 0

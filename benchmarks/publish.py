@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.report import Line, by_speed, fastest, latest, report, summary
@@ -26,9 +26,7 @@ def publish(every: Sequence[Line], root: Path) -> None:
     from benchmarks.plots import draw_all
 
     for path, content in documents(every, root).items():
-        part = path.with_name(path.name + ".part")
-        part.write_text(content, "utf-8")
-        part.rename(path)
+        write_whole(path, content)
     draw_all(latest([line for line in every if line["corpus"] == OWN]), root / "docs")
 
 
@@ -70,6 +68,25 @@ def comparison(lines: Sequence[Line]) -> str:
         "tokens_per_second": {name: round(fastest(lines, name)) for name in by_speed(lines)},
     }
     return json.dumps(facts, indent=2) + "\n"
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a document, or leave it as it was."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(content, "utf-8")
+    part.rename(path)
+
+
+def fill_page(path: Path, contents: Mapping[str, str]) -> None:
+    """Write contents into a document, each between its marker and the next end.
+
+    Raises:
+        InputError: see `filled`.
+    """
+    text = path.read_text("utf-8")
+    for marker, content in contents.items():
+        text = filled(text, marker, content)
+    write_whole(path, text)
 
 
 def filled(text: str, marker: str, content: str) -> str:

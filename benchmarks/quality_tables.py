@@ -5,7 +5,7 @@ from typing import Any
 
 from benchmarks import ROOT
 from benchmarks.kinds import LIMITS
-from benchmarks.publish import filled
+from benchmarks.publish import fill_page
 from benchmarks.ranking import STEPS, bytes_of
 from minilm_onnx import InputError
 
@@ -112,9 +112,4 @@ def publish(found: dict[str, Any], before: dict[str, Any]) -> None:
     missing = set(PUBLISHED) - {row["name"] for row in found.get("benchmarks", ())}
     if "benchmarks" in found and (missing or len(found["ranking"]) < len(RANKED)):
         raise InputError("--publish: expected all of the data; see what is missing above")
-    page = DOCUMENT.read_text("utf-8")
-    for name, content in tables(found, before).items():
-        page = filled(page, name, content)
-    part = DOCUMENT.with_name(DOCUMENT.name + ".part")
-    part.write_text(page, "utf-8")
-    part.rename(DOCUMENT)
+    fill_page(DOCUMENT, tables(found, before))

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks import ROOT
 from benchmarks.machine import commit
-from benchmarks.publish import filled
+from benchmarks.publish import fill_page
 from benchmarks.quality import ndcg, read_scifact
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.arrays import FloatArray
@@ -247,8 +247,7 @@ def main(arguments: list[str]) -> int:
     }
     options.out.write_text(json.dumps(found, indent=2) + "\n", "utf-8")
     if options.publish:
-        page = filled(DOCUMENT.read_text("utf-8"), "measured", tables(found))
-        DOCUMENT.write_text(page, "utf-8")
+        fill_page(DOCUMENT, {"measured": tables(found)})
     print(tables(found))
     return 0
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from benchmarks.contenders import Batch, openvino_int8
 from benchmarks.contenders.sentence_transformers_torch import load_backend
-from benchmarks.publish import filled
+from benchmarks.publish import fill_page
 from benchmarks.random_models import Shape, write_checkpoint, write_folder
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.engine.cpus import cpu_name
@@ -175,8 +175,7 @@ def main(arguments: Sequence[str]) -> int:
     options.out.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
     print(table(found))
     if options.publish:
-        page = Path("docs/models.md")
-        page.write_text(filled(page.read_text("utf-8"), "shapes", table(found)), "utf-8")
+        fill_page(Path("docs/models.md"), {"shapes": table(found)})
     return 0
 
 

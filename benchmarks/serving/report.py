@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks import ROOT
-from benchmarks.publish import filled
+from benchmarks.publish import fill_page
 from benchmarks.serving.servers import SERVERS
 
 DOCUMENT = ROOT / "docs" / "server.md"
@@ -45,8 +45,7 @@ def publish(lines: Sequence[Line]) -> None:
         f"{len({line['round'] for line in lines})} rounds in turns: requests a second, and in "
         "brackets the median and the 99th percentile of milliseconds."
     )
-    text = filled(DOCUMENT.read_text("utf-8"), "serving", f"{said}\n\n{report(lines)}")
-    DOCUMENT.write_text(text, "utf-8")
+    fill_page(DOCUMENT, {"serving": f"{said}\n\n{report(lines)}"})
 
 
 def _names(lines: Sequence[Line]) -> list[str]:
