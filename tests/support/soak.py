@@ -248,7 +248,8 @@ def main(arguments: Sequence[str]) -> int:
             soak = Soak()
         soak.run(WARM_UP, options.callers)
         samples = soak.run(options.minutes * 60, options.callers)
-        peak = highest_rss_mib(Path(f"/proc/{soak.pid}/status")) or 0.0
+        peak = highest_rss_mib(Path(f"/proc/{soak.pid}/status"))
+        assert peak is not None, f"/proc/{soak.pid}/status: expected a line VmHWM, got none"
     grown = growth(samples)
     ok = not soak.wrong and all(grown[name] <= most for name, most in MOST_GROWTH.items())
     print(
