@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from export.builder import save_graph
-from export.calibrate import QuantizedLayer
-from export.folding import Fold
+from export.calibrate import QuantizedLayer, fine_tokens
+from export.folding import WIDE_CHANNELS, Fold
 from export.forward import Dense, Layer, Norm, Weights
 from export.graph import build_fp32, build_int8
 from export.limits import of_distance
@@ -85,10 +85,13 @@ def quantize(weights: Weights) -> list[QuantizedLayer]:
     """Round every layer to the nearest codes, for their speed alone."""
     width = weights.words.shape[1]
     fold = Fold(np.zeros(width), np.ones(width))
+    channels = list(range(WIDE_CHANNELS))
 
     def rounded(dense: Dense) -> QuantizedDense:
         scales = np.abs(dense.weight).max(axis=0) / 127
-        return QuantizedDense(np.rint(dense.weight / scales).astype(np.int8), scales, dense.bias)
+        codes = np.rint(dense.weight / scales).astype(np.int8)
+        codes[channels] = 0
+        return QuantizedDense(codes, scales, dense.bias, channels, dense.weight[channels])
 
     return [
         QuantizedLayer(
@@ -101,8 +104,9 @@ def quantize(weights: Weights) -> list[QuantizedLayer]:
             intermediate=rounded(layer.intermediate),
             steps=512,
             output=rounded(layer.output),
+            fine=fine_tokens(number, len(weights.layers)),
         )
-        for layer in weights.layers
+        for number, layer in enumerate(weights.layers)
     ]
 
 

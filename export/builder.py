@@ -73,6 +73,13 @@ class GraphBuilder:
             self.float(f"{name}.bias", dense.bias),
         ]
 
+    def wide(self, name: str, dense: QuantizedDense) -> list[str]:
+        """Add what a native operator is given of an int8 map's wide channels."""
+        return [
+            self.constant(f"{name}.channels", np.array(dense.channels, dtype=np.int64)),
+            self.float(f"{name}.wide", dense.wide),
+        ]
+
     def residual_norm(self, name: str, residual: Array, norm: Norm) -> list[str]:
         """Add what a native operator is given of its residual and norm."""
         return [self.float(f"{name}.residual", residual), *self.gain_shift(name, norm)]

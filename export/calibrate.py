@@ -10,7 +10,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from export.folding import Fold, choose_fold, choose_steps, code_active, code_rows
+from export.folding import (
+    FINE_TOKENS,
+    Fine,
+    Fold,
+    choose_channels,
+    choose_fold,
+    choose_steps,
+    code_active,
+    code_rows,
+)
 from export.forward import Array, Layer, Norm, Weights, attend, embed, gelu
 from export.rounding import Int8Array, QuantizedDense, round_dense
 
@@ -30,6 +39,7 @@ class QuantizedLayer:
         intermediate: reads it.
         steps: of the activations in 1, a power of two.
         output: reads the activations; its bias is as attention_output's.
+        fine: tokens of the longest texts whose codes have two bytes.
     """
 
     qkv_fold: Fold
@@ -41,6 +51,7 @@ class QuantizedLayer:
     intermediate: QuantizedDense
     steps: int
     output: QuantizedDense
+    fine: int
 
 
 @dataclass(frozen=True)
@@ -54,6 +65,11 @@ class Texts:
 
     lengths: list[int]
     shares: Array
+
+    def rows_up_to(self, tokens: int) -> Fine:
+        """Say which rows are of texts of at most so many tokens, (N, 1)."""
+        lengths = np.array(self.lengths)
+        return np.repeat(lengths <= tokens, lengths)[:, None]
 
 
 def quantize_words(words: Array) -> tuple[Int8Array, Array]:
@@ -87,11 +103,21 @@ def calibrate(
     exact = embed(weights, texts)
     seen = embed(replace(weights, words=codes * scales), texts)
     layers = []
-    for layer in weights.layers:
-        quantized, exact, seen = _calibrate_layer(layer, exact, seen, shape, weights)
+    for number, layer in enumerate(weights.layers):
+        fine = fine_tokens(number, len(weights.layers))
+        quantized, exact, seen = _calibrate_layer(layer, exact, seen, shape, fine, weights)
         layers.append(quantized)
         progress(len(layers))
     return layers
+
+
+def fine_tokens(number: int, count: int) -> int:
+    """Say up to how many tokens texts have codes of two bytes in one of so many layers.
+
+    Those of the last half: the first cost as much and gain less, since layers behind them make
+    good a part of what they lose.
+    """
+    return FINE_TOKENS if 2 * number >= count else 0
 
 
 def shares_before(norm: Norm, rows: Array, shares: Array) -> Array:
@@ -111,7 +137,7 @@ def shares_before(norm: Norm, rows: Array, shares: Array) -> Array:
 
 
 def _calibrate_layer(
-    layer: Layer, exact: Array, seen: Array, texts: Texts, weights: Weights
+    layer: Layer, exact: Array, seen: Array, texts: Texts, fine: int, weights: Weights
 ) -> tuple[QuantizedLayer, Array, Array]:
     """Quantise one layer.
 
@@ -120,16 +146,19 @@ def _calibrate_layer(
         exact: its input in the fp32 model, (N, H).
         seen: its input in the quantised model so far, (N, H).
         texts: whose rows these are.
+        fine: tokens of the longest texts whose codes have two bytes.
         weights: of the whole model.
 
     Returns:
         The layer, and its output in both models.
     """
+    twice = texts.rows_up_to(fine)
     # Queries, keys and values share one quantised input.
     joint = np.hstack([layer.query.weight, layer.key.weight, layer.value.weight])
-    qkv_fold = choose_fold(seen, joint, texts.shares)
+    channels = choose_channels(seen)
+    qkv_fold = choose_fold(seen, joint, texts.shares, twice, channels)
     folded = qkv_fold(seen)
-    codes = code_rows(folded)
+    codes = code_rows(folded, twice, channels)
     exact_query, exact_key, exact_value = (
         dense(exact) for dense in (layer.query, layer.key, layer.value)
     )
@@ -137,7 +166,7 @@ def _calibrate_layer(
         exact_query, exact_key, exact_value, texts.lengths, weights.heads, weights.bias
     )
     query, key = (
-        round_dense(codes, qkv_fold.dense(dense).weight, target, texts.shares)
+        round_dense(codes, qkv_fold.dense(dense).weight, target, texts.shares, channels)
         for dense, target in ((layer.query, exact_query), (layer.key, exact_key))
     )
     # Attention averages values, so what is done to every value is done to the average: the
@@ -146,17 +175,18 @@ def _calibrate_layer(
     context = attend(
         query(codes), key(codes), value(codes), texts.lengths, weights.heads, weights.bias
     )
-    out_fold = choose_fold(context, layer.attention_output.weight, texts.shares)
+    out_fold = choose_fold(context, layer.attention_output.weight, texts.shares, twice)
     value_q = round_dense(
         codes,
         value.weight / out_fold.scale,
         out_fold(exact_value),
         texts.shares,
+        channels,
     )
     context = attend(
         query(codes), key(codes), value_q(codes), texts.lengths, weights.heads, weights.bias
     )
-    codes = code_rows(context)
+    codes = code_rows(context, twice)
     # Residual and matmul are rounded towards their exact sum, so that what the residual
     # lost on its way here is made good as far as a matmul can.
     exact_sum = layer.attention_output(exact_context) + exact
@@ -171,19 +201,20 @@ def _calibrate_layer(
     exact = layer.attention_norm(exact_sum)
     seen = layer.attention_norm(attention_output(codes) + residual)
 
-    ffn_fold = choose_fold(seen, layer.intermediate.weight, texts.shares)
+    channels = choose_channels(seen)
+    ffn_fold = choose_fold(seen, layer.intermediate.weight, texts.shares, twice, channels)
     folded = ffn_fold(seen)
-    codes = code_rows(folded)
+    codes = code_rows(folded, twice, channels)
     # What is four times as wide as the rest is dropped as soon as it can be.
     exact_wide = layer.intermediate(exact)
     intermediate = round_dense(
-        codes, ffn_fold.dense(layer.intermediate).weight, exact_wide, texts.shares
+        codes, ffn_fold.dense(layer.intermediate).weight, exact_wide, texts.shares, channels
     )
     exact_sum = layer.output(gelu(exact_wide)) + exact
     del exact_wide
     active = gelu(intermediate(codes))
     steps = choose_steps(active)
-    codes = code_active(active, steps)
+    codes = code_active(active, steps, twice)
     del active
     residual = folded * ffn_fold.scale
     output = round_dense(
@@ -205,6 +236,7 @@ def _calibrate_layer(
             intermediate=intermediate,
             steps=steps,
             output=output,
+            fine=fine,
         ),
         exact,
         seen,

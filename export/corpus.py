@@ -18,7 +18,7 @@ TEXTS = Path(__file__).parent / "texts"
 # Of texts of one's own: how many there must be, and one in how many is held out.
 FEWEST_TEXTS, HELD_OUT = 200, 8
 # Tokens that calibration looks at, at most, since its memory grows with them; the project's own
-# texts have 65,206.
+# texts have 78,000.
 MOST_TOKENS = 80_000
 
 
@@ -34,8 +34,9 @@ def read_split(texts: Path | None) -> tuple[list[str], list[str]]:
     Raises:
         InputError: there are too few in the file, or it cannot be read.
     """
-    names = ("calibration.txt", "held_out.txt")
-    calibration, held_out = ((TEXTS / name).read_text("utf-8").splitlines() for name in names)
+    names = ("calibration.txt", "drawn.txt", "held_out.txt")
+    written, drawn, held_out = ((TEXTS / name).read_text("utf-8").splitlines() for name in names)
+    calibration = written + drawn
     if texts is None:
         return calibration, held_out
     try:
@@ -51,6 +52,15 @@ def read_split(texts: Path | None) -> tuple[list[str], list[str]]:
         )
     own = [line for place, line in enumerate(lines) if place % HELD_OUT]
     return [*own, *calibration], lines[::HELD_OUT]
+
+
+def read_hard() -> dict[str, list[str]]:
+    """Give texts of hard kinds to judge the result by, by kind; calibration has seen none."""
+    kinds: dict[str, list[str]] = {}
+    for line in (TEXTS / "hard.jsonl").read_text("utf-8").splitlines():
+        row = json.loads(line)
+        kinds.setdefault(row["kind"], []).append(row["text"])
+    return kinds
 
 
 def with_prompts(texts: list[str], prompts: Mapping[str, str]) -> list[str]:

@@ -1,14 +1,20 @@
-"""Into 8 bits: codes with a scale a row, and the fold that evens out a row's channels.
+"""Into 8 bits: codes with a scale a row, wide channels, and the fold that evens out the others.
 
 docs/operators.md defines the codes; this is what the native operators do, in float64. Source of
 the smoothing: Xiao et al., SmoothQuant (2022).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from export.forward import Array, Dense
+
+Kind = TypeVar("Kind", bound=np.generic)
+Fine = npt.NDArray[np.bool_]
 
 # Candidates tried for each input; what gives the least squared output error stays.
 SMOOTHING = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
@@ -20,14 +26,39 @@ ROUNDING_SHARE = 0.5
 # operators do not take. They reach this many times beyond the largest that calibration saw.
 MOST_STEPS, FEWEST_STEPS = 512, 32
 REACH = 1.5
+# Tokens of the longest texts whose codes have two bytes: replies of four, [CLS] and [SEP]. In so
+# few rounding errors do not average out.
+FINE_TOKENS = 6
+# Channels of a layer's input that stay in float32: those that reach furthest.
+WIDE_CHANNELS = 4
 
 
-def code_rows(rows: Array) -> Array:
-    """Give rows as they are after rounding to codes of -127 to 127 and back, (N, H)."""
-    scale = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-6) / 127.0
-    out: Array = rows / scale
+def choose_channels(rows: Array) -> list[int]:
+    """Choose the wide channels of rows, (N, H)."""
+    reach = rows.max(axis=0) - rows.min(axis=0)
+    furthest = np.argsort(-reach, kind="stable")[:WIDE_CHANNELS]
+    return sorted(furthest.tolist())
+
+
+def code_rows(rows: Array, fine: Fine | None = None, channels: Sequence[int] = ()) -> Array:
+    """Give rows as they are after rounding to codes of -127 to 127 and back, (N, H).
+
+    Args:
+        rows: (N, H).
+        fine: which have codes of two bytes, (N, 1); None for none.
+        channels: of these values stay as they are, and are not what the scale must reach.
+    """
+    wide = list(channels)
+    kept = rows[:, wide]
+    out: Array = rows.copy()
+    out[:, wide] = 0.0
+    scale = np.maximum(np.abs(out).max(axis=1, keepdims=True), 1e-6) / 127.0
+    if fine is not None:
+        scale /= np.where(fine, 128.0, 1.0)
+    out /= scale
     np.rint(out, out=out)
     out *= scale
+    out[:, wide] = kept
     return out
 
 
@@ -39,9 +70,16 @@ def choose_steps(active: Array) -> int:
     return steps
 
 
-def code_active(active: Array, steps: int) -> Array:
-    """Give GELU's values as they are after rounding to steps, to codes of 0 to 255, and back."""
+def code_active(active: Array, steps: int, fine: Fine | None = None) -> Array:
+    """Give GELU's values as they are after rounding to steps, to codes of 0 to 255, and back.
+
+    Args:
+        active: (N, F).
+        steps: in 1.
+        fine: of which rows steps are codes of two bytes, (N, 1); None for none.
+    """
     whole = np.clip(np.rint(active * steps), -32768, 32767)
+    exact = np.minimum(whole[fine[:, 0]], 32639) / steps if fine is not None else None
     low = np.ceil(0.17 * steps)  # GELU's least is -0.17
     reach = np.maximum(whole.max(axis=1, keepdims=True), 0.0) + low
     factor = np.minimum(np.floor(255 * 32768 / reach), 32767)
@@ -55,6 +93,8 @@ def code_active(active: Array, steps: int) -> Array:
     np.clip(whole, 0, 255, out=whole)
     whole -= zero
     whole *= 32768.0 / (factor * steps)
+    if fine is not None:
+        whole[fine[:, 0]] = exact
     return whole
 
 
@@ -83,7 +123,9 @@ class Fold:
         return Dense(dense.weight * self.scale[:, None], dense.bias + self.middle @ dense.weight)
 
 
-def choose_fold(rows: Array, weight: Array, shares: Array) -> Fold:
+def choose_fold(
+    rows: Array, weight: Array, shares: Array, fine: Fine, channels: Sequence[int] = ()
+) -> Fold:
     """Choose the fold whose quantised product with int8 weights is nearest to the exact one.
 
     Small scales spare the activations, large ones the weights; both errors are counted.
@@ -92,19 +134,27 @@ def choose_fold(rows: Array, weight: Array, shares: Array) -> Fold:
         rows: the input as the quantised model sees it, (N, H).
         weight: what it is multiplied with, (H, out).
         shares: what each row counts, (N, 1).
+        fine: which rows have codes of two bytes, (N, 1).
+        channels: that are wide, and need no scale.
     """
+    if channels:
+        others = np.delete(np.arange(rows.shape[1]), channels)
+        fold = choose_fold(rows[:, others], weight[others], shares, fine)
+        middle, scale = np.zeros(rows.shape[1]), np.ones(rows.shape[1])
+        middle[others], scale[others] = fold.middle, fold.scale
+        return Fold(middle, scale)
     low, high = rows.min(axis=0), rows.max(axis=0)
     middle = (low + high) / 2.0
     reach = np.maximum((high - low) / 2.0, 1e-6)
     weight_reach = np.maximum(np.abs(weight).max(axis=1), 1e-6)
-    sample, counts = _sample(rows), _sample(shares)
+    sample, counts, few = _sample(rows), _sample(shares), _sample(fine)
 
     def error(fold: Fold) -> float:
         folded, scaled = fold(sample), weight * fold.scale[:, None]
         centred = folded - folded.mean(axis=0)
         lost = scaled - _nearest(scaled)
         weight_error = _error(centred, counts, lost @ lost.T) * ROUNDING_SHARE
-        return weight_error + _error(code_rows(folded) - folded, counts, scaled @ scaled.T)
+        return weight_error + _error(code_rows(folded, few) - folded, counts, scaled @ scaled.T)
 
     folds = [Fold(middle, reach**share / weight_reach ** (1.0 - share)) for share in SMOOTHING]
     return min(folds, key=error)
@@ -117,7 +167,7 @@ def _nearest(weight: Array) -> Array:
     return out
 
 
-def _sample(rows: Array) -> Array:
+def _sample(rows: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
     """Take about SEARCH_ROWS rows, evenly spread."""
     return rows[:: max(1, len(rows) // SEARCH_ROWS)]
 

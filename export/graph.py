@@ -59,19 +59,22 @@ def build_int8(weights: Weights, layers: list[QuantizedLayer]) -> onnx.ModelProt
     for index, (layer, exact) in enumerate(zip(layers, weights.layers, strict=True)):
         last = index + 1 == len(layers)
         name = f"layer{index}.attention"
+        project = by_head(layer, weights.heads)
         norm = folded_norm(exact.attention_norm, layer.ffn_fold)
         rows = graph.node(
             "SelfAttention",
             name,
             [
                 rows,
-                *graph.quantized(f"{name}.project", by_head(layer, weights.heads)),
+                *graph.quantized(f"{name}.project", project),
                 *graph.quantized(f"{name}.output", layer.attention_output),
                 *graph.residual_norm(name, layer.qkv_fold.scale, norm),
+                *graph.wide(name, project),
                 *distance,
             ],
             domain=DOMAIN,
             heads=weights.heads,
+            fine=layer.fine,
             epsilon=norm.epsilon,
         )
         name = f"layer{index}.feed_forward"
@@ -84,8 +87,10 @@ def build_int8(weights: Weights, layers: list[QuantizedLayer]) -> onnx.ModelProt
                 *graph.quantized(f"{name}.up", layer.intermediate),
                 *graph.quantized(f"{name}.down", layer.output),
                 *graph.residual_norm(name, layer.ffn_fold.scale, norm),
+                *graph.wide(name, layer.intermediate),
             ],
             domain=DOMAIN,
+            fine=layer.fine,
             steps=float(layer.steps),
             epsilon=norm.epsilon,
         )
@@ -102,6 +107,8 @@ def by_head(layer: QuantizedLayer, heads: int) -> QuantizedDense:
         np.hstack([part.codes for part in parts])[:, order],
         np.concatenate([part.scales for part in parts])[order],
         np.concatenate([part.bias for part in parts])[order],
+        layer.query.channels,
+        np.hstack([part.wide for part in parts])[:, order],
     )
 
 

@@ -67,17 +67,72 @@ Unpack (packed, scale) => (weights)
   weights = Reshape(turned, shape)
 }
 """
+# Whether texts are so short that their codes have two bytes.
+FEW = """
+Few <fine> (rows) => (few)
+{
+  tokens = Shape <start = 1, end = 2> (rows)
+  most = Constant <value_int : int = @fine> ()
+  few = LessOrEqual(tokens, most)
+}
+"""
+# Products of codes; where these have two bytes, the products of the second lie behind the others.
+JOINED = """
+Joined <lower> (few, products) => (joined)
+{
+  share = Constant <value_float : float = @lower> ()
+  joined = If (few) <
+    then_branch = both () => (whole) {
+      first, second = Split <axis = 0> (products)
+      rest = Mul(second, share)
+      whole = Add(first, rest)
+    },
+    else_branch = one () => (alone) { alone = Identity(products) }
+  >
+}
+"""
 # Rows to rows through int8 weights.
 MAP = """
-Map (rows, packed, scale, bias) => (out)
+Map <fine> (rows, packed, scale, bias) => (out)
 {
   codes, worth = minilm.RowCodes(rows)
-  weights = minilm.Unpack(packed, scale)
+  few = minilm.Few <fine : int = @fine> (rows)
   one = Constant <value_float = 1.0> ()
   zero = Constant <value = uint8 {128}> ()
-  product = com.microsoft.MatMulIntegerToFloat(codes, weights, one, scale, zero)
+  all = If (few) <
+    then_branch = both () => (two) {
+      half = Constant <value_float = 128.0> ()
+      moved = Cast <to = 1> (codes)
+      first = Sub(moved, half)
+      exact = Div(rows, worth)
+      left = Sub(exact, first)
+      parts = Mul(left, half)
+      second = QuantizeLinear(parts, one, zero)
+      two = Concat <axis = 0> (codes, second)
+    },
+    else_branch = once () => (alone) { alone = Identity(codes) }
+  >
+  weights = minilm.Unpack(packed, scale)
+  products = com.microsoft.MatMulIntegerToFloat(all, weights, one, scale, zero)
+  product = minilm.Joined <lower = 0.0078125> (few, products)
   scaled = Mul(product, worth)
   out = Add(scaled, bias)
+}
+"""
+# The same, of rows that have wide channels.
+WIDE_MAP = """
+WideMap <fine> (rows, packed, scale, bias, channels, wide) => (out)
+{
+  width = Shape <start = 2, end = 3> (rows)
+  count = Shape(channels)
+  ones = ConstantOfShape <value = float[1] {1.0}> (width)
+  zeros = ConstantOfShape <value = float[1] {0.0}> (count)
+  others = ScatterElements(ones, channels, zeros)
+  ordinary = Mul(rows, others)
+  mapped = minilm.Map <fine : int = @fine> (ordinary, packed, scale, bias)
+  apart = Gather <axis = 2> (rows, channels)
+  more = MatMul(apart, wide)
+  out = Add(mapped, more)
 }
 """
 EMBEDDINGS = """
@@ -111,12 +166,14 @@ COUNTED_PLACES = """
   used = Gather(places, number)
 """
 SELF_ATTENTION = """
-SelfAttention <heads, epsilon> (
+SelfAttention <heads, fine, epsilon> (
   hidden, project_weight, project_scale, project_bias, output_weight, output_scale, output_bias,
-  residual, gain, shift DISTANCE_INPUT
+  residual, gain, shift, channels, wide DISTANCE_INPUT
 ) => (out)
 {
-  projected = minilm.Map(hidden, project_weight, project_scale, project_bias)
+  projected = minilm.WideMap <fine : int = @fine> (
+    hidden, project_weight, project_scale, project_bias, channels, wide
+  )
   same = Constant <value_ints = [0, 0]> ()
   count = Constant <value_int : int = @heads> ()
   first = Constant <value_ints = [0]> ()
@@ -170,7 +227,7 @@ SelfAttention <heads, epsilon> (
   shape_out = Constant <value_ints = [0, 0, -1]> ()
   context = Reshape(rows, shape_out)
 
-  added = minilm.Map(context, output_weight, output_scale, output_bias)
+  added = minilm.Map <fine : int = @fine> (context, output_weight, output_scale, output_bias)
   kept = Mul(hidden, residual)
   sum = Add(added, kept)
   out = LayerNormalization <axis = -1, epsilon : float = @epsilon> (sum, gain, shift)
@@ -201,50 +258,74 @@ DISTANCE = """
   scores = Add(plain, near)
 """
 FEED_FORWARD = """
-FeedForward <epsilon, steps> (
-  hidden, up_weight, up_scale, up_bias, down_weight, down_scale, down_bias, residual, gain, shift
+FeedForward <epsilon, steps, fine> (
+  hidden, up_weight, up_scale, up_bias, down_weight, down_scale, down_bias, residual, gain, shift,
+  channels, wide
 ) => (out)
 {
-  wide = minilm.Map(hidden, up_weight, up_scale, up_bias)
-  active = com.microsoft.Gelu(wide)
+  raised = minilm.WideMap <fine : int = @fine> (
+    hidden, up_weight, up_scale, up_bias, channels, wide
+  )
+  active = com.microsoft.Gelu(raised)
   in_one = Constant <value_float : float = @steps> ()
   step = Reciprocal(in_one)
   none_short = Constant <value = int16 {0}> ()
   short = com.microsoft.QuantizeLinear(active, step, none_short)
   whole = Cast <to = 1> (short)
-  largest = ReduceMax <axes = [-1], keepdims = 1> (whole)
-  nothing = Constant <value_float = 0.0> ()
-  positive = Max(largest, nothing)
-  least = Constant <value_float = 0.17> ()
-  low_ = Mul(least, in_one)
-  low = Ceil(low_)
-  reach = Add(positive, low)
-  reach_int = Cast <to = 6> (reach)
-  range = Constant <value = int32 {8355840}> ()
-  exact = Div(range, reach_int)
-  limit = Constant <value = int32 {32767}> ()
-  factor_int = Min(exact, limit)
-  factor = Cast <to = 1> (factor_int)
-  share = Constant <value_float = 0.000030517578125> ()
-  half = Constant <value_float = 0.5> ()
-  zero_factor = Mul(low, factor)
-  zero_share = Mul(zero_factor, share)
-  zero_half = Add(zero_share, half)
-  zero = Floor(zero_half)
-  full = Constant <value_float = 32768.0> ()
-  code_steps = Div(full, factor)
-  zero_byte = Cast <to = 2> (zero)
-  codes = minilm.Bytes(whole, code_steps, zero_byte)
+  few = minilm.Few <fine : int = @fine> (hidden)
+  codes, zero_int, code_steps = If (few) <
+    then_branch = halves () => (two, middle, steps_high) {
+      most = Constant <value_float = 32639.0> ()
+      at_most = Min(whole, most)
+      steps_high = Constant <value_float = 256.0> ()
+      offset = Constant <value_float = 128.0> ()
+      up_half = Add(at_most, offset)
+      high_exact = Div(up_half, steps_high)
+      high = Floor(high_exact)
+      high_steps = Mul(high, steps_high)
+      second = Sub(up_half, high_steps)
+      first = Add(high, offset)
+      both = Concat <axis = 0> (first, second)
+      two = Cast <to = 2> (both)
+      middle = Constant <value = int32 {128}> ()
+    },
+    else_branch = once () => (one, zero_whole, steps_code) {
+      largest = ReduceMax <axes = [-1], keepdims = 1> (whole)
+      nothing = Constant <value_float = 0.0> ()
+      positive = Max(largest, nothing)
+      least = Constant <value_float = 0.17> ()
+      low_ = Mul(least, in_one)
+      low = Ceil(low_)
+      reach = Add(positive, low)
+      reach_int = Cast <to = 6> (reach)
+      range = Constant <value = int32 {8355840}> ()
+      exact = Div(range, reach_int)
+      limit = Constant <value = int32 {32767}> ()
+      factor_int = Min(exact, limit)
+      factor = Cast <to = 1> (factor_int)
+      share = Constant <value_float = 0.000030517578125> ()
+      half = Constant <value_float = 0.5> ()
+      zero_factor = Mul(low, factor)
+      zero_share = Mul(zero_factor, share)
+      zero_half = Add(zero_share, half)
+      zero = Floor(zero_half)
+      full = Constant <value_float = 32768.0> ()
+      steps_code = Div(full, factor)
+      zero_byte = Cast <to = 2> (zero)
+      one = minilm.Bytes(whole, steps_code, zero_byte)
+      zero_whole = Cast <to = 6> (zero)
+    }
+  >
 
   weights = minilm.Unpack(down_weight, down_scale)
   products = MatMulInteger(codes, weights)
   ones_shape = Shape <start = 0, end = 1> (weights)
   ones = ConstantOfShape <value = uint8[1] {1}> (ones_shape)
   sums = MatMulInteger(ones, weights)
-  zero_int = Cast <to = 6> (zero)
   moved_sums = Mul(sums, zero_int)
   sum_int = Sub(products, moved_sums)
-  sum_float = Cast <to = 1> (sum_int)
+  sums_float = Cast <to = 1> (sum_int)
+  sum_float = minilm.Joined <lower = 0.00390625> (few, sums_float)
   worth = Mul(code_steps, step)
   row_scaled = Mul(sum_float, worth)
   column_scaled = Mul(row_scaled, down_scale)
@@ -266,7 +347,10 @@ def functions(distance: bool, padding: bool) -> list[onnx.FunctionProto]:
     attention = SELF_ATTENTION.replace("DISTANCE_INPUT", ", distance" if distance else "")
     attention = attention.replace("DISTANCE", DISTANCE if distance else NO_DISTANCE)
     embeddings = EMBEDDINGS.replace("PLACES", COUNTED_PLACES if padding else EVERY_PLACE)
-    texts = (CODED, BYTES, ROW_CODES, UNPACK, MAP, embeddings, attention, FEED_FORWARD)
+    texts = (
+        *(CODED, BYTES, ROW_CODES, UNPACK, FEW, JOINED, MAP, WIDE_MAP),
+        *(embeddings, attention, FEED_FORWARD),
+    )
     return [parser.parse_function(HEAD + text) for text in texts]
 
 

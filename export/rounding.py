@@ -4,7 +4,8 @@ Source: rounding row by row with the remaining weights making up for it, Frantar
 (2022), here towards the output of the unquantised model instead of that of the same input.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ Int8Array = npt.NDArray[np.int8]
 
 # Share of the mean diagonal added to a Hessian: keeps rounding from fitting noise.
 DAMPING = 0.01
+# How often each code is looked at again when all are rounded; a fourth time gains nothing.
+PASSES = 3
 
 
 @dataclass(frozen=True)
@@ -22,23 +25,36 @@ class QuantizedDense:
     """A linear map on a quantised input.
 
     Attributes:
-        codes: int8 weights, (in, out).
+        codes: int8 weights, (in, out); 0 of the wide channels.
         scales: one a column, (out,).
         bias: (out,).
+        channels: inputs that are wide.
+        wide: their weights, float32 in value, (len(channels), out).
     """
 
     codes: Int8Array
     scales: Array
     bias: Array
+    channels: Sequence[int]
+    wide: Array
+
+    @property
+    def weight(self) -> Array:
+        """What rows are multiplied by, (in, out)."""
+        weight: Array = self.codes * self.scales
+        weight[list(self.channels)] = self.wide
+        return weight
 
     def __call__(self, rows: Array) -> Array:
         """Apply the map to (N, in) dequantised rows."""
-        out: Array = rows @ (self.codes * self.scales)
+        out: Array = rows @ self.weight
         out += self.bias
         return out
 
 
-def round_dense(codes: Array, weight: Array, target: Array, shares: Array) -> QuantizedDense:
+def round_dense(
+    codes: Array, weight: Array, target: Array, shares: Array, channels: Sequence[int] = ()
+) -> QuantizedDense:
     """Round weights to int8, and find the bias, so that the result is nearest to target.
 
     Args:
@@ -46,18 +62,36 @@ def round_dense(codes: Array, weight: Array, target: Array, shares: Array) -> Qu
         weight: the exact weights, (in, out).
         target: what the unquantised model gives, (N, out).
         shares: what each row counts, (N, 1); their mean is 1.
+        channels: inputs whose weights are not rounded.
     """
+    wide = np.array(channels, dtype=np.int64)
     mean, target_mean = (shares * codes).mean(axis=0), (shares * target).mean(axis=0)
     centred = codes - mean
     weighted = centred * shares
     hessian = weighted.T @ centred
-    hessian[np.diag_indices_from(hessian)] += DAMPING * np.trace(hessian) / len(hessian)
+    others = np.delete(np.arange(len(hessian)), wide)
+    hessian[np.diag_indices_from(hessian)] += DAMPING * np.diag(hessian)[others].mean()
     missing = target - target_mean
     missing -= centred @ weight
     weight = weight + np.linalg.solve(hessian, weighted.T @ missing)
     del centred, weighted, missing
-    scales = _column_scales(weight, np.diag(hessian))
 
+    # Wide channels make up for all that the others cannot represent: what is left then is `among`.
+    mixed = np.linalg.solve(hessian[np.ix_(wide, wide)], hessian[np.ix_(wide, others)])
+    among = hessian[np.ix_(others, others)] - hessian[np.ix_(others, wide)] @ mixed
+    exact = weight[others]
+    scales = _column_scales(exact, np.diag(among))
+    rounded, scales = _descend(exact, _round(exact, scales, among), scales, among)
+    int8 = np.zeros(weight.shape, dtype=np.int8)
+    int8[others] = rounded
+    left = weight[wide] + mixed @ (exact - rounded * scales)
+    kept = np.asarray(np.float32(left), dtype=np.float64)
+    dense = QuantizedDense(int8, scales, target_mean, channels, kept)
+    return replace(dense, bias=target_mean - mean @ dense.weight)
+
+
+def _round(weight: Array, scales: Array, hessian: Array) -> Array:
+    """Round weights one input after another; the inputs not yet rounded make up for each."""
     # Inputs with the largest energy first: what they cannot represent, the others make up for.
     order = np.argsort(-np.diag(hessian), kind="stable")
     inverse = np.linalg.inv(hessian[np.ix_(order, order)])
@@ -68,11 +102,27 @@ def round_dense(codes: Array, weight: Array, target: Array, shares: Array) -> Qu
         rounded[row] = np.clip(np.rint(left[row] / scales), -127, 127)
         lost = (left[row] - rounded[row] * scales) / upper[row, row]
         left[row + 1 :] -= np.outer(upper[row, row + 1 :], lost)
-    result = np.empty_like(rounded)
-    result[order] = rounded
-    int8 = result.astype(np.int8)
-    bias = target_mean - mean @ (int8 * scales)
-    return QuantizedDense(int8, scales, bias)
+    codes = np.empty_like(rounded)
+    codes[order] = rounded
+    return codes
+
+
+def _descend(weight: Array, codes: Array, scales: Array, hessian: Array) -> tuple[Array, Array]:
+    """Move one code after another to where the error is least, then scales; and again."""
+    for _ in range(PASSES):
+        slope = hessian @ (weight - codes * scales)
+        for row in range(len(codes)):
+            moved = np.rint(slope[row] / (hessian[row, row] * scales))
+            moved = np.clip(codes[row] + moved, -127, 127) - codes[row]
+            columns = np.flatnonzero(moved)
+            codes[row] += moved
+            change = moved[columns] * scales[columns]
+            slope[:, columns] -= np.outer(hessian[:, row], change)
+        seen = hessian @ codes
+        size = (seen * codes).sum(axis=0)
+        best = (seen * weight).sum(axis=0) / np.where(size > 0, size, 1.0)
+        scales = np.asarray(np.float32(np.where(best > 0, best, scales)), dtype=np.float64)
+    return codes, scales
 
 
 def _column_scales(weight: Array, importance: Array) -> Array:

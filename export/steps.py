@@ -9,8 +9,8 @@ from tqdm import tqdm
 from export.calibrate import calibrate
 from export.checkpoint import Checkpoint
 from export.console import say
-from export.corpus import calibration_ids, golden_texts, read_split, with_prompts
-from export.gate import check_fp32, check_same, golden_bits, measure
+from export.corpus import calibration_ids, golden_texts, read_hard, read_split, with_prompts
+from export.gate import check_fp32, check_same, golden_bits, measure, measure_kinds
 from export.graph import build_fp32, build_int8
 from export.limits import check_operators
 from export.recipe import Recipe, read_recipe
@@ -80,8 +80,10 @@ def export(
         manifest = write_folder(checkpoint, recipe, folder, golden, precision, lean)
         say("parity with sentence-transformers on held-out texts")
         parity = measure(folder, precision, reference, held_out)
-        bits = golden_bits(folder, golden) if precision == "int8" else ""
-        manifest = replace(manifest, bits=bits, parity=parity)
+        manifest = replace(manifest, parity=parity)
+        if precision == "int8":
+            kinds = measure_kinds(folder, reference, read_hard())
+            manifest = replace(manifest, bits=golden_bits(folder, golden), kinds=kinds)
         (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return manifest
 

@@ -79,6 +79,7 @@ def write_folder(
         bits="",
         versions={name: version(name).split("+")[0] for name in LIBRARIES},
         parity={},
+        kinds={},
     )
     (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
     return manifest

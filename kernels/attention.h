@@ -10,10 +10,23 @@ struct attention_run {
   size_t texts, tokens, width, head; /* head: components of one */
   size_t group, span;                /* texts and heads that go together */
   size_t block;                      /* rows that the output map takes together */
+  size_t bytes;                      /* of a code */
   code_t *codes;                     /* of hidden, then of mixed */
-  float *scale, *mixed, *out;
+  float *scale, *apart, *mixed, *out;
   atomic_int short_of_memory; /* parts run at once */
 };
+
+static struct coded coded(const struct attention_run *run, size_t first, size_t count,
+                          const struct wide *wide) {
+  return (struct coded){
+      .codes = run->codes + run->bytes * first * run->width,
+      .scale = run->scale + first,
+      .count = count,
+      .lower = lower_of(run->bytes),
+      .wide = wide,
+      .apart = run->apart + WIDE * first,
+  };
+}
 
 static struct head head_in(struct room *room, const struct attention_run *run) {
   const size_t size = run->head, padded = up_to(run->tokens, 16);
@@ -49,9 +62,9 @@ static void attend_some(void *data, size_t place) {
     return;
   }
   struct head head = head_in(&room, run);
+  const struct coded rows = coded(run, row, texts * tokens, &attention->wide);
   for (size_t h = first; h < fewer(first + run->span, (size_t)attention->heads); h++) {
-    map_rows(&attention->project, h * width, (h + 1) * width, run->codes + row * run->width,
-             run->scale + row, NULL, texts * tokens, head.projected);
+    map_rows(&attention->project, h * width, (h + 1) * width, &rows, head.projected);
     if (attention->distance)
       head.distance = attention->distance + h * (2 * head.positions - 1);
     for (size_t text = 0; text < texts; text++) {
@@ -69,8 +82,8 @@ static void code_block(void *data, size_t place) {
   struct attention_run *run = data;
   const size_t first = place * run->block, width = run->width;
   const size_t count = fewer(run->block, run->texts * run->tokens - first);
-  code_rows(run->hidden + first * width, count, width, run->codes + first * width,
-            run->scale + first);
+  const struct coded rows = coded(run, first, count, &run->attention->wide);
+  code_rows(run->hidden + first * width, width, &rows);
 }
 
 static void output_block(void *data, size_t place) {
@@ -78,9 +91,9 @@ static void output_block(void *data, size_t place) {
   const struct attention *attention = run->attention;
   const size_t first = place * run->block, width = run->width, at = first * width;
   const size_t count = fewer(run->block, run->texts * run->tokens - first);
-  code_rows(run->mixed + at, count, width, run->codes + at, run->scale + first);
-  map_rows(&attention->output, 0, width, run->codes + at, run->scale + first, NULL, count,
-           run->out + at);
+  const struct coded rows = coded(run, first, count, NULL);
+  code_rows(run->mixed + at, width, &rows);
+  map_rows(&attention->output, 0, width, &rows, run->out + at);
   add_and_norm(run->hidden + at, attention->residual, &attention->norm, count, width,
                run->out + at);
 }
@@ -99,12 +112,14 @@ static int attend(const struct attention *attention, const float *hidden, size_t
       .group = fewer(texts, larger_size(1, 256 / tokens)),
       .span = (heads + 3) / 4,
       .block = block_of(rows),
+      .bytes = code_bytes(tokens, attention->fine),
       .out = out,
   };
   struct room room = {0};
   for (int twice = 0; twice < 2; twice++) {
-    run.codes = take(&room, (rows * width + 64) * sizeof(code_t));
+    run.codes = take(&room, (run.bytes * rows * width + 64) * sizeof(code_t));
     run.scale = take(&room, 4 * rows);
+    run.apart = take(&room, 4 * WIDE * rows);
     run.mixed = take(&room, 4 * rows * width);
     if (!twice && !furnish(&room)) return 1;
   }

@@ -8,7 +8,7 @@
 struct feed_run {
   const struct feed_forward *feed;
   const float *hidden;
-  size_t rows, width, block;
+  size_t rows, width, block, bytes; /* bytes: of a code */
   float *out;
   atomic_int short_of_memory; /* parts run at once */
 };
@@ -28,11 +28,23 @@ INLINE void keep_gelu(void *out, size_t at, vfloat values) {
   const struct activations *active = out;
   store_s16(active->steps + at, gelu_steps(&active->gelu, values));
 }
-static void up_and_gelu(const struct feed_forward *feed, const code_t *codes, const float *scale,
-                        size_t count, int16_t *out) {
+static void up_and_gelu(const struct feed_forward *feed, const struct coded *rows, int16_t *out) {
   struct activations active = {gelu_of(feed->steps), out};
-  through_map(&feed->up, 0, (size_t)feed->up.outputs, codes, scale, NULL, count, keep_gelu,
-              &active);
+  through_map(&feed->up, 0, (size_t)feed->up.outputs, rows, keep_gelu, &active);
+}
+
+/* Activations in steps are codes of two bytes already. */
+static void split_steps(const int16_t *rows, float steps, size_t count, size_t width, code_t *codes,
+                        float *scale) {
+  for (size_t r = 0; r < count; r++, rows += width, codes += 2 * width) {
+    for (size_t i = 0; i < width; i++) {
+      const int value = rows[i] < 32639 ? rows[i] : 32639; /* 127 * 256 + 127 */
+      const int high = (value + 128) >> 8;
+      codes[i] = (code_t)(high + CODE_OFFSET);
+      codes[width + i] = (code_t)(value - 256 * high + CODE_OFFSET);
+    }
+    scale[r] = 256.0f / steps;
+  }
 }
 
 /* Activations in steps to codes from 0 to 255, of which zero[r] stands for 0. */
@@ -62,13 +74,14 @@ static void feed_some(void *data, size_t place) {
   float *out = run->out + first * width;
   struct room room = {0};
   code_t *codes = NULL, *many = NULL;
-  float *scale = NULL;
+  float *scale = NULL, *apart = NULL;
   int32_t *zero = NULL;
   int16_t *activations = NULL;
   for (int twice = 0; twice < 2; twice++) {
-    codes = take(&room, (count * width + 64) * sizeof(code_t));
-    many = take(&room, (count * wide + 64) * sizeof(code_t));
+    codes = take(&room, (run->bytes * count * width + 64) * sizeof(code_t));
+    many = take(&room, (run->bytes * count * wide + 64) * sizeof(code_t));
     scale = take(&room, 4 * count);
+    apart = take(&room, 4 * WIDE * count);
     zero = take(&room, 4 * count);
     activations = take(&room, 2 * count * wide);
     if (!twice && !furnish(&room)) {
@@ -76,17 +89,33 @@ static void feed_some(void *data, size_t place) {
       return;
     }
   }
-  code_rows(hidden, count, width, codes, scale);
-  up_and_gelu(feed, codes, scale, count, activations);
-  code_steps(activations, feed->steps, count, wide, many, scale, zero);
-  map_rows(&feed->down, 0, width, many, scale, zero, count, out);
+  const struct coded rows = {codes, scale, NULL, count, lower_of(run->bytes), &feed->wide, apart};
+  code_rows(hidden, width, &rows);
+  up_and_gelu(feed, &rows, activations);
+  struct coded active = {.codes = many, .scale = scale, .zero = zero, .count = count};
+  if (run->bytes == 2) {
+    split_steps(activations, feed->steps, count, wide, many, scale);
+    active.lower = 1.0f / 256.0f;
+  } else {
+    code_steps(activations, feed->steps, count, wide, many, scale, zero);
+  }
+  map_rows(&feed->down, 0, width, &active, out);
   add_and_norm(hidden, feed->residual, &feed->norm, count, width, out);
   leave(&room);
 }
 
-static int feed(const struct feed_forward *feed, const float *hidden, size_t rows, float *out,
-                const struct pool *pool) {
-  struct feed_run run = {feed, hidden, rows, (size_t)feed->up.inputs, block_of(rows), out, 0};
+static int feed(const struct feed_forward *feed, const float *hidden, size_t texts, size_t tokens,
+                float *out, const struct pool *pool) {
+  const size_t rows = texts * tokens;
+  struct feed_run run = {
+      .feed = feed,
+      .hidden = hidden,
+      .rows = rows,
+      .width = (size_t)feed->up.inputs,
+      .block = block_of(rows),
+      .bytes = code_bytes(tokens, feed->fine),
+      .out = out,
+  };
   pool->run(pool->self, feed_some, (rows + run.block - 1) / run.block, &run);
   return run.short_of_memory;
 }

@@ -28,7 +28,7 @@ INLINE float most_of_share(size_t tokens) {
 
 INLINE float largest_of_part(const float *part, size_t rows, size_t size, size_t stride) {
   float largest = 0.0f;
-  for (size_t r = 0; r < rows; r++) largest = larger(largest_of(part + r * stride, size), largest);
+  for (size_t r = 0; r < rows; r++) largest = larger(largest_of(part + r * stride, size, NULL), largest);
   return largest;
 }
 
@@ -82,7 +82,7 @@ static void code_queries(struct head *head, const float *queries, size_t stride,
   const float base = (float)(1.4426950408889634 / __builtin_sqrt((double)head->size));
   for (size_t t = 0; t < head->tokens; t++) {
     const float *query = queries + t * stride;
-    const float largest = largest_of(query, head->size);
+    const float largest = largest_of(query, head->size, NULL);
     const vfloat factor = f_all(code_factor(largest));
     for (size_t i = 0; i < head->size; i += 16)
       store_codes(head->queries + t * head->size + i, i_round(f_mul(f_load(query + i), factor)));

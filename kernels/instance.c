@@ -57,7 +57,7 @@ static OrtStatus *constant(const struct instance *self, const OrtKernelInfo *inf
   }
   if (!fits)
     return wrong(self, OF_ARGUMENT, "input %zu: expected %s of %zu axes that fit the others, got another type or shape; see docs/operators.md",
-                 place, type == INT8 ? "int8" : "float32", axes);
+                 place, type == INT8 ? "int8" : type == INT64 ? "int64" : "float32", axes);
   memcpy(to, &tensor.data, sizeof tensor.data);
   return NULL;
 }
@@ -100,6 +100,34 @@ static OrtStatus *sum_maps(struct instance *self, struct map *first, struct map 
   return NULL;
 }
 
+/* Wide channels, and their weights, from input `place` on. */
+static OrtStatus *wide_at(struct instance *self, const OrtKernelInfo *info, size_t place,
+                          const struct map *map, struct wide *wide) {
+  int64_t count[1] = {WIDE}, sizes[2] = {WIDE, map->outputs};
+  const int64_t *channels = NULL;
+  TRY(constant(self, info, place, INT64, 1, count, &channels));
+  TRY(constant(self, info, place + 1, FLOAT32, 2, sizes, &wide->weights));
+  self->others = malloc(sizeof *self->others * (size_t)map->inputs);
+  if (!self->others) return no_memory(self);
+  for (int input = 0; input < map->inputs; input++) self->others[input] = 1.0f;
+  for (int c = 0; c < WIDE; c++) {
+    if (channels[c] < 0 || channels[c] >= map->inputs || !(self->others[channels[c]] > 0.0f))
+      return wrong(self, OF_ARGUMENT, "input %zu: expected channels from 0 to %d, none of them twice, got %lld", place, map->inputs - 1, (long long)channels[c]);
+    wide->channel[c] = (int)channels[c];
+    self->others[channels[c]] = 0.0f;
+  }
+  wide->others = self->others;
+  return NULL;
+}
+static OrtStatus *fine_at(const struct instance *self, const OrtKernelInfo *info, int *fine) {
+  int64_t tokens;
+  TRY(self->api->KernelInfoGetAttribute_int64(info, "fine", &tokens));
+  if (tokens < 0 || tokens > MOST_TOKENS)
+    return wrong(self, OF_ARGUMENT, "fine: expected 0 to %d tokens, got %lld", MOST_TOKENS, (long long)tokens);
+  *fine = (int)tokens;
+  return NULL;
+}
+
 OrtStatus *read_embeddings(struct instance *self, const OrtKernelInfo *info) {
   struct embeddings *e = &self->embeddings;
   int64_t words[2] = {0}, scale[1], places[2] = {0};
@@ -139,12 +167,14 @@ OrtStatus *read_attention(struct instance *self, const OrtKernelInfo *info) {
     return wrong(self, OF_ARGUMENT, "heads: expected such that each has 16, 32, 48 or 64 of %d components, got %lld",
                  hidden, (long long)heads);
   a->heads = (int)heads;
+  TRY(fine_at(self, info, &a->fine));
+  TRY(wide_at(self, info, 10, &a->project, &a->wide));
   TRY(self->api->KernelInfo_GetInputCount(info, &inputs));
-  if (inputs > 10) {
+  if (inputs > 12) {
     int64_t sizes[2] = {heads, 0};
-    TRY(constant(self, info, 10, FLOAT32, 2, sizes, &a->distance));
+    TRY(constant(self, info, 12, FLOAT32, 2, sizes, &a->distance));
     if (sizes[1] % 2 == 0 || sizes[1] > 2 * MOST_TOKENS - 1)
-      return wrong(self, OF_ARGUMENT, "input 10: expected 2 * positions - 1 distances, got %lld", (long long)sizes[1]);
+      return wrong(self, OF_ARGUMENT, "input 12: expected 2 * positions - 1 distances, got %lld", (long long)sizes[1]);
     a->positions = (int)((sizes[1] + 1) / 2);
   }
   return sum_maps(self, &a->project, &a->output);
@@ -157,6 +187,8 @@ OrtStatus *read_feed(struct instance *self, const OrtKernelInfo *info) {
   TRY(map_at(self, info, 4, &wide, &hidden, &f->down));
   TRY(row(self, info, 7, hidden, &f->residual));
   TRY(norm_at(self, info, 8, hidden, &f->norm));
+  TRY(fine_at(self, info, &f->fine));
+  TRY(wide_at(self, info, 10, &f->up, &f->wide));
   TRY(self->api->KernelInfoGetAttribute_float(info, "steps", &f->steps));
   int power = 0;
   for (float steps = 32.0f; steps <= 4096.0f; steps *= 2.0f) power |= f->steps == steps;
@@ -167,7 +199,7 @@ OrtStatus *read_feed(struct instance *self, const OrtKernelInfo *info) {
 
 void destroy(void *kernel) {
   struct instance *self = kernel;
-  if (self) free(self->sums);
+  if (self) free(self->sums), free(self->others);
   free(self);
 }
 OrtStatus *create(const char *name, OrtStatus *(*read)(struct instance *, const OrtKernelInfo *),

@@ -21,6 +21,7 @@ struct instance {
     struct feed_forward feed;
   };
   int32_t *sums; /* of the weights of both maps */
+  float *others; /* of wide channels */
 };
 
 struct tensor {

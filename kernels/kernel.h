@@ -18,6 +18,15 @@ struct map {
   const int32_t *sums;       /* of each output's weights; see map_sums */
 };
 
+/* Channels of a map's input that are multiplied in float32, since they outgrow the others: these
+ * would have few codes left. */
+enum { WIDE = 4 };
+struct wide {
+  int channel[WIDE];
+  const float *weights; /* [WIDE][outputs] */
+  const float *others;  /* [inputs]: 1, or 0 of a wide channel */
+};
+
 struct norm {
   const float *gain, *shift; /* [hidden] */
   float epsilon;
@@ -35,17 +44,21 @@ struct embeddings {
 struct attention {
   int heads;
   struct map project; /* hidden to 3 * hidden: queries, keys, values of the first head, ... */
+  struct wide wide;   /* of project */
   struct map output;
   const float *residual; /* [hidden], what the input is multiplied by before it is added */
   const float *distance; /* [heads][2 * positions - 1], added to scores in base 2, or NULL */
   int positions;         /* of distance */
+  int fine;              /* the most tokens of a text whose codes have two bytes */
   struct norm norm;
 };
 
 struct feed_forward {
   struct map up, down;
+  struct wide wide; /* of up */
   const float *residual;
   float steps; /* of the int16 activations in 1: a power of two */
+  int fine;    /* as of attention */
   struct norm norm;
 };
 
@@ -62,8 +75,8 @@ struct kernel {
   /* These give 0, or 1 where memory is short. */
   int (*attend)(const struct attention *, const float *hidden, size_t texts, size_t tokens,
                 float *out, const struct pool *);
-  int (*feed)(const struct feed_forward *, const float *hidden, size_t rows, float *out,
-              const struct pool *);
+  int (*feed)(const struct feed_forward *, const float *hidden, size_t texts, size_t tokens,
+              float *out, const struct pool *);
   size_t (*multiply)(size_t tiles); /* to be timed; gives the operations of a tile */
 };
 

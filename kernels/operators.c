@@ -98,7 +98,7 @@ static int attend(struct instance *self, const float *hidden, size_t texts, size
   return self->kernel->attend(&self->attention, hidden, texts, tokens, out, pool);
 }
 static int feed(struct instance *self, const float *hidden, size_t texts, size_t tokens, float *out, const struct pool *pool) {
-  return self->kernel->feed(&self->feed, hidden, texts * tokens, out, pool);
+  return self->kernel->feed(&self->feed, hidden, texts, tokens, out, pool);
 }
 static OrtStatus *run_attention(void *kernel, OrtKernelContext *context) {
   struct instance *self = kernel;
@@ -132,21 +132,21 @@ static OrtStatus *create_embeddings(const struct ort_op *op, const struct ort_ap
 }
 
 static const char *attention_name(const struct ort_op *op) { (void)op; return "SelfAttention"; }
-static size_t attention_inputs(const struct ort_op *op) { (void)op; return 11; }
+static size_t attention_inputs(const struct ort_op *op) { (void)op; return 13; }
 static unsigned layer_type(const struct ort_op *op, size_t place) {
   (void)op;
-  return place == 1 || place == 4 ? INT8 : FLOAT32;
+  return place == 1 || place == 4 ? INT8 : place == 10 ? INT64 : FLOAT32;
 }
 static unsigned attention_kind(const struct ort_op *op, size_t place) {
   (void)op;
-  return place == 10 ? OPTIONAL : REQUIRED;
+  return place == 12 ? OPTIONAL : REQUIRED;
 }
 static OrtStatus *create_attention(const struct ort_op *op, const struct ort_api *api, const OrtKernelInfo *info, void **kernel) {
   return create(attention_name(op), read_attention, api, info, kernel);
 }
 
 static const char *feed_name(const struct ort_op *op) { (void)op; return "FeedForward"; }
-static size_t feed_inputs(const struct ort_op *op) { (void)op; return 10; }
+static size_t feed_inputs(const struct ort_op *op) { (void)op; return 12; }
 static OrtStatus *create_feed(const struct ort_op *op, const struct ort_api *api, const OrtKernelInfo *info, void **kernel) {
   return create(feed_name(op), read_feed, api, info, kernel);
 }

@@ -14,31 +14,65 @@ INLINE size_t block_of(size_t rows) { return rows > 64 ? 64 : up_to((rows + 1) /
 INLINE float code_factor(float largest) { return 127.0f / larger(largest, 1e-6f); }
 INLINE float code_scale(float largest) { return larger(largest, 1e-6f) * (1.0f / 127.0f); }
 
-INLINE float largest_of(const float *row, size_t width) {
-  vfloat largest = f_abs(f_load(row));
-  for (size_t i = 16; i < width; i += 16) largest = f_max(f_abs(f_load(row + i)), largest);
+/* Sixteen values, from place `at` of a row on; 0 in place of those of wide channels, if there are any. */
+INLINE vfloat ordinary(const float *values, size_t at, const struct wide *wide) {
+  return wide ? f_mul(f_load(values), f_load(wide->others + at)) : f_load(values);
+}
+INLINE float largest_of(const float *row, size_t width, const struct wide *wide) {
+  vfloat largest = f_abs(ordinary(row, 0, wide));
+  for (size_t i = 16; i < width; i += 16) largest = f_max(f_abs(ordinary(row + i, i, wide)), largest);
   return f_largest(largest);
 }
 
 /* Rows that go through each pass together: what one row waits for hides behind the next ones. */
 enum { TOGETHER = 8 };
 
-/* Codes of rows, each on its own scale. */
-static void code_rows(const float *rows, size_t count, size_t width, code_t *codes, float *scale) {
-  for (size_t first = 0; first < count; first += TOGETHER) {
-    const size_t end = fewer(first + TOGETHER, count);
+/* Codes of rows with a scale and a zero point each; zero is NULL for none. Where `lower` is not 0,
+ * each row is two: the second holds what the first leaves, in parts of that size. */
+struct coded {
+  code_t *codes;
+  float *scale;
+  int32_t *zero;
+  size_t count;
+  float lower;
+  const struct wide *wide; /* NULL for none */
+  float *apart;            /* [count][WIDE]: values of the wide channels */
+};
+/* Bytes of a code: two in texts of so few tokens that rounding errors do not average out. */
+INLINE size_t code_bytes(size_t tokens, int fine) { return tokens <= (size_t)fine ? 2 : 1; }
+INLINE float lower_of(size_t bytes) { return bytes == 2 ? 1.0f / 128.0f : 0.0f; }
+
+/* code_rows, where `bytes` and whether there are wide channels are constants to the compiler. */
+INLINE void code_rows_of(const size_t bytes, const struct wide *wide, const float *rows,
+                         size_t width, const struct coded *to) {
+  for (size_t first = 0; first < to->count; first += TOGETHER) {
+    const size_t end = fewer(first + TOGETHER, to->count);
     float factor[TOGETHER];
     for (size_t r = first; r < end; r++) {
-      const float largest = largest_of(rows + r * width, width);
+      const float *row = rows + r * width, largest = largest_of(row, width, wide);
       factor[r - first] = code_factor(largest);
-      scale[r] = code_scale(largest);
+      to->scale[r] = code_scale(largest);
+      if (wide)
+        for (size_t c = 0; c < WIDE; c++) to->apart[r * WIDE + c] = row[wide->channel[c]];
     }
     for (size_t r = first; r < end; r++) {
       const vfloat all = f_all(factor[r - first]);
-      for (size_t i = 0; i < width; i += 16)
-        store_codes(codes + r * width + i, i_round(f_mul(f_load(rows + r * width + i), all)));
+      code_t *codes = to->codes + bytes * r * width;
+      for (size_t i = 0; i < width; i += 16) {
+        const vfloat value = f_mul(ordinary(rows + r * width + i, i, wide), all);
+        const vint whole = i_round(value);
+        store_codes(codes + i, whole);
+        if (bytes == 2) /* what that leaves, in 128ths */
+          store_codes(codes + width + i, i_round(f_mul(f_sub(value, f_of_int(whole)), f_all(128.0f))));
+      }
     }
   }
+}
+/* Codes of rows, each on its own scale. */
+static void code_rows(const float *rows, size_t width, const struct coded *to) {
+  if (to->lower > 0.0f) code_rows_of(2, to->wide, rows, width, to);
+  else if (to->wide) code_rows_of(1, to->wide, rows, width, to);
+  else code_rows_of(1, NULL, rows, width, to);
 }
 
 /* Sums of products of up to TILE_ROWS rows with up to 48 columns. Rows are a constant to the
@@ -103,35 +137,55 @@ INLINE void sums_of(const struct map *map, const struct columns *columns, const 
       row ? 0 : columns->vectors * panel);
 }
 
-/* x W + b for columns `from` to `to` of rows of codes with a scale and a zero point each; zero is
- * NULL for none. `keep` gets sixteen values at a time, and their place in rows of so many columns. */
-INLINE void through_map(const struct map *map, size_t from, size_t to, const code_t *codes,
-                        const float *scale, const int32_t *zero, size_t count,
-                        void (*keep)(void *out, size_t at, vfloat values), void *out) {
+/* through_map, of rows that are `each` rows of codes, which is a constant to the compiler. */
+_Static_assert(TILE_ROWS % 2 == 0, "a tile has both bytes of a row");
+INLINE void through_tiles(const size_t each, const struct map *map, size_t from, size_t to,
+                          const struct coded *rows, void (*keep)(void *out, size_t at, vfloat values),
+                          void *out) {
   int32_t sums[TILE_ROWS * 48];
+  const size_t count = each * rows->count;
   for (size_t first = from; first < to; first += 48) {
     const struct columns columns = columns_of(map, first, to);
     for (size_t row = 0; row < count; row += TILE_ROWS) {
-      sums_of(map, &columns, codes, row, count, sums);
+      sums_of(map, &columns, rows->codes, row, count, sums);
       for (int v = 0; v < columns.vectors; v++) {
         const size_t column = first + 16 * (size_t)v;
         const vfloat step = f_load(map->scale + column), bias = f_load(map->bias + column);
         const vint all = i_load(map->sums + column);
-        for (size_t r = 0; r < fewer(TILE_ROWS, count - row); r++) {
+        vfloat apart[WIDE] = {step, step, step, step};
+        if (rows->wide)
+          UNROLL for (size_t c = 0; c < WIDE; c++)
+            apart[c] = f_load(rows->wide->weights + c * (size_t)map->outputs + column);
+        for (size_t r = 0; r < fewer(TILE_ROWS, count - row); r += each) {
+          const size_t place = (row + r) / each;
           vint sum = i_load(sums + 48 * r + 16 * (size_t)v);
-          if (zero) sum = i_sub(sum, i_mul(all, i_all(zero[row + r])));
-          const vfloat value = f_mul(f_of_int(sum), f_all(scale[row + r]));
-          keep(out, (row + r) * (to - from) + column - from, f_fma(value, step, bias));
+          if (each == 1 && rows->zero) sum = i_sub(sum, i_mul(all, i_all(rows->zero[place])));
+          vfloat value = f_of_int(sum);
+          if (each == 2)
+            value = f_fma(f_of_int(i_load(sums + 48 * (r + 1) + 16 * (size_t)v)), f_all(rows->lower), value);
+          value = f_fma(f_mul(value, f_all(rows->scale[place])), step, bias);
+          if (rows->wide)
+            UNROLL for (size_t c = 0; c < WIDE; c++)
+              value = f_fma(f_all(rows->apart[place * WIDE + c]), apart[c], value);
+          keep(out, place * (to - from) + column - from, value);
         }
       }
     }
   }
 }
 
+/* x W + b for columns `from` to `to` of rows of codes. `keep` gets sixteen values at a time, and
+ * their place in rows of so many columns. */
+INLINE void through_map(const struct map *map, size_t from, size_t to, const struct coded *rows,
+                        void (*keep)(void *out, size_t at, vfloat values), void *out) {
+  if (rows->lower > 0.0f) through_tiles(2, map, from, to, rows, keep, out);
+  else through_tiles(1, map, from, to, rows, keep, out);
+}
+
 INLINE void keep_floats(void *out, size_t at, vfloat values) { f_store((float *)out + at, values); }
-static void map_rows(const struct map *map, size_t from, size_t to, const code_t *codes,
-                     const float *scale, const int32_t *zero, size_t count, float *out) {
-  through_map(map, from, to, codes, scale, zero, count, keep_floats, out);
+static void map_rows(const struct map *map, size_t from, size_t to, const struct coded *rows,
+                     float *out) {
+  through_map(map, from, to, rows, keep_floats, out);
 }
 
 /* The sum of what `add` gives of a row's columns, sixteen at a time, which four sums take in turns. */

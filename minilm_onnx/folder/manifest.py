@@ -13,7 +13,7 @@ from minilm_onnx.folder.layout import DENSE, FILES, MANIFEST
 from minilm_onnx.vectors.pooling import POOLINGS
 from minilm_onnx.vectors.similarity import Measure
 
-FORMAT = 5
+FORMAT = 6
 PRECISIONS = ("fp32", "int8")
 # [CLS], one token, [SEP]; and the positions that the model has.
 MIN_TOKENS, MAX_TOKENS = 3, 512
@@ -47,6 +47,7 @@ class Manifest:
             order, as float32, little-endian; "" where the graph has no native operators.
         versions: version of each library that took part in the export.
         parity: agreement with sentence-transformers fp32, as measured by the export.
+        kinds: the same by hard kind of text, of int8: short replies, runs of a word, bytes, ...
     """
 
     format: int
@@ -71,6 +72,7 @@ class Manifest:
     bits: str
     versions: dict[str, str]
     parity: dict[str, float]
+    kinds: dict[str, dict[str, float]]
 
     def to_json(self) -> str:
         """Give the text of manifest.json."""
@@ -90,7 +92,16 @@ class Manifest:
         return (
             f"cosine to sentence-transformers fp32: mean {self.parity['mean_cosine']}, "
             f"least {self.parity['min_cosine']} over {self.parity['texts']} texts"
-        )
+        ) + self._hardest
+
+    @property
+    def _hardest(self) -> str:
+        """Say which kind of text is furthest off, in words."""
+        means = {kind: one.get("mean_cosine", 1.0) for kind, one in self.kinds.items()}
+        if not means:
+            return ""
+        kind = min(means, key=means.__getitem__)
+        return f"; of hard kinds the least near: {kind}, mean {means[kind]}"
 
 
 def parse_manifest(folder: Path) -> Manifest:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,8 +48,10 @@ def test_no_text_is_one_that_export_knows() -> None:
     """Neither calibration's nor the gate's; the model knows no case."""
     known = set()
     for path in TEXTS.iterdir():
-        lines = path.read_text("utf-8").splitlines()
-        known |= {plain(json.loads(one) if path.suffix == ".jsonl" else one) for one in lines}
+        lines: list[Any] = path.read_text("utf-8").splitlines()
+        if path.suffix == ".jsonl":
+            lines = [json.loads(line) for line in lines]
+        known |= {plain(line["text"] if isinstance(line, dict) else line) for line in lines}
     assert len(known) > 1000
     assert not [text for text in KINDS.texts if plain(text) in known]
 

@@ -26,15 +26,13 @@ import onnx
 from export import gate
 from export.__main__ import main
 from export.builder import save_graph
-from export.calibrate import calibrate, shares_before
+from export.calibrate import calibrate
 from export.checkpoint import DEFAULT_MODEL, find_checkpoint
-from export.folding import choose_steps, code_active, code_rows
-from export.forward import Dense, Norm, Weights, attend, embed, gelu, weights_from_tensors
+from export.forward import Norm, Weights, attend, embed, gelu, weights_from_tensors
 from export.graph import build_fp32, build_int8
 from export.limits import by_distance, check_operators, of_distance
 from export.pins import PINS
 from export.probes import build_all
-from export.rounding import QuantizedDense, round_dense
 from export.steps import export, read_model
 from export.tokenizer import build_tokenizer
 from export.writing import staging
@@ -324,46 +322,6 @@ def test_calibration_of_the_same_texts_gives_the_same_bytes() -> None:
         for _ in range(2)
     )
     assert first == second
-
-
-def test_rounding_beats_the_nearest_code() -> None:
-    random = np.random.default_rng(0)
-    rows = random.normal(size=(400, 32)) @ random.normal(size=(32, 32))
-    dense = Dense(random.normal(size=(32, 8)), random.normal(size=8))
-    target = dense(rows)
-    rounded = round_dense(rows, dense.weight, target, np.ones((len(rows), 1)))
-    scales = np.abs(dense.weight).max(axis=0) / 127
-    nearest = QuantizedDense(np.rint(dense.weight / scales).astype(np.int8), scales, dense.bias)
-    assert np.square(rounded(rows) - target).sum() < np.square(nearest(rows) - target).sum()
-
-
-def test_codes_of_a_row_have_its_own_scale() -> None:
-    rows = np.array([[127.0, -63.4, 0.6], [0.0127, 0.0, -0.00634], [0.0, 0.0, 0.0]])
-    expected = np.array([[127.0, -63.0, 1.0], [0.0127, 0.0, -0.0063], [0.0, 0.0, 0.0]])
-    np.testing.assert_allclose(code_rows(rows), expected, rtol=1e-12)
-
-
-def test_codes_of_activations_keep_zero_and_the_least_of_gelu() -> None:
-    rows = np.array([[-0.17, 0.0, 10.0], [-0.17, 0.0, 0.0], [0.3, 1000.0, -0.1]])
-    found = code_active(rows, 32)
-    assert found[:, :2][:2, 1].tolist() == [0.0, 0.0]
-    step = (10.17 / 255, 0.17 / 255, 1024 / 255)
-    for row, coded, size in zip(rows, found, step, strict=True):
-        limit = size / 2 + 1 / 32
-        assert (np.abs(np.minimum(row, 32767 / 32) - coded) <= limit * 1.1).all()
-    assert found[2, 1] > 900
-
-
-def test_steps_are_as_fine_as_the_largest_activation_lets_them_be() -> None:
-    for largest, steps in ((1.0, 512), (42.6, 512), (42.7, 256), (102.0, 128), (1e6, 32)):
-        assert choose_steps(np.array([[largest, -0.1]])) == steps
-
-
-def test_rows_count_by_what_the_norm_behind_them_leaves() -> None:
-    rows = np.array([[1.0, -1.0], [10.0, -10.0]])
-    found = shares_before(Norm(np.ones(2), np.zeros(2), 1.0), rows, np.ones((2, 1)))
-    np.testing.assert_allclose(found[0] / found[1], 101 / 2)
-    assert found.mean() == 1.0
 
 
 def test_every_large_constant_begins_at_a_cache_line(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.setattr(module, mean, 0.99)
         monkeypatch.setattr(module, least, 0.95)
+    monkeypatch.setattr(gate, "MIN_MEAN_HARD", 0.9)
+    monkeypatch.setattr(gate, "MIN_HARD", 0.5)
 
 
 @pytest.mark.usefixtures("lenient")
@@ -106,6 +108,22 @@ def test_int8_that_falls_short_or_has_no_texts_is_not_written(
         main([*arguments, "--calibration", str(own_texts)])
     with pytest.raises(InputError, match=r"languages \(de, en\) for int8"):
         main(arguments)
+    assert not out.exists()
+
+
+@pytest.mark.usefixtures("lenient")
+def test_int8_that_falls_short_on_hard_kinds_alone_is_not_written(
+    tmp_path: Path, plain: Path, own_texts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "int8"
+    monkeypatch.setattr(gate, "MIN_HARD", 1.1)
+    with pytest.raises(gate.ParityError, match=r"over \d+ texts of hard kinds, the worst"):
+        main(
+            [
+                *("--model", str(plain), "--name", "tiny", "--out", str(out)),
+                *("--calibration", str(own_texts)),
+            ]
+        )
     assert not out.exists()
 
 

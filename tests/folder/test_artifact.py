@@ -84,7 +84,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 )
 def test_a_manifest_of_another_form_is_refused(folder: Path, text: str) -> None:
     (folder / MANIFEST).write_bytes(text.encode("utf-8", "surrogateescape"))
-    with pytest.raises(ArtifactError, match=r"manifest\.json: expected (JSON|format 5)"):
+    with pytest.raises(ArtifactError, match=r"manifest\.json: expected (JSON|format 6)"):
         SentenceEncoder(folder)
 
 

@@ -7,36 +7,71 @@ import numpy as np
 import numpy.typing as npt
 
 from export.folding import code_active, code_rows
-from export.forward import Array, Norm, gelu
+from export.forward import Array, Norm, attend, gelu
+from tests.support.native import unpack
 
 # An operator's inputs behind the first, by name; weights are (inputs, outputs), times their scale.
 Given = Mapping[str, npt.NDArray[Any]]
 
 
-def self_attention(given: Given, hidden: Array, heads: int) -> Array:
+def unpacked(given: Given) -> dict[str, npt.NDArray[Any]]:
+    """An operator's inputs with weights as they are multiplied, those of wide channels included."""
+    found = dict(given)
+    for name in [name for name in given if name.endswith("_weight")]:
+        scale = given[name.replace("weight", "scale")]
+        found[name] = (unpack(given[name]) * scale).astype(np.float32)
+        if name in ("project_weight", "up_weight"):
+            found[name][given["channels"]] = given["wide"]
+    return found
+
+
+def self_attention(given: Given, hidden: Array, heads: int, fine: int) -> Array:
     """Steps 1 to 8 of SelfAttention, without distances."""
     tokens, width = hidden.shape
-    projected = mapped(given, "project", hidden).reshape(tokens, heads, 3, width // heads)
+    few = is_fine(tokens, fine)
+    codes = code_rows(hidden, few, given["channels"].tolist())
+    projected = mapped(given, "project", codes).reshape(tokens, heads, 3, width // heads)
     queries, keys, values = projected.transpose(2, 1, 0, 3)
     queries, keys = coded(queries, -1, 127), coded(keys, (-2, -1), 127)
     scores = queries @ keys.swapaxes(1, 2) * (np.log2(np.e) / np.sqrt(width // heads))
     most = 11.999648 - max(0, np.ceil(np.log2(tokens / 256)))
     shares = np.rint(np.exp2(scores - scores.max(axis=-1, keepdims=True) + most))
     mixed = shares @ coded(values, (-2, -1), 2047) / shares.sum(axis=-1, keepdims=True)
-    rows = mixed.transpose(1, 0, 2).reshape(tokens, width)
+    rows = code_rows(mixed.transpose(1, 0, 2).reshape(tokens, width), few)
     return norm(given, hidden * given["residual"] + mapped(given, "output", rows))
 
 
-def feed_forward(given: Given, hidden: Array, steps: int) -> Array:
+def feed_forward(given: Given, hidden: Array, steps: int, fine: int) -> Array:
     """Steps 1 to 5 of FeedForward."""
-    active = code_active(gelu(mapped(given, "up", hidden)), steps)
-    down = active @ given["down_weight"] + given["down_bias"]
+    few = is_fine(len(hidden), fine)
+    raised = mapped(given, "up", code_rows(hidden, few, given["channels"].tolist()))
+    down = mapped(given, "down", code_active(gelu(raised), steps, few))
     return norm(given, hidden * given["residual"] + down)
 
 
+def exact_attention(given: Given, hidden: Array, heads: int) -> Array:
+    """SelfAttention if nothing were rounded to codes."""
+    tokens, width = hidden.shape
+    projected = mapped(given, "project", hidden).reshape(tokens, heads, 3, width // heads)
+    query, key, value = (projected[:, :, part].reshape(tokens, width) for part in range(3))
+    mixed = attend(query, key, value, [tokens], heads)
+    return norm(given, hidden * given["residual"] + mapped(given, "output", mixed))
+
+
+def exact_feed_forward(given: Given, hidden: Array) -> Array:
+    """FeedForward if nothing were rounded to codes."""
+    down = mapped(given, "down", gelu(mapped(given, "up", hidden)))
+    return norm(given, hidden * given["residual"] + down)
+
+
+def is_fine(tokens: int, fine: int) -> npt.NDArray[np.bool_]:
+    """Which rows of a text have codes of two bytes: all of them, or none."""
+    return np.full((tokens, 1), tokens <= fine)
+
+
 def mapped(given: Given, name: str, rows: Array) -> Array:
-    """Rows as codes, through a map."""
-    found: Array = code_rows(rows) @ given[f"{name}_weight"] + given[f"{name}_bias"]
+    """Rows through a map."""
+    found: Array = rows @ given[f"{name}_weight"] + given[f"{name}_bias"]
     return found
 
 
@@ -50,3 +85,9 @@ def coded(values: Array, axes: int | tuple[int, int], top: int) -> Array:
 def norm(given: Given, rows: Array) -> Array:
     """The norm at an operator's end, of MiniLM's epsilon."""
     return Norm(given["gain"], given["shift"], 1e-12)(rows)
+
+
+def apart(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """How far each row is from another, as a share of the other's length."""
+    share = np.linalg.norm(found - expected, axis=-1) / np.linalg.norm(expected, axis=-1)
+    return np.asarray(share.ravel(), dtype=np.float64)

@@ -20,12 +20,13 @@
     } \
   } while (0)
 
-enum { MOST_INPUTS = 11, BIG = 1 << 18 };
+enum { MOST_INPUTS = 13, CHANNELS = 10, APART = 11, DISTANCE = 12, BIG = 1 << 18 };
 
 /* ------------------------------------------------------------------------------------- numbers */
 
 static const uint8_t *bytes, *end;
 static uint32_t state;
+static int tame; /* whether floats are such that the bits are mostly defined */
 static unsigned byte(void) { return bytes < end ? *bytes++ : 0; }
 static uint32_t word(void) { /* Marsaglia's xorshift */
   state ^= state << 13, state ^= state >> 17, state ^= state << 5;
@@ -56,7 +57,9 @@ struct OrtKernelInfo {
   OrtValue value[MOST_INPUTS];
   int kind[MOST_INPUTS]; /* 0 of the graph, 1 a constant, 2 a constant that is NULL */
   float epsilon, steps;
-  int64_t padding, heads;
+  int64_t padding, heads, fine;
+  int64_t stray; /* in place of a channel; 0 for none */
+  int twice;     /* whether a channel is there twice */
 };
 struct OrtKernelContext {
   OrtValue in, out;
@@ -101,7 +104,9 @@ static OrtStatus *float_of(const OrtKernelInfo *info, const char *name, float *o
 }
 static OrtStatus *int_of(const OrtKernelInfo *info, const char *name, int64_t *out) {
   MAY_FAIL;
-  *out = strcmp(name, "heads") ? info->padding : info->heads;
+  if (!strcmp(name, "heads")) *out = info->heads;
+  else if (!strcmp(name, "fine")) *out = info->fine;
+  else *out = info->padding;
   return NULL;
 }
 static OrtStatus *inputs_of(const OrtKernelInfo *info, size_t *out) { MAY_FAIL; *out = info->inputs; return NULL; }
@@ -178,8 +183,8 @@ static void furnish_value(OrtValue *value, size_t unaligned) {
 /* Floats around a power of two, of any bits, or peculiar ones. */
 static void fill_floats(float *to, size_t count) {
   static const float PECULIAR[] = {0.0f, -0.0f, 1e-45f, -1e-38f, 1e-6f, 3.4e38f, -3.4e38f, INFINITY, -INFINITY, NAN, 4096.0f, 65504.0f};
-  const unsigned kind = byte(), size = byte();
-  const int power = kind < 128 ? (int)(size % 12) - 9 : (int)size - 150;
+  const unsigned any = byte(), size = byte(), kind = tame ? any % 8 < 3 ? 0 : any % 8 : any;
+  const int power = kind < 128 ? (int)(size % (tame ? 8 : 12)) - 9 : (int)size - 150;
   for (size_t i = 0; i < count; i++)
     switch (kind % 8) {
       case 1: to[i] = of_bits(word()); break;
@@ -201,6 +206,27 @@ static void fill(OrtValue *value) {
   else if (value->type == INT8) fill_codes((int8_t *)value->data, value->count);
 }
 
+/* Different channels of so many, unless the graph is hostile. */
+static void fill_channels(const struct OrtKernelInfo *info, OrtValue *value, int64_t width) {
+  if (value->type != INT64 || !value->count || (uintptr_t)value->data % 8) return;
+  int64_t *channels = (int64_t *)value->data;
+  const size_t all = (size_t)width, first = word() % all, apart = 1 + word() % (all / WIDE);
+  for (size_t i = 0; i < value->count; i++) channels[i] = (int64_t)((first + i * apart) % all);
+  if (info->twice) channels[0] = channels[value->count - 1];
+  if (info->stray) channels[word() % value->count] = info->stray;
+}
+/* Whether they may be taken: each is one of so many, and none is there twice. */
+static int are_channels(const OrtValue *value, int64_t width) {
+  if (!value->data || value->type != INT64 || value->count != WIDE || (uintptr_t)value->data % 8) return 0;
+  const int64_t *channels = (const int64_t *)value->data;
+  for (int i = 0; i < WIDE; i++) {
+    if (channels[i] < 0 || channels[i] >= width) return 0;
+    for (int j = 0; j < i; j++)
+      if (channels[i] == channels[j]) return 0;
+  }
+  return 1;
+}
+
 /* ---------------------------------------------------------------------------- what is defined */
 
 /* The largest magnitude; infinite where one is no number. */
@@ -213,7 +239,8 @@ static double largest(const OrtValue *value) {
   }
   return most;
 }
-/* The most that a map, from input `place` on, can make of rows of so much. */
+/* The most that a map, from input `place` on, can make of rows of so much. What a code of two bytes
+ * stands for is no further from its value than what one of one byte does. */
 static double mapped(const struct OrtKernelInfo *info, size_t place, double most) {
   const double inputs = 4.0 * (double)info->value[place].sizes[1];
   return fmax(most, 1e-6) * 130.0 * inputs * largest(&info->value[place + 1]) + largest(&info->value[place + 2]);
@@ -224,13 +251,14 @@ static int is_defined(unsigned kind, const struct OrtKernelInfo *info, const Ort
   if (kind == 0)
     return 127.0 * largest(&info->value[2]) + largest(&info->value[3]) < safe &&
            largest(&info->value[4]) < safe && largest(&info->value[5]) < safe;
-  const double hidden = largest(in), first = mapped(info, 1, hidden);
+  const double hidden = largest(in);
+  const double first = mapped(info, 1, hidden) + WIDE * hidden * largest(&info->value[APART]);
   const double second = mapped(info, 4, kind == 1 ? first : 2.0 * 4096.0);
   int all = first < safe && second < safe && hidden * largest(&info->value[7]) < safe &&
             largest(&info->value[8]) < safe && largest(&info->value[9]) < safe;
   if (kind == 1) {
     const double size = 4.0 * (double)info->value[1].sizes[1] / (double)info->heads;
-    const double distance = info->inputs > 10 ? largest(&info->value[10]) : 0.0;
+    const double distance = info->inputs > DISTANCE ? largest(&info->value[DISTANCE]) : 0.0;
     all = all && first * first * sqrt(size) * 1.4427 + distance < 4000.0;
   }
   return all;
@@ -258,17 +286,20 @@ static size_t shape_constants(unsigned kind, struct OrtKernelInfo *info, int64_t
   } else {
     const int64_t up = kind == 1 ? 3 * hidden : wide, down = kind == 1 ? hidden : wide;
     const int64_t size = hidden % 48 || byte() % 2 ? (byte() % 2 ? 16 : 32) : 48;
-    info->inputs = 10;
+    info->inputs = DISTANCE;
+    info->fine = byte() % 2 ? byte() % 24 : byte() % 2 ? MOST_TOKENS : 0;
     info->heads = hidden / (hidden == 64 && byte() % 2 ? 64 : size);
     shape(value + 1, INT8, 4, up / 16, hidden / 4, 16, 4);
     shape(value + 2, FLOAT32, 1, up, 0, 0, 0);
     shape(value + 3, FLOAT32, 1, up, 0, 0, 0);
     shape(value + 4, INT8, 4, hidden / 16, down / 4, 16, 4);
     for (int i = 5; i < 8; i++) shape(value + i, FLOAT32, 1, hidden, 0, 0, 0);
+    shape(value + CHANNELS, INT64, 1, WIDE, 0, 0, 0);
+    shape(value + APART, FLOAT32, 2, WIDE, up, 0, 0);
     if (kind == 1 && byte() % 2) {
       most = 1 + byte() % 48;
-      info->inputs = 11;
-      shape(value + 10, FLOAT32, 2, info->heads, 2 * (int64_t)most - 1, 0, 0);
+      info->inputs = DISTANCE + 1;
+      shape(value + DISTANCE, FLOAT32, 2, info->heads, 2 * (int64_t)most - 1, 0, 0);
     }
   }
   for (int i = 0; i < 2; i++) shape(value + (kind ? 8 : 4) + i, FLOAT32, 1, hidden, 0, 0, 0);
@@ -291,6 +322,7 @@ static void spoil(OrtValue *value) {
   else *size = byte();
 }
 static void spoil_info(struct OrtKernelInfo *info, size_t *unaligned) {
+  static const int64_t NUMBERS[] = {-1, MOST_TOKENS, MOST_TOKENS + 1, INT32_MIN, (1LL << 32) + 5, INT64_MIN, INT64_MIN + 5, INT64_MAX};
   const size_t place = 1 + byte() % (info->inputs - 1);
   const unsigned how = byte() % 16;
   if (how == 0) info->kind[place] = byte() % 3;
@@ -299,7 +331,10 @@ static void spoil_info(struct OrtKernelInfo *info, size_t *unaligned) {
   else if (how == 3) info->padding = byte() % 2 ? (int64_t)byte() - 8 : INT64_MAX;
   else if (how == 4) info->steps = of_bits((uint32_t)byte() << 24 | byte() << 16);
   else if (how == 5) info->epsilon = of_bits((uint32_t)byte() << 24 | byte() << 16);
-  else if (how == 6) info->inputs = info->inputs > 6 ? 10 + byte() % 2 : 6;
+  else if (how == 6) info->inputs = info->inputs > 6 ? DISTANCE + byte() % 2 : 6;
+  else if (how == 7) info->fine = NUMBERS[byte() % 8];
+  else if (how == 8) info->stray = byte() % 2 ? NUMBERS[byte() % 8] : (int64_t)byte() - 8;
+  else if (how == 9) info->twice = 1;
   else spoil(&info->value[place]);
 }
 
@@ -371,7 +406,8 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   bytes = data, end = data + size, calls = failing = 0, state = 1 + byte() + 256 * byte();
-  const unsigned kind = byte() % 3, spoiled = byte() % 4, bad_input = byte() % 4 == 1;
+  const unsigned kind = byte() % 3, spoiled = byte() % 4, bad_input = byte() % 8 == 1;
+  tame = byte() % 4 != 1;
   struct OrtKernelInfo info = {0};
   size_t unaligned[MOST_INPUTS] = {0};
   int64_t width;
@@ -383,6 +419,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (info.value[i].data) fill(&info.value[i]);
     else sound = 0;
   }
+  if (kind && info.value[CHANNELS].data) fill_channels(&info, &info.value[CHANNELS], width);
   OrtValue in;
   /* A few short texts; a long one now and then, of a narrow model, or it takes seconds. */
   const unsigned is_long = width == 32 && byte() % 32 == 1;
@@ -399,11 +436,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       const int64_t id = bad_input && !(word() % 64) ? (int64_t)(word() - 100ull * word()) : word() % words;
       memcpy(in.data + 8 * i, &id, 8);
     }
-  if (byte() % 4 == 1) failing = 1 + byte() % 100;
+  if (byte() % 8 == 1) failing = 1 + byte() % 100;
   void *kernel = NULL;
   const int no = refused(ops[kind]->CreateKernelV2(ops[kind], &API, &info, &kernel));
   MUST(no == !kernel);
   MUST(spoiled > 1 || failing || !no);
+  MUST(no || !kind || (info.fine >= 0 && info.fine <= MOST_TOKENS && are_channels(&info.value[CHANNELS], width)));
   if (kernel && sound && in.data) run_kernels(kind, kernel, &info, &in, spoiled < 2 && !bad_input);
   ops[kind]->KernelDestroy(kernel);
   for (size_t i = 1; i < MOST_INPUTS; i++) free(info.value[i].start);

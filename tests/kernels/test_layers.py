@@ -23,8 +23,8 @@ from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.folder.layout import GRAPH
 from tests.conftest import Golden
 from tests.encoder import forward
-from tests.kernels.arithmetic import feed_forward, self_attention
-from tests.support.native import INPUTS, session_of, unpack
+from tests.kernels.arithmetic import apart, feed_forward, self_attention, unpacked
+from tests.support.native import INPUTS, session_of
 
 # How far a token's row may be, as a share of its length, in the mean and at most. From the forward
 # pass: the rounding of activations in one layer, which is all that it does not have. From the
@@ -40,15 +40,13 @@ def constants(model: onnx.ModelProto) -> list[dict[str, FloatArray]]:
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     found = []
     for node in model.graph.node:
-        given = {
-            name: tensors[place]
-            for name, place in zip(INPUTS[node.op_type], node.input[1:], strict=True)
-        }
-        for name in [name for name in given if name.endswith("_weight")]:
-            scale = given[name.replace("weight", "scale")]
-            given[name] = (unpack(given[name]) * scale).astype(np.float32)
-        found.append(given)
+        names = zip(INPUTS[node.op_type], node.input[1:], strict=True)
+        found.append(unpacked({name: tensors[place] for name, place in names}))
     return found
+
+
+def attributes(node: onnx.NodeProto) -> dict[str, Any]:
+    return {one.name: helper.get_attribute_value(one) for one in node.attribute}
 
 
 def scales(model: onnx.ModelProto) -> list[FloatArray]:
@@ -58,7 +56,7 @@ def scales(model: onnx.ModelProto) -> list[FloatArray]:
 
 
 def weights_of(model: onnx.ModelProto) -> dict[str, FloatArray]:
-    """The graph's int8 weights as float32, by the checkpoint's names.
+    """The graph's weights as float32, by the checkpoint's names.
 
     Hidden states are divided by scales in the graph, and are not here.
     """
@@ -130,12 +128,6 @@ def states(
     return list(found)
 
 
-def apart(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """How far each row is from another, as a share of the other's length."""
-    share = np.linalg.norm(found - expected, axis=-1) / np.linalg.norm(expected, axis=-1)
-    return np.asarray(share.ravel(), dtype=np.float64)
-
-
 def of_each_kind(golden: Golden) -> list[list[int]]:
     """Token ids of the first text of each kind."""
     return [golden.ids[golden.kinds.index(kind)] for kind in sorted(set(golden.kinds))]
@@ -173,10 +165,11 @@ def test_every_operator_is_what_its_definition_says(
     for ids in of_each_kind(golden):
         found = [rows[0].astype(np.float64) for rows in states(session, model, ids)]
         for place, every in enumerate(differences):
+            own = attributes(model.graph.node[place + 1])
             if "project_weight" in given[place]:
-                expected = self_attention(given[place], found[place], forward.HEADS)
+                expected = self_attention(given[place], found[place], own["heads"], own["fine"])
             else:
-                expected = feed_forward(given[place], found[place], steps=512)
+                expected = feed_forward(given[place], found[place], int(own["steps"]), own["fine"])
             every.append(apart(found[place + 1], expected))
     for place, every in enumerate(differences):
         rows = np.concatenate(every)

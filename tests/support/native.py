@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import onnxruntime
+import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from export.folding import WIDE_CHANNELS
 from export.operators import DOMAIN, functions, pack
 from minilm_onnx.arrays import FloatArray
 
@@ -20,14 +22,21 @@ OPSETS = {"": 17, "com.microsoft": 1, DOMAIN: 1}
 # Names of each operator's inputs behind the first, in their order.
 MAP = ("weight", "scale", "bias")
 NORM = ("residual", "gain", "shift")
+APART = ("channels", "wide")
 INPUTS = {
     "Embeddings": ("words", "scale", "places", "gain", "shift"),
     "SelfAttention": (
         *(f"project_{name}" for name in MAP),
         *(f"output_{name}" for name in MAP),
         *NORM,
+        *APART,
     ),
-    "FeedForward": (*(f"up_{name}" for name in MAP), *(f"down_{name}" for name in MAP), *NORM),
+    "FeedForward": (
+        *(f"up_{name}" for name in MAP),
+        *(f"down_{name}" for name in MAP),
+        *NORM,
+        *APART,
+    ),
 }
 
 
@@ -68,9 +77,18 @@ def random_constants(
         }
     if kind == "SelfAttention":
         project = random_map(random, "project", hidden, 3 * hidden)
-        return project | random_map(random, "output", hidden, hidden) | vectors
+        output = random_map(random, "output", hidden, hidden)
+        return project | output | vectors | random_wide(random, hidden, 3 * hidden)
     up = random_map(random, "up", hidden, wide)
-    return up | random_map(random, "down", wide, hidden) | vectors
+    down = random_map(random, "down", wide, hidden)
+    return up | down | vectors | random_wide(random, hidden, wide)
+
+
+def random_wide(random: np.random.Generator, inputs: int, outputs: int) -> Constants:
+    """Wide channels and their weights."""
+    channels = random.choice(inputs, WIDE_CHANNELS, replace=False)
+    weights = random.normal(0, inputs**-0.5, (WIDE_CHANNELS, outputs)).astype(np.float32)
+    return {"channels": channels.astype(np.int64), "wide": weights}
 
 
 def distances(seed: int = 0, heads: int = HEADS) -> npt.NDArray[np.float32]:
@@ -82,8 +100,8 @@ def distances(seed: int = 0, heads: int = HEADS) -> npt.NDArray[np.float32]:
 def attributes(kind: str, **others: Any) -> dict[str, Any]:
     own: dict[str, dict[str, Any]] = {
         "Embeddings": {"padding": -1},
-        "SelfAttention": {"heads": HEADS},
-        "FeedForward": {"steps": 512.0},
+        "SelfAttention": {"heads": HEADS, "fine": 0},
+        "FeedForward": {"steps": 512.0, "fine": 0},
     }
     return {"epsilon": 1e-12} | own[kind] | others
 
@@ -149,6 +167,14 @@ def session_of(model: Path, library: Path | None, threads: int = 1) -> Any:
 def run(model: Path, library: Path | None, given: Given, threads: int = 1) -> FloatArray:
     found: FloatArray = session_of(model, library, threads).run(None, {"given": given})[0]
     return found
+
+
+def refusal(model: Path, library: Path, given: Given | None = None) -> str:
+    """What the operators, or onnxruntime before them, say of a graph or input that they refuse."""
+    words = "minilm|is invalid|No attribute"
+    with pytest.raises(Exception, match=words) as raised:  # onnxruntime's share no public base
+        run(model, library, ids_of(1, 3) if given is None else given)
+    return str(raised.value)
 
 
 def ids_of(texts: int, tokens: int) -> Given:
