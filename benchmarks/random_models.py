@@ -126,6 +126,7 @@ def write_folder(folder: Path, shape: Shape, precision: str) -> None:
         max_seq_length=shape.tokens,
         files={name: sha256_of(folder / name) for name in FILES},
         parity={},
+        kinds={},
     )
     (folder / MANIFEST).write_text(manifest.to_json(), "utf-8")
 

@@ -1,9 +1,10 @@
 """The texts that an export needs: to calibrate on, to judge the result by, and golden ones."""
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from export.console import say
 from export.recipe import Recipe
@@ -70,14 +71,22 @@ def with_prompts(texts: list[str], prompts: Mapping[str, str]) -> list[str]:
 
 
 def calibration_ids(recipe: Recipe, texts: list[str]) -> list[IdArray]:
-    """Tokenise calibration texts as the model will read them; evenly chosen if they are many."""
+    """Tokenise calibration texts as the model will read them; some of them if they are many."""
     default = recipe.prompts.get(recipe.default_prompt_name, "")
-    prompted = [default + text for text in with_prompts(texts, recipe.prompts)]
-    ids = tokenize(recipe.tokenizer, prompted, recipe.max_seq_length).ids
-    share = math.ceil(sum(map(len, ids)) / MOST_TOKENS)
-    if share > 1:
-        say(f"calibrating on one in {share} of {len(ids)} texts, which are enough")
-    return ids[::share]
+
+    def tokenized(texts: list[str]) -> list[IdArray]:
+        prompted = [default + text for text in with_prompts(texts, recipe.prompts)]
+        return tokenize(recipe.tokenizer, prompted, recipe.max_seq_length).ids
+
+    ids = tokenized(texts)
+    if sum(map(len, ids)) <= MOST_TOKENS:
+        return ids
+    # In another order first: every second text may be of one kind.
+    order = np.random.default_rng(0).permutation(len(texts))
+    ids = tokenized([texts[place] for place in order])
+    kept = int(np.searchsorted(np.cumsum([len(each) for each in ids]), MOST_TOKENS, "right"))
+    say(f"calibrating on {kept} of {len(ids)} texts, which are enough")
+    return ids[:kept]
 
 
 def golden_texts(reference: SentenceTransformersReference, normalize: bool) -> GoldenTexts:

@@ -23,7 +23,7 @@ NONE = "none"
 # The kernel that runs everywhere, too slowly to be used unless it is asked for.
 PLAIN = "plain"
 DOMAIN, KINDS = "minilm", ("Embeddings", "SelfAttention", "FeedForward")
-# What gives the bits; the number counts versions of the arithmetic.
+# What gives the bits; the number counts versions of the arithmetic that were released.
 RUNTIME = "minilm operators 1"
 # What kernels of that version give in their own test, as kernels/self_test.c has it.
 BITS = 0x693E9074E4B09ED3

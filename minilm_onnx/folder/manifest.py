@@ -101,7 +101,7 @@ class Manifest:
         if not means:
             return ""
         kind = min(means, key=means.__getitem__)
-        return f"; of hard kinds the least near: {kind}, mean {means[kind]}"
+        return f"; worst kind of text: {kind}, mean {means[kind]}"
 
 
 def parse_manifest(folder: Path) -> Manifest:

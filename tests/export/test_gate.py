@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import InputError
+from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.engine.native import native
+from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.verify import verification
 
 for name in ("onnx", "scipy", "sentence_transformers", "transformers"):
@@ -185,6 +186,30 @@ def test_the_gate_refuses_bits_that_depend_on_the_batch(
         main(["--model", str(plain), "--name", "x", "--out", str(out), "--precision", "fp32"])
 
 
+def test_figures_of_hard_kinds_are_those_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = {"runs": ["one one one", "two two"], "signs": ["!!", "..."]}
+    rows = SentenceEncoder().encode([text for every in kinds.values() for text in every])
+    # A vector at a right angle to the last text's, by which it is turned until the cosine is 0.8.
+    apart = rows[0] - (rows[0] @ rows[3]) * rows[3]
+    rows[3] = 0.8 * rows[3] + 0.6 * apart / np.linalg.norm(apart)
+
+    class Reference:
+        def vectors(self, texts: list[str]) -> Any:
+            assert texts == ["one one one", "two two", "!!", "..."]
+            return rows
+
+    reference: Any = Reference()
+    monkeypatch.setattr(gate, "MIN_MEAN_HARD", 0.94)
+    monkeypatch.setattr(gate, "MIN_HARD", 0.79)
+    assert gate.measure_kinds(BUNDLED, reference, kinds) == {
+        "runs": {"texts": 2, "mean_cosine": 1.0, "min_cosine": 1.0},
+        "signs": {"texts": 2, "mean_cosine": 0.9, "min_cosine": 0.8},
+    }
+    monkeypatch.setattr(gate, "MIN_MEAN_HARD", 0.96)
+    with pytest.raises(gate.ParityError, match=r"mean cosine of at least 0\.96, got 0\.95"):
+        gate.measure_kinds(BUNDLED, reference, kinds)
+
+
 def test_the_gate_refuses_lengths_that_are_off() -> None:
     rows = np.ones((3, 4), dtype=np.float32)
     gate.check_lengths(rows * np.float32(1.02), rows)
@@ -206,5 +231,12 @@ def test_calibration_sees_prompts_and_not_too_many_texts(
     assert [row.tolist() for row in calibration_ids(recipe, texts)[1::2]] == [
         row.tolist() for row in wanted
     ]
-    monkeypatch.setattr("export.corpus.MOST_TOKENS", 20)
-    assert len(calibration_ids(recipe, texts)) == 2
+    begin = wanted[0][1]
+    many = [f"text {place}" for place in range(400)]
+    every = calibration_ids(recipe, many)
+    most = sum(map(len, every)) // 2
+    monkeypatch.setattr("export.corpus.MOST_TOKENS", most)
+    some = calibration_ids(recipe, many)
+    assert most - max(map(len, every)) < sum(map(len, some)) <= most
+    assert sum(ids[1] == begin for ids in some) == len(some) // 2
+    assert len({ids.tobytes() for ids in some}) == len(some)

@@ -94,6 +94,7 @@ def test_a_manifest_of_another_form_is_refused(folder: Path, text: str) -> None:
         ("files", "x"),
         ("max_seq_length", "256"),
         ("parity", None),
+        ("kinds", {"runs": 1.0}),
         ("normalize", 1),
         ("bits", None),
         ("dimension", True),
