@@ -6,10 +6,10 @@ import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
 from export.builder import CONTRIB, wrap
-from minilm_onnx.engine.policy import SATURATION
+from minilm_onnx.engine.policy import BF16, SATURATION
 from minilm_onnx.measure.ceiling import PRODUCTS, Product, product_graph
 
-WIDTH = 64
+WIDTH, BF16_WIDTH = 64, 8
 
 
 def build_saturation() -> bytes:
@@ -25,6 +25,20 @@ def build_saturation() -> bytes:
         [helper.make_tensor_value_info("rows", TensorProto.UINT8, ["N", WIDTH])],
         [helper.make_tensor_value_info("sums", TensorProto.FLOAT, ["N", WIDTH])],
         [one, weight],
+    )
+    data: bytes = wrap(graph).SerializeToString(deterministic=True)
+    return data
+
+
+def build_bf16() -> bytes:
+    """Build a product of float32 rows with the identity, which gives the rows, if exact."""
+    weight = numpy_helper.from_array(np.eye(BF16_WIDTH, dtype=np.float32), "weight")
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["rows", "weight"], ["products"])],
+        "probe",
+        [helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["N", BF16_WIDTH])],
+        [helper.make_tensor_value_info("products", TensorProto.FLOAT, ["N", BF16_WIDTH])],
+        [weight],
     )
     data: bytes = wrap(graph).SerializeToString(deterministic=True)
     return data
@@ -67,7 +81,7 @@ def build_product(product: Product) -> bytes:
 def build_all() -> dict[Path, bytes]:
     """Build every probe: where it belongs, and its bytes."""
     products = {product_graph(product): build_product(product) for product in PRODUCTS}
-    return {SATURATION: build_saturation(), **products}
+    return {SATURATION: build_saturation(), BF16: build_bf16(), **products}
 
 
 if __name__ == "__main__":

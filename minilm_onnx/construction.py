@@ -175,7 +175,8 @@ def _check_kwargs(name: str, given: Any, known: Mapping[str, tuple[object, ...] 
         # torch.float32 is a name, too.
         plain = str(value).removeprefix("torch.") if "dtype" in str(key) else value
         if value is not None and allowed is not None and plain not in allowed:
+            instead = "; with an fp32 folder on Arm, give bf16=True" if plain == "bfloat16" else ""
             raise InputError(
                 f"{name}: expected at most {', '.join(known) or 'nothing'}, as they usually are, "
-                f"got {shown(key)}: {shown(value)}; leave it out"
+                f"got {shown(key)}: {shown(value)}; leave it out{instead}"
             )

@@ -94,6 +94,7 @@ class SentenceEncoder(Closing):
         spinning: bool | None = None,
         pinning: bool | None = None,
         exact_products: bool | None = None,
+        bf16: bool = False,
         token_budget: int | None = None,
         cache_size: int = 0,
         **theirs: Unpack[TheirOptions],
@@ -114,6 +115,9 @@ class SentenceEncoder(Closing):
             exact_products: whether to leave int8 products of onnxruntime's to kernels that cannot
                 saturate; None to use those, which are slower, where this CPU's fast ones do.
                 Products of the native operators are exact on every CPU.
+            bf16: True to have onnxruntime multiply in bf16, which is faster and less exact: for an
+                fp32 folder, on Linux or macOS, on an Arm CPU that has it (docs/speed.md). Where it
+                would have no effect it is refused.
             token_budget: tokens a run may hold. Less is less memory, about 10 KiB a token and
                 thread, 50 without the native library; a single longer text still gets its run.
             cache_size: texts whose vectors are kept, 1.6 KiB each and the text, for when they
@@ -125,8 +129,8 @@ class SentenceEncoder(Closing):
         Raises:
             ArtifactError: the folder is missing, altered or unfamiliar.
             SessionError: onnxruntime cannot load the graph.
-            InputError: an argument cannot be honoured, such as a number that is not positive, or
-                more threads to pin than CPUs.
+            InputError: an argument cannot be honoured, such as a number that is not positive,
+                more threads to pin than CPUs, or bf16 where nothing multiplies in it.
         """
         artifact: Artifact = load_asked(model, theirs)
         if type(cache_size) is not int or cache_size != 0:
@@ -136,12 +140,14 @@ class SentenceEncoder(Closing):
             "spinning": spinning,
             "pinning": pinning,
             "exact_products": exact_products,
+            "bf16": bf16,
             "token_budget": token_budget,
         }
         self.folder: Path = artifact.folder
         self.manifest: Manifest | None = artifact.manifest
         library = native_for(artifact.graph)
-        policy = choose_policy(**cpu, native=library is not None)
+        precision = name_and_precision(self.manifest)[1]
+        policy = choose_policy(**cpu, native=library is not None, precision=precision)
         self._embedder = Embedder(artifact, policy, library, cache_size)
         self._thread = OwnThread()
         self.prompts = {"query": "", "document": "", **artifact.prompts}
@@ -563,9 +569,12 @@ class SentenceEncoder(Closing):
 
         "minilm operators 1" where the native library computes: the same on every CPU, and with
         every version of onnxruntime and numpy. Else onnxruntime and its version, such as
-        "onnxruntime 1.32.0": the same on one kind of CPU.
+        "onnxruntime 1.32.0": the same on one kind of CPU. "onnxruntime 1.32.0 in bf16" where it
+        multiplies in bf16.
         """
-        return RUNTIME if self._embedder.library else f"onnxruntime {onnxruntime.__version__}"
+        if self._embedder.library:
+            return RUNTIME
+        return f"onnxruntime {onnxruntime.__version__}" + (" in bf16" if self.policy.bf16 else "")
 
     def check_fingerprint(self, fingerprint: str) -> None:
         """Refuse vectors that another model, precision or limit made.

@@ -72,7 +72,7 @@ def kernel_in_words(facts: dict[str, Any]) -> str:
     """Say which kernels compute, from `surroundings`."""
     used, wrong = facts["native"]["kernel"], "; not {}, whose bits are wrong here: report it"
     if used is None:
-        return "onnxruntime's own"
+        return "onnxruntime's own" + (" in bf16" if facts["policy"]["bf16"] else "")
     here = [kernel for kernel in facts["native"]["kernels"] if kernel["runs"]]
     right = ", ".join(kernel["name"] for kernel in here if kernel["right"])
     others = ", ".join(kernel["name"] for kernel in here if not kernel["right"])
@@ -137,6 +137,8 @@ def run(options: argparse.Namespace) -> int:
     products = f"this CPU's {saturation}; {chosen} kernels are used"
     if facts["native"]["kernel"]:
         products = "8-bit products of the native operators are exact on every CPU"
+    if policy.bf16:
+        products = "float32 is rounded to bf16 and multiplied; the sums are float32"
     rows += [
         ("folder", facts["folder"]),
         ("reads", f"{facts['max_seq_length']} tokens a text"),

@@ -35,6 +35,11 @@ def run_on_cluster(options: argparse.Namespace) -> int:
                 f"--{name.replace('_', '-')}: expected none with --engine ray, whose workers "
                 "choose it themselves; leave it out"
             )
+    if options.bf16:
+        raise InputError(
+            "--bf16: expected none with --engine ray, whose workers multiply float32 as float32; "
+            "leave it out"
+        )
     try:
         from minilm_onnx.integrations.ray import embed_files
     except ImportError as error:

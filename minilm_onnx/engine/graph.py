@@ -8,7 +8,7 @@ import numpy as np
 
 from minilm_onnx.arrays import FloatArray, IdArray
 from minilm_onnx.engine.native import KERNEL, NONE, Native
-from minilm_onnx.engine.policy import Policy
+from minilm_onnx.engine.policy import BF16_ENTRY, Policy
 from minilm_onnx.engine.silent import onnxruntime, open_session, remedy
 from minilm_onnx.errors import ArtifactError, SessionError
 
@@ -128,6 +128,8 @@ def load_graph(
         # The caller's thread is the first; onnxruntime counts CPUs from 1.
         own = ";".join(str(cpu + 1) for cpu in policy.pinned[1:])
         options.add_session_config_entry("session.intra_op_thread_affinities", own)
+    if policy.bf16:
+        options.add_session_config_entry(BF16_ENTRY, "1")
     if policy.exact_products and library is None:
         # Have onnxruntime turn the weights to uint8, whose kernels sum exactly. The conversion
         # belongs to this level of optimisation; nothing else there touches the int8 graph.

@@ -13,7 +13,11 @@ from minilm_onnx.engine.silent import onnxruntime, open_session
 from minilm_onnx.errors import InputError, shown
 from minilm_onnx.folder.finding import packaged
 
-SATURATION = Path(__file__).parents[1] / "probes" / "saturation.onnx"
+PROBES = Path(__file__).parents[1] / "probes"
+SATURATION = PROBES / "saturation.onnx"
+BF16 = PROBES / "bf16.onnx"
+# onnxruntime's name for float32 products in bf16; it is ignored where there are no such kernels.
+BF16_ENTRY = "mlas.enable_gemm_fastmath_arm64_bfloat16"
 # More than any machine has; beyond it onnxruntime's own limits fail in less clear ways.
 MAX_THREADS = 4096
 
@@ -30,6 +34,7 @@ class Policy:
             system, which may have two threads that wait for each other share a CPU.
         exact_products: whether int8 products of onnxruntime's are left to kernels that cannot
             saturate; the native operators cannot anyway.
+        bf16: whether onnxruntime rounds float32 to bf16 before it multiplies; sums stay float32.
         token_budget: tokens a run may hold, which bounds the memory of each thread.
     """
 
@@ -37,6 +42,7 @@ class Policy:
     spinning: bool
     pinned: tuple[int, ...]
     exact_products: bool
+    bf16: bool
     token_budget: int
 
 
@@ -46,8 +52,10 @@ def choose_policy(
     spinning: bool | None = None,
     pinning: bool | None = None,
     exact_products: bool | None = None,
+    bf16: bool = False,
     token_budget: int | None = None,
     native: bool = False,
+    precision: str = "unknown",
 ) -> Policy:
     """Complete a policy: what is None is chosen for this CPU.
 
@@ -56,12 +64,14 @@ def choose_policy(
         spinning: likewise.
         pinning: whether each thread keeps to a CPU of its own.
         exact_products: likewise.
+        bf16: likewise.
         token_budget: likewise.
         native: whether native operators compute, so that nobody has to ask what saturates.
+        precision: of the model folder, on which `bf16` depends: "fp32", "int8" or "unknown".
 
     Raises:
-        InputError: a number is not a positive integer of a sane size, a switch not a bool, or
-            there are fewer CPUs than threads to pin.
+        InputError: a number is not a positive integer of a sane size, a switch not a bool, there
+            are fewer CPUs than threads to pin, or bf16 would have no effect.
     """
     switches = {"spinning": spinning, "pinning": pinning, "exact_products": exact_products}
     for name, switch in switches.items():
@@ -86,13 +96,34 @@ def choose_policy(
         )
     if exact_products is None:
         exact_products = not native and products_saturate()
+    _check_bf16(bf16, precision)
     return Policy(
         threads=threads,
         spinning=True if spinning is None else spinning,
         pinned=tuple(cpus[:threads]) if pinning else (),
         exact_products=exact_products,
+        bf16=bf16,
         token_budget=token_budget,
     )
+
+
+def _check_bf16(bf16: bool, precision: str) -> None:
+    """Raise InputError unless bf16 is a bool, and False where it would have no effect."""
+    if not isinstance(bf16, bool):
+        raise InputError(f"bf16: expected True or False, got {shown(bf16)}; leave it out")
+    if bf16 and precision != "fp32":
+        raise InputError(
+            f"bf16: expected False with a model folder whose precision is {precision}, got True; "
+            "leave it out, or use a folder that `python -m export --precision fp32` wrote"
+        )
+    if bf16 and not multiplies_in_bf16():
+        import platform  # 20 ms to load
+
+        raise InputError(
+            f"bf16: expected False, since onnxruntime {onnxruntime.__version__} multiplies float32 "
+            f"as float32 on this CPU ({platform.machine()}, {platform.system()}), got True; leave "
+            "it out"
+        )
 
 
 @functools.cache
@@ -109,3 +140,19 @@ def products_saturate() -> bool:
     width = session.get_inputs()[0].shape[1]
     rows = np.full((8, width), 255, dtype=np.uint8)
     return bool(np.any(session.run(None, {"rows": rows})[0] != 255 * 127 * width))
+
+
+@functools.cache
+def multiplies_in_bf16() -> bool:
+    """Find out whether onnxruntime multiplies float32 in bf16 where BF16_ENTRY asks it to.
+
+    It needs a build that has these kernels and a CPU that has the instructions. A product says
+    whether both are there: 1 + 2^-10 times 1 is exact in float32, and rounded in bf16, which keeps
+    8 bits (https://arxiv.org/abs/1905.12322).
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.add_session_config_entry(BF16_ENTRY, "1")
+    session = open_session(packaged(BF16), options)
+    rows = np.full((2, session.get_inputs()[0].shape[1]), 1 + 2**-10, dtype=np.float32)
+    return bool(np.any(session.run(None, {"rows": rows})[0] != rows))

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from minilm_onnx.engine.native import load, native
+from minilm_onnx.engine.policy import PROBES
 from minilm_onnx.engine.silent import onnxruntime, open_session
 
-PROBES = Path(__file__).parents[1] / "probes"
 LAYERS = 6
 ROWS = (128, 256, 512)
 SECONDS = 0.4

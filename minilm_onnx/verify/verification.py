@@ -12,7 +12,7 @@ from minilm_onnx.arrays import FloatArray, IndexArray
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import affinity, available_cpus, cgroup_quota, governors, machine_cpus
 from minilm_onnx.engine.native import KERNEL, RUNTIME, native, no_native
-from minilm_onnx.errors import ArtifactError, MiniLMError
+from minilm_onnx.errors import ArtifactError, InputError, MiniLMError
 from minilm_onnx.folder.artifact import load_artifact
 from minilm_onnx.folder.layout import GRAPH, MANIFEST
 from minilm_onnx.folder.manifest import Manifest
@@ -52,7 +52,13 @@ def run_checks(encoder: SentenceEncoder) -> list[Check]:
 
     Raises:
         ArtifactError: the folder has no manifest, so nothing says what it should do.
+        InputError: it multiplies in bf16.
     """
+    if encoder.policy.bf16:
+        raise InputError(
+            "bf16: expected False where vectors are verified, since sentence-transformers' are "
+            f"compared to {MAX_DIFFERENCE:g}, which bf16 cannot give, got True; leave it out"
+        )
     manifest = encoder.manifest
     if manifest is None:
         raise ArtifactError(

@@ -332,6 +332,7 @@ def test_info_shows_the_policy_and_options_override_it(capsys: pytest.CaptureFix
         "spinning": False,
         "pinned": [],
         "exact_products": True,
+        "bf16": False,
         "token_budget": 99,
     }
     assert main(["info", *arguments]) == 0
@@ -340,6 +341,23 @@ def test_info_shows_the_policy_and_options_override_it(capsys: pytest.CaptureFix
         assert said in text
     error = fails(capsys, 2, "info", "--token-budget", "0")
     assert "token_budget: expected a positive int" in error
+
+
+def test_info_says_that_products_are_in_bf16(
+    fp32_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minilm_onnx.engine.policy.multiplies_in_bf16", lambda: True)
+    assert main(["info", "--model", str(fp32_folder), "--bf16"]) == 0
+    text = capsys.readouterr().out
+    assert "kernel     onnxruntime's own in bf16" in text
+    assert "products   float32 is rounded to bf16 and multiplied" in text
+    assert " in bf16 alone: the graph has other operators" in text
+    assert main(["info", "--model", str(fp32_folder)]) == 0
+    assert " in bf16" not in capsys.readouterr().out
+
+
+def test_bf16_is_refused_for_the_bundled_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "bf16: expected False with" in fails(capsys, 2, "similarity", "--bf16", "a", "b")
 
 
 def test_info_names_kernel_and_promise(

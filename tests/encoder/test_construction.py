@@ -12,6 +12,7 @@ import pytest
 
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.construction import TheirOptions
+from minilm_onnx.engine.policy import multiplies_in_bf16
 from minilm_onnx.folder.artifact import load_artifact
 from minilm_onnx.folder.finding import BUNDLED
 
@@ -73,6 +74,8 @@ def test_what_changes_nothing_is_accepted(encoder: SentenceEncoder, options: Any
         ({"revision": 3}, "revision: expected"),
         ({"modules": [object()]}, "modules: expected None, got list; save the model, then"),
         ({"model_kwargs": {"torch_dtype": "float16"}}, "model_kwargs: expected .* 'torch_dtype'"),
+        ({"model_kwargs": {"torch_dtype": "torch.bfloat16"}}, "leave it out; .* give bf16=True"),
+        ({"bf16": True}, "bf16: expected False with a model folder whose precision is int8"),
         ({"model_kwargs": {"file_name": "model_O3.onnx"}}, "got 'file_name': 'model_O3.onnx'"),
         ({"model_kwargs": {"device_map": "cuda:0"}}, "got 'device_map': 'cuda:0'; leave it out"),
         ({"model_kwargs": "x"}, "model_kwargs: expected a dict or None, got str"),
@@ -192,6 +195,23 @@ def test_a_pickled_encoder_keeps_what_it_was_asked_for() -> None:
     assert np.array_equal(again.encode(TEXTS), made.encode(TEXTS))
     # The bundled model, wherever it lies on the machine that reads this.
     assert str(BUNDLED).encode() not in pickle.dumps(made)
+
+
+def test_an_encoder_in_bf16_says_so_and_stays_so(
+    fp32_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = SentenceEncoder(fp32_folder, threads=1)
+    monkeypatch.setattr("minilm_onnx.engine.policy.multiplies_in_bf16", lambda: True)
+    made = SentenceEncoder(fp32_folder, threads=1, bf16=True)
+    assert made.runtime == f"{plain.runtime} in bf16"
+    assert made.fingerprint == plain.fingerprint
+    again = pickle.loads(pickle.dumps(made))
+    assert again.policy == made.policy
+    assert again.runtime == made.runtime
+    monkeypatch.undo()
+    if not multiplies_in_bf16():
+        with pytest.raises(InputError, match="bf16: expected False, since"):
+            pickle.loads(pickle.dumps(made))
 
 
 def test_an_encoder_says_what_it_is(tmp_path: Path) -> None:

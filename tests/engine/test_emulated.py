@@ -37,6 +37,10 @@ WITHOUT = {KERNEL: NONE}
 # have 0.9999 and 0.9996. The library's vectors are equal.
 MEAN_ACROSS, MIN_ACROSS = 0.9998, 0.999
 
+# In bf16, to sentence-transformers in fp32: 0.999986 and 0.99993 over 70 texts.
+MEAN_BF16, MIN_BF16 = 0.9999, 0.9998
+BF16_LENGTH = 6
+
 # Those that need no second process, which would be this machine's Python and not the guest's, and
 # do not embed long texts, which takes minutes under emulation.
 OWN_TESTS = [
@@ -57,7 +61,7 @@ import json, platform, sys, numpy
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.engine.native import native
 from minilm_onnx.engine.policy import products_saturate
-encoder = SentenceEncoder(sys.argv[3] or None, threads=1)
+encoder = SentenceEncoder(sys.argv[3] or None, threads=1, bf16=sys.argv[4] == "bf16")
 texts = json.load(open(sys.argv[1]))
 vectors = encoder.encode(texts)
 assert numpy.array_equal(numpy.stack([encoder.encode(text) for text in texts[:20]]), vectors[:20])
@@ -65,6 +69,7 @@ numpy.save(sys.argv[2] + ".npy", vectors)
 library = native()
 json.dump({
     "machine": platform.machine(),
+    "runtime": encoder.runtime,
     "kernel": library.kernel if library else None,
     "saturates": products_saturate(),
     "exact": encoder.policy.exact_products,
@@ -104,10 +109,12 @@ def ask(
     folder: Path,
     texts: Sequence[str],
     model: str = "",
+    products: str = "",
 ) -> Answer:
     """Let an emulated Python embed texts."""
     (folder / "texts.json").write_text(json.dumps(texts), "utf-8")
-    arguments: list[str | Path] = ["-c", CODE, folder / "texts.json", folder / "out", model]
+    arguments: list[str | Path] = ["-c", CODE, folder / "texts.json", folder / "out"]
+    arguments += [model, products]
     # Python looks for packages in the folder it is started in, and only then in PYTHONPATH.
     result = subprocess.run(
         [*command, *arguments],
@@ -243,6 +250,39 @@ def test_fp32_on_a_raspberry_pi_is_sentence_transformers(
     answer = ask(guest(aarch64, core), environment, tmp_path, texts, str(fp32_folder))
     assert answer.facts["ids"] == [golden.ids[i] for i in short]
     np.testing.assert_allclose(answer.vectors, golden.vectors[short], rtol=0, atol=1e-5)
+
+
+def test_bf16_on_an_arm_that_has_it_is_near_float32(
+    aarch64: Path, project: Path, golden: Golden, fp32_folder: Path, tmp_path: Path
+) -> None:
+    """Of texts of one length, since QEMU takes half a second for a text in bf16."""
+    short = [i for i, ids in enumerate(golden.ids) if len(ids) == BF16_LENGTH][:12]
+    texts = [golden.texts[i] for i in short]
+    environment = guest_environment(aarch64, project)
+    answer = ask(guest(aarch64, MAX), environment, tmp_path, texts, str(fp32_folder), "bf16")
+    assert str(answer.facts["runtime"]).endswith(" in bf16")
+    assert answer.facts["ids"] == [golden.ids[i] for i in short]
+    found = cosines(answer.vectors, golden.vectors[short])
+    assert found.mean() >= MEAN_BF16
+    assert found.min() >= MIN_BF16
+    assert not np.allclose(answer.vectors, golden.vectors[short], rtol=0, atol=1e-5)
+
+
+def test_bf16_is_refused_on_an_arm_without_it(
+    aarch64: Path, project: Path, fp32_folder: Path, tmp_path: Path
+) -> None:
+    code = "import sys; from minilm_onnx import SentenceEncoder as e; e(sys.argv[1], bf16=True)"
+    result = subprocess.run(
+        guest(aarch64, "cortex-a76", "-c", code, fp32_folder),
+        cwd=tmp_path,
+        env=guest_environment(aarch64, project),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert "InputError: bf16: expected False, since" in result.stderr
+    assert "multiplies float32 as float32 on this CPU (aarch64, Linux)" in result.stderr
 
 
 def test_the_packages_own_tests_pass_on_a_raspberry_pi(aarch64: Path, project: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import platform
 import threading
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from minilm_onnx.engine import policy
 from minilm_onnx.engine.cpus import affinity, available_cpus, staying_on
 from minilm_onnx.engine.graph import EXTENDED, Interface
 from minilm_onnx.engine.native import native_for
-from minilm_onnx.engine.policy import choose_policy
+from minilm_onnx.engine.policy import choose_policy, multiplies_in_bf16
 from minilm_onnx.engine.session import Session
 from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.folder.layout import GRAPH
@@ -107,6 +108,62 @@ def test_session_does_what_the_policy_says(monkeypatch: pytest.MonkeyPatch) -> N
         assert options.intra_op_num_threads == 3
         assert (options.graph_optimization_level == EXTENDED) == exact
         assert spins == str(int(spinning))
+
+
+@pytest.fixture
+def with_bf16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this CPU say that it multiplies in bf16, whatever it does."""
+    monkeypatch.setattr(policy, "multiplies_in_bf16", lambda: True)
+
+
+@pytest.mark.parametrize("bf16", [False, True])
+def test_every_session_is_asked_for_bf16_or_none_is(
+    with_bf16: None, monkeypatch: pytest.MonkeyPatch, bf16: bool
+) -> None:
+    monkeypatch.setattr("minilm_onnx.engine.session.SESSIONS_PAY", 0.0)
+    asked: list[bool] = []
+    real = onnxruntime.InferenceSession
+
+    def spy(path: str, options: onnxruntime.SessionOptions, **rest: Any) -> Any:
+        try:
+            asked.append(options.get_session_config_entry(policy.BF16_ENTRY) == "1")
+        except RuntimeError:  # nothing was said of it
+            asked.append(False)
+        return real(path, options, **rest)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", spy)
+    chosen = choose_policy(threads=2, exact_products=False, bf16=bf16, precision="fp32")
+    session = Session(BUNDLED / GRAPH, chosen)
+    batches = [[np.full(9, 2000, dtype=np.int64)]] * 4
+    session.run_each(batches, lambda place, hidden: None)
+    assert asked == [bf16] * 3  # of all threads, and one for each
+
+
+def test_bf16_is_refused_where_nothing_multiplies_in_it() -> None:
+    if multiplies_in_bf16():
+        pytest.skip("this CPU multiplies in bf16")
+    version, machine = onnxruntime.__version__, platform.machine()
+    words = rf"bf16: expected False, since onnxruntime {version} .* \({machine}, .*; leave it out"
+    with pytest.raises(InputError, match=words):
+        choose_policy(bf16=True, precision="fp32")
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="Arm CPUs may have bf16")
+def test_x86_does_not_multiply_in_bf16() -> None:
+    assert multiplies_in_bf16() is False
+
+
+@pytest.mark.parametrize("precision", ["int8", "unknown"])
+def test_bf16_is_refused_but_for_an_fp32_folder(with_bf16: None, precision: str) -> None:
+    with pytest.raises(InputError, match=f"bf16: .* precision is {precision}, .* --precision fp32"):
+        choose_policy(bf16=True, precision=precision)
+    assert choose_policy(bf16=False, precision=precision).bf16 is False
+
+
+@pytest.mark.parametrize("value", ["no", None, 1])
+def test_bf16_is_true_or_false(with_bf16: None, value: Any) -> None:
+    with pytest.raises(InputError, match="bf16: expected True or False, got"):
+        choose_policy(bf16=value, precision="fp32")
 
 
 @pytest.mark.skipif(not affinity(), reason="this system does not tell CPUs apart")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minilm_onnx import ArtifactError, SentenceEncoder
+from minilm_onnx import ArtifactError, InputError, SentenceEncoder
 from minilm_onnx.cli import main
 from minilm_onnx.engine.cpus import governors
 from minilm_onnx.engine.native import RUNTIME, native
@@ -182,6 +182,14 @@ def test_a_folder_without_a_manifest_cannot_be_verified(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(MINILM))
     with pytest.raises(ArtifactError, match=r"expected a manifest\.json to check against"):
         run_checks(SentenceEncoder(tmp_path))
+
+
+def test_vectors_in_bf16_are_not_verified(
+    encoder: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(encoder._embedder, "policy", replace(encoder.policy, bf16=True))
+    with pytest.raises(InputError, match=r"bf16: expected False where .* to 1e-05.*; leave it out"):
+        run_checks(encoder)
 
 
 def test_advice_is_given_where_there_is_something_to_gain(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -368,6 +368,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
         (["out", "--threads", "0"], "threads"),
         (["out", "--token-budget", "5"], "--token-budget: expected none"),
         (["out", "--no-pinning"], "--pinning: expected none"),
+        (["out", "--bf16"], "--bf16: expected none"),
         (["-"], "expected OUTPUT"),
         (["nowhere://x/y"], "nowhere"),
         (["--out", "nowhere://x/y"], "nowhere://x/y"),
