@@ -152,13 +152,13 @@ def _calibrate_layer(
     Returns:
         The layer, and its output in both models.
     """
-    twice = texts.rows_up_to(fine)
+    fine_rows = texts.rows_up_to(fine)
     # Queries, keys and values share one quantised input.
     joint = np.hstack([layer.query.weight, layer.key.weight, layer.value.weight])
     channels = choose_channels(seen)
-    qkv_fold = choose_fold(seen, joint, texts.shares, twice, channels)
+    qkv_fold = choose_fold(seen, joint, texts.shares, fine_rows, channels)
     folded = qkv_fold(seen)
-    codes = code_rows(folded, twice, channels)
+    codes = code_rows(folded, fine_rows, channels)
     exact_query, exact_key, exact_value = (
         dense(exact) for dense in (layer.query, layer.key, layer.value)
     )
@@ -175,7 +175,7 @@ def _calibrate_layer(
     context = attend(
         query(codes), key(codes), value(codes), texts.lengths, weights.heads, weights.bias
     )
-    out_fold = choose_fold(context, layer.attention_output.weight, texts.shares, twice)
+    out_fold = choose_fold(context, layer.attention_output.weight, texts.shares, fine_rows)
     value_q = round_dense(
         codes,
         value.weight / out_fold.scale,
@@ -186,7 +186,7 @@ def _calibrate_layer(
     context = attend(
         query(codes), key(codes), value_q(codes), texts.lengths, weights.heads, weights.bias
     )
-    codes = code_rows(context, twice)
+    codes = code_rows(context, fine_rows)
     # Residual and matmul are rounded towards their exact sum, so that what the residual
     # lost on its way here is made good as far as a matmul can.
     exact_sum = layer.attention_output(exact_context) + exact
@@ -202,9 +202,9 @@ def _calibrate_layer(
     seen = layer.attention_norm(attention_output(codes) + residual)
 
     channels = choose_channels(seen)
-    ffn_fold = choose_fold(seen, layer.intermediate.weight, texts.shares, twice, channels)
+    ffn_fold = choose_fold(seen, layer.intermediate.weight, texts.shares, fine_rows, channels)
     folded = ffn_fold(seen)
-    codes = code_rows(folded, twice, channels)
+    codes = code_rows(folded, fine_rows, channels)
     # What is four times as wide as the rest is dropped as soon as it can be.
     exact_wide = layer.intermediate(exact)
     intermediate = round_dense(
@@ -214,7 +214,7 @@ def _calibrate_layer(
     del exact_wide
     active = gelu(intermediate(codes))
     steps = choose_steps(active)
-    codes = code_active(active, steps, twice)
+    codes = code_active(active, steps, fine_rows)
     del active
     residual = folded * ffn_fold.scale
     output = round_dense(

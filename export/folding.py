@@ -6,14 +6,12 @@ the smoothing: Xiao et al., SmoothQuant (2022).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from export.forward import Array, Dense
 
-Kind = TypeVar("Kind", bound=np.generic)
 Fine = npt.NDArray[np.bool_]
 
 # Candidates tried for each input; what gives the least squared output error stays.
@@ -147,14 +145,15 @@ def choose_fold(
     middle = (low + high) / 2.0
     reach = np.maximum((high - low) / 2.0, 1e-6)
     weight_reach = np.maximum(np.abs(weight).max(axis=1), 1e-6)
-    sample, counts, few = _sample(rows), _sample(shares), _sample(fine)
+    some = slice(None, None, max(1, len(rows) // SEARCH_ROWS))
+    sample, counts, fine = rows[some], shares[some], fine[some]
 
     def error(fold: Fold) -> float:
         folded, scaled = fold(sample), weight * fold.scale[:, None]
         centred = folded - folded.mean(axis=0)
         lost = scaled - _nearest(scaled)
         weight_error = _error(centred, counts, lost @ lost.T) * ROUNDING_SHARE
-        return weight_error + _error(code_rows(folded, few) - folded, counts, scaled @ scaled.T)
+        return weight_error + _error(code_rows(folded, fine) - folded, counts, scaled @ scaled.T)
 
     folds = [Fold(middle, reach**share / weight_reach ** (1.0 - share)) for share in SMOOTHING]
     return min(folds, key=error)
@@ -165,11 +164,6 @@ def _nearest(weight: Array) -> Array:
     scales = np.maximum(np.abs(weight).max(axis=0), 1e-9) / 127.0
     out: Array = np.rint(weight / scales) * scales
     return out
-
-
-def _sample(rows: npt.NDArray[Kind]) -> npt.NDArray[Kind]:
-    """Take about SEARCH_ROWS rows, evenly spread."""
-    return rows[:: max(1, len(rows) // SEARCH_ROWS)]
 
 
 def _error(difference: Array, counts: Array, gram: Array) -> float:
