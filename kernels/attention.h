@@ -22,7 +22,8 @@ static struct coded coded(const struct attention_run *run, size_t first, size_t 
       .codes = run->codes + run->bytes * first * run->width,
       .scale = run->scale + first,
       .count = count,
-      .lower = lower_of(run->bytes),
+      .bytes = run->bytes,
+      .parts = ROUNDED_PARTS,
       .wide = wide,
       .apart = run->apart + WIDE * first,
   };
@@ -111,7 +112,7 @@ static int attend(const struct attention *attention, const float *hidden, size_t
       .head = width / heads,
       .group = fewer(texts, larger_size(1, 256 / tokens)),
       .span = (heads + 3) / 4,
-      .block = block_of(rows),
+      .block = block_of(rows, code_bytes(tokens, attention->fine)),
       .bytes = code_bytes(tokens, attention->fine),
       .out = out,
   };

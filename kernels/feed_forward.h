@@ -33,17 +33,19 @@ static void up_and_gelu(const struct feed_forward *feed, const struct coded *row
   through_map(&feed->up, 0, (size_t)feed->up.outputs, rows, keep_gelu, &active);
 }
 
-/* Activations in steps are codes of two bytes already. */
+/* Activations in steps are codes of two bytes already: the second counts steps. */
+enum { STEP_PARTS = 256 };
 static void split_steps(const int16_t *rows, float steps, size_t count, size_t width, code_t *codes,
                         float *scale) {
+  const int most = 127 * STEP_PARTS + 127;
   for (size_t r = 0; r < count; r++, rows += width, codes += 2 * width) {
     for (size_t i = 0; i < width; i++) {
-      const int value = rows[i] < 32639 ? rows[i] : 32639; /* 127 * 256 + 127 */
-      const int high = (value + 128) >> 8;
+      const int value = rows[i] < most ? rows[i] : most;
+      const int high = (value + STEP_PARTS / 2) >> 8; /* down, where / goes towards 0 */
       codes[i] = (code_t)(high + CODE_OFFSET);
-      codes[width + i] = (code_t)(value - 256 * high + CODE_OFFSET);
+      codes[width + i] = (code_t)(value - STEP_PARTS * high + CODE_OFFSET);
     }
-    scale[r] = 256.0f / steps;
+    scale[r] = (float)STEP_PARTS / steps;
   }
 }
 
@@ -89,14 +91,21 @@ static void feed_some(void *data, size_t place) {
       return;
     }
   }
-  const struct coded rows = {codes, scale, NULL, count, lower_of(run->bytes), &feed->wide, apart};
+  const struct coded rows = {.codes = codes,
+                             .scale = scale,
+                             .count = count,
+                             .bytes = run->bytes,
+                             .parts = ROUNDED_PARTS,
+                             .wide = &feed->wide,
+                             .apart = apart};
   code_rows(hidden, width, &rows);
   up_and_gelu(feed, &rows, activations);
-  struct coded active = {.codes = many, .scale = scale, .zero = zero, .count = count};
+  struct coded active = {
+      .codes = many, .scale = scale, .count = count, .bytes = run->bytes, .parts = STEP_PARTS};
   if (run->bytes == 2) {
     split_steps(activations, feed->steps, count, wide, many, scale);
-    active.lower = 1.0f / 256.0f;
   } else {
+    active.zero = zero;
     code_steps(activations, feed->steps, count, wide, many, scale, zero);
   }
   map_rows(&feed->down, 0, width, &active, out);
@@ -112,7 +121,7 @@ static int feed(const struct feed_forward *feed, const float *hidden, size_t tex
       .hidden = hidden,
       .rows = rows,
       .width = (size_t)feed->up.inputs,
-      .block = block_of(rows),
+      .block = block_of(rows, code_bytes(tokens, feed->fine)),
       .bytes = code_bytes(tokens, feed->fine),
       .out = out,
   };

@@ -7,8 +7,11 @@ INLINE float larger(float a, float b) { return a > b ? a : b; }
 INLINE size_t fewer(size_t a, size_t b) { return a < b ? a : b; }
 INLINE size_t up_to(size_t count, size_t multiple) { return (count + multiple - 1) / multiple * multiple; }
 INLINE size_t larger_size(size_t a, size_t b) { return a > b ? a : b; }
-/* Rows that go through a map together: weights are read once for each block. */
-INLINE size_t block_of(size_t rows) { return rows > 64 ? 64 : up_to((rows + 1) / 2, TILE_ROWS); }
+/* Rows that go through a map together: weights are read once for each block. `bytes` are those of a
+ * code: two of them are two rows of a tile. */
+INLINE size_t block_of(size_t rows, size_t bytes) {
+  return rows > 64 ? 64 : up_to((bytes * rows + 1) / 2, TILE_ROWS) / bytes;
+}
 
 /* What codes are multiplied by, and what they stand for: a largest magnitude has the code 127. */
 INLINE float code_factor(float largest) { return 127.0f / larger(largest, 1e-6f); }
@@ -27,22 +30,23 @@ INLINE float largest_of(const float *row, size_t width, const struct wide *wide)
 /* Rows that go through each pass together: what one row waits for hides behind the next ones. */
 enum { TOGETHER = 8 };
 
-/* Codes of rows with a scale and a zero point each; zero is NULL for none. Where `lower` is not 0,
- * each row is two: the second holds what the first leaves, in parts of that size. */
+/* Codes of rows, each on its own scale. A row whose codes have two bytes is two rows: the second
+ * holds what the first leaves, in parts of it. */
 struct coded {
-  code_t *codes;
+  code_t *codes; /* [count][bytes][width] */
   float *scale;
-  int32_t *zero;
-  size_t count;
-  float lower;
+  int32_t *zero; /* what stands for 0, or NULL where 0 does; with one byte alone */
+  size_t count, bytes;
+  float parts;             /* of 1, that a second byte counts */
   const struct wide *wide; /* NULL for none */
   float *apart;            /* [count][WIDE]: values of the wide channels */
 };
 /* Bytes of a code: two in texts of so few tokens that rounding errors do not average out. */
 INLINE size_t code_bytes(size_t tokens, int fine) { return tokens <= (size_t)fine ? 2 : 1; }
-INLINE float lower_of(size_t bytes) { return bytes == 2 ? 1.0f / 128.0f : 0.0f; }
+/* Half of a code is the most that rounding leaves. */
+static const float ROUNDED_PARTS = 128.0f;
 
-/* code_rows, where `bytes` and whether there are wide channels are constants to the compiler. */
+/* code_rows, where `bytes` and `wide` being NULL or not are constants to the compiler. */
 INLINE void code_rows_of(const size_t bytes, const struct wide *wide, const float *rows,
                          size_t width, const struct coded *to) {
   for (size_t first = 0; first < to->count; first += TOGETHER) {
@@ -62,15 +66,15 @@ INLINE void code_rows_of(const size_t bytes, const struct wide *wide, const floa
         const vfloat value = f_mul(ordinary(rows + r * width + i, i, wide), all);
         const vint whole = i_round(value);
         store_codes(codes + i, whole);
-        if (bytes == 2) /* what that leaves, in 128ths */
-          store_codes(codes + width + i, i_round(f_mul(f_sub(value, f_of_int(whole)), f_all(128.0f))));
+        if (bytes == 2)
+          store_codes(codes + width + i,
+                      i_round(f_mul(f_sub(value, f_of_int(whole)), f_all(ROUNDED_PARTS))));
       }
     }
   }
 }
-/* Codes of rows, each on its own scale. */
 static void code_rows(const float *rows, size_t width, const struct coded *to) {
-  if (to->lower > 0.0f) code_rows_of(2, to->wide, rows, width, to);
+  if (to->bytes == 2) code_rows_of(2, to->wide, rows, width, to);
   else if (to->wide) code_rows_of(1, to->wide, rows, width, to);
   else code_rows_of(1, NULL, rows, width, to);
 }
@@ -137,13 +141,14 @@ INLINE void sums_of(const struct map *map, const struct columns *columns, const 
       row ? 0 : columns->vectors * panel);
 }
 
-/* through_map, of rows that are `each` rows of codes, which is a constant to the compiler. */
+/* through_map, where `bytes` of a code are a constant to the compiler. */
 _Static_assert(TILE_ROWS % 2 == 0, "a tile has both bytes of a row");
-INLINE void through_tiles(const size_t each, const struct map *map, size_t from, size_t to,
+INLINE void through_tiles(const size_t bytes, const struct map *map, size_t from, size_t to,
                           const struct coded *rows, void (*keep)(void *out, size_t at, vfloat values),
                           void *out) {
   int32_t sums[TILE_ROWS * 48];
-  const size_t count = each * rows->count;
+  const size_t count = bytes * rows->count;
+  const float part = 1.0f / rows->parts;
   for (size_t first = from; first < to; first += 48) {
     const struct columns columns = columns_of(map, first, to);
     for (size_t row = 0; row < count; row += TILE_ROWS) {
@@ -152,21 +157,22 @@ INLINE void through_tiles(const size_t each, const struct map *map, size_t from,
         const size_t column = first + 16 * (size_t)v;
         const vfloat step = f_load(map->scale + column), bias = f_load(map->bias + column);
         const vint all = i_load(map->sums + column);
-        vfloat apart[WIDE] = {step, step, step, step};
+        vfloat wide[WIDE];
+        UNROLL for (size_t c = 0; c < WIDE; c++) wide[c] = step; /* of no row: for the compiler */
         if (rows->wide)
           UNROLL for (size_t c = 0; c < WIDE; c++)
-            apart[c] = f_load(rows->wide->weights + c * (size_t)map->outputs + column);
-        for (size_t r = 0; r < fewer(TILE_ROWS, count - row); r += each) {
-          const size_t place = (row + r) / each;
+            wide[c] = f_load(rows->wide->weights + c * (size_t)map->outputs + column);
+        for (size_t r = 0; r < fewer(TILE_ROWS, count - row); r += bytes) {
+          const size_t place = (row + r) / bytes;
           vint sum = i_load(sums + 48 * r + 16 * (size_t)v);
-          if (each == 1 && rows->zero) sum = i_sub(sum, i_mul(all, i_all(rows->zero[place])));
+          if (bytes == 1 && rows->zero) sum = i_sub(sum, i_mul(all, i_all(rows->zero[place])));
           vfloat value = f_of_int(sum);
-          if (each == 2)
-            value = f_fma(f_of_int(i_load(sums + 48 * (r + 1) + 16 * (size_t)v)), f_all(rows->lower), value);
+          if (bytes == 2)
+            value = f_fma(f_of_int(i_load(sums + 48 * (r + 1) + 16 * (size_t)v)), f_all(part), value);
           value = f_fma(f_mul(value, f_all(rows->scale[place])), step, bias);
           if (rows->wide)
             UNROLL for (size_t c = 0; c < WIDE; c++)
-              value = f_fma(f_all(rows->apart[place * WIDE + c]), apart[c], value);
+              value = f_fma(f_all(rows->apart[place * WIDE + c]), wide[c], value);
           keep(out, place * (to - from) + column - from, value);
         }
       }
@@ -178,7 +184,7 @@ INLINE void through_tiles(const size_t each, const struct map *map, size_t from,
  * their place in rows of so many columns. */
 INLINE void through_map(const struct map *map, size_t from, size_t to, const struct coded *rows,
                         void (*keep)(void *out, size_t at, vfloat values), void *out) {
-  if (rows->lower > 0.0f) through_tiles(2, map, from, to, rows, keep, out);
+  if (rows->bytes == 2) through_tiles(2, map, from, to, rows, keep, out);
   else through_tiles(1, map, from, to, rows, keep, out);
 }
 
