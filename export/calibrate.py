@@ -21,7 +21,7 @@ from export.folding import (
     code_rows,
 )
 from export.forward import Array, Layer, Norm, Weights, attend, embed, gelu
-from export.rounding import Int8Array, QuantizedDense, round_dense
+from export.rounding import BoolArray, Int8Array, QuantizedDense, round_dense
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ class Texts:
 
     lengths: list[int]
     shares: Array
+
+    @property
+    def half(self) -> BoolArray:
+        """Say which rows are of every second text, (N,)."""
+        return np.repeat(np.arange(len(self.lengths)) % 2 == 0, self.lengths)
 
     def rows_up_to(self, tokens: int) -> Fine:
         """Say which rows are of texts of at most so many tokens, (N, 1)."""
@@ -166,7 +171,7 @@ def _calibrate_layer(
         exact_query, exact_key, exact_value, texts.lengths, weights.heads, weights.bias
     )
     query, key = (
-        round_dense(codes, qkv_fold.dense(dense).weight, target, texts.shares, channels)
+        round_dense(codes, qkv_fold.dense(dense).weight, target, texts.shares, texts.half, channels)
         for dense, target in ((layer.query, exact_query), (layer.key, exact_key))
     )
     # Attention averages values, so what is done to every value is done to the average: the
@@ -181,6 +186,7 @@ def _calibrate_layer(
         value.weight / out_fold.scale,
         out_fold(exact_value),
         texts.shares,
+        texts.half,
         channels,
     )
     context = attend(
@@ -197,6 +203,7 @@ def _calibrate_layer(
         out_fold.dense(layer.attention_output).weight,
         exact_sum - residual,
         shares_before(layer.attention_norm, exact_sum, texts.shares),
+        texts.half,
     )
     exact = layer.attention_norm(exact_sum)
     seen = layer.attention_norm(attention_output(codes) + residual)
@@ -208,7 +215,12 @@ def _calibrate_layer(
     # What is four times as wide as the rest is dropped as soon as it can be.
     exact_wide = layer.intermediate(exact)
     intermediate = round_dense(
-        codes, ffn_fold.dense(layer.intermediate).weight, exact_wide, texts.shares, channels
+        codes,
+        ffn_fold.dense(layer.intermediate).weight,
+        exact_wide,
+        texts.shares,
+        texts.half,
+        channels,
     )
     exact_sum = layer.output(gelu(exact_wide)) + exact
     del exact_wide
@@ -222,6 +234,7 @@ def _calibrate_layer(
         layer.output.weight,
         exact_sum - residual,
         shares_before(layer.output_norm, exact_sum, texts.shares),
+        texts.half,
     )
     exact = layer.output_norm(exact_sum)
     seen = layer.output_norm(output(codes) + residual)

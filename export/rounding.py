@@ -13,9 +13,14 @@ import numpy.typing as npt
 from export.forward import Array
 
 Int8Array = npt.NDArray[np.int8]
+IndexArray = npt.NDArray[np.intp]
+BoolArray = npt.NDArray[np.bool_]
 
 # Share of the mean diagonal added to a Hessian: keeps rounding from fitting noise.
 DAMPING = 0.01
+# The same where weights make up for what earlier layers lost; what serves those texts best that it
+# was not fitted to is taken.
+RIDGES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 # How often each code is looked at again when all are rounded; a fourth time gains nothing.
 PASSES = 3
 
@@ -53,7 +58,12 @@ class QuantizedDense:
 
 
 def round_dense(
-    codes: Array, weight: Array, target: Array, shares: Array, channels: Sequence[int] = ()
+    codes: Array,
+    weight: Array,
+    target: Array,
+    shares: Array,
+    half: BoolArray,
+    channels: Sequence[int] = (),
 ) -> QuantizedDense:
     """Round weights to int8, and find the bias, so that the result is nearest to target.
 
@@ -62,19 +72,23 @@ def round_dense(
         weight: the exact weights, (in, out).
         target: what the unquantised model gives, (N, out).
         shares: what each row counts, (N, 1); their mean is 1.
+        half: which rows are of one half of the texts, (N,).
         channels: inputs whose weights are not rounded.
     """
     wide = np.array(channels, dtype=np.int64)
     mean, target_mean = (shares * codes).mean(axis=0), (shares * target).mean(axis=0)
-    centred = codes - mean
-    weighted = centred * shares
-    hessian = weighted.T @ centred
-    others = np.delete(np.arange(len(hessian)), wide)
-    hessian[np.diag_indices_from(hessian)] += DAMPING * np.diag(hessian)[others].mean()
-    missing = target - target_mean
-    missing -= centred @ weight
-    weight = weight + np.linalg.solve(hessian, weighted.T @ missing)
+    others = np.delete(np.arange(len(weight)), wide)
+    parts = []
+    for rows in (half, ~half):
+        centred = codes[rows] - mean
+        weighted = centred * shares[rows]
+        missing = target[rows] - target_mean
+        missing -= centred @ weight
+        parts.append((weighted.T @ centred, weighted.T @ missing))
     del centred, weighted, missing
+    weight = weight + _make_up(parts, others)
+    hessian = damped(parts[0][0] + parts[1][0], DAMPING, others)
+    del parts
 
     # Wide channels make up for all that the others cannot represent: what is left then is `among`.
     mixed = np.linalg.solve(hessian[np.ix_(wide, wide)], hessian[np.ix_(wide, others)])
@@ -88,6 +102,33 @@ def round_dense(
     kept = np.asarray(np.float32(left), dtype=np.float64)
     dense = QuantizedDense(int8, scales, target_mean, channels, kept)
     return replace(dense, bias=target_mean - mean @ dense.weight)
+
+
+def damped(hessian: Array, share: float, inputs: IndexArray) -> Array:
+    """Add a share of the mean diagonal of some inputs to the diagonal."""
+    more: Array = np.eye(len(hessian)) * (share * np.diag(hessian)[inputs].mean())
+    return hessian + more
+
+
+def _make_up(parts: Sequence[tuple[Array, Array]], inputs: IndexArray) -> Array:
+    """Find the change of weights that makes up for what is missing, but not for noise, (in, out).
+
+    Args:
+        parts: of each half of the texts inputs' products with inputs, (in, in), and with what is
+            missing, (in, out).
+        inputs: whose mean square a ridge is a share of.
+    """
+
+    def left(share: float) -> float:
+        lost = 0.0
+        for (own, wanted), (other, asked) in (parts, parts[::-1]):
+            change = np.linalg.solve(damped(own, share, inputs), wanted)
+            lost += float((change * (other @ change - 2.0 * asked)).sum())
+        return lost
+
+    best = min(RIDGES, key=left)
+    (first, wanted), (second, more) = parts
+    return np.asarray(np.linalg.solve(damped(first + second, best, inputs), wanted + more))
 
 
 def _round(weight: Array, scales: Array, hessian: Array) -> Array:
