@@ -13,6 +13,7 @@ from minilm_onnx import SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.engine.native import RUNTIME
 from tests.golden.draw import FILE, TIMES, drawn
+from tests.support.texts import bare
 
 KINDS = read_kinds()
 TEXTS = Path(__file__).parents[2] / "export" / "texts"
@@ -45,19 +46,15 @@ def test_every_kind_has_its_limits_and_its_texts() -> None:
 
 
 def test_no_text_is_one_that_export_knows() -> None:
-    """Neither calibration's nor the gate's; the model knows no case."""
+    """Neither calibration's nor the gate's, whatever their case and signs."""
     known = set()
     for path in TEXTS.iterdir():
         lines: list[Any] = path.read_text("utf-8").splitlines()
         if path.suffix == ".jsonl":
             lines = [json.loads(line) for line in lines]
-        known |= {plain(line["text"] if isinstance(line, dict) else line) for line in lines}
+        known |= {bare(line["text"] if isinstance(line, dict) else line) for line in lines}
     assert len(known) > 1000
-    assert not [text for text in KINDS.texts if plain(text) in known]
-
-
-def plain(text: str) -> str:
-    return " ".join(text.casefold().split())
+    assert not [text for text in KINDS.texts if bare(text) in known]
 
 
 def test_short_replies_have_two_to_four_tokens(encoder: SentenceEncoder) -> None:
