@@ -18,9 +18,9 @@ from minilm_onnx.verify.golden import GoldenTexts
 TEXTS = Path(__file__).parent / "texts"
 # Of texts of one's own: how many there must be, and one in how many is held out.
 FEWEST_TEXTS, HELD_OUT = 200, 8
-# Tokens that calibration looks at, at most, since its memory grows with them; the project's own
-# texts have 78,000.
-MOST_TOKENS = 80_000
+# Activations of a layer that calibration looks at, at most, since its memory grows with them. The
+# project's own texts make 78,000 rows of the 1,536 of all-MiniLM-L6-v2.
+MOST_ACTIVATIONS = 80_000 * 1_536
 
 
 def read_split(texts: Path | None) -> tuple[list[str], list[str]]:
@@ -79,12 +79,13 @@ def calibration_ids(recipe: Recipe, texts: list[str]) -> list[IdArray]:
         return tokenize(recipe.tokenizer, prompted, recipe.max_seq_length).ids
 
     ids = tokenized(texts)
-    if sum(map(len, ids)) <= MOST_TOKENS:
+    most = MOST_ACTIVATIONS // recipe.weights.layers[0].intermediate.weight.shape[1]
+    if sum(map(len, ids)) <= most:
         return ids
     # In another order first: every second text may be of one kind.
     order = np.random.default_rng(0).permutation(len(texts))
     ids = tokenized([texts[place] for place in order])
-    kept = int(np.searchsorted(np.cumsum([len(each) for each in ids]), MOST_TOKENS, "right"))
+    kept = int(np.searchsorted(np.cumsum([len(each) for each in ids]), most, "right"))
     say(f"calibrating on {kept} of {len(ids)} texts, which are enough")
     return ids[:kept]
 

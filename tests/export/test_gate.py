@@ -235,7 +235,8 @@ def test_calibration_sees_prompts_and_not_too_many_texts(
     many = [f"text {place}" for place in range(400)]
     every = calibration_ids(recipe, many)
     most = sum(map(len, every)) // 2
-    monkeypatch.setattr("export.corpus.MOST_TOKENS", most)
+    width = recipe.weights.layers[0].intermediate.weight.shape[1]
+    monkeypatch.setattr("export.corpus.MOST_ACTIVATIONS", most * width)
     some = calibration_ids(recipe, many)
     assert most - max(map(len, every)) < sum(map(len, some)) <= most
     assert sum(ids[1] == begin for ids in some) == len(some) // 2
