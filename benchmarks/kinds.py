@@ -19,7 +19,7 @@ LIMITS = {
     "short replies": (0.9993, 0.998),
     "keywords": (0.9995, 0.999),
     "bulleted lists": (0.9995, 0.999),
-    "one word repeated": (0.9991, 0.998),
+    "one word repeated": (0.9992, 0.998),
     "all caps": (0.9995, 0.999),
     "code": (0.9995, 0.999),
     "other scripts": (0.9994, 0.999),
@@ -31,7 +31,7 @@ LIMITS = {
     "base64": (0.9994, 0.999),
     "URLs": (0.9994, 0.999),
     "JSON logs": (0.9994, 0.999),
-    "word 254 times": (0.9985, 0.995),
+    "word 254 times": (0.9988, 0.996),
 }
 
 
