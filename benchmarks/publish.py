@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.report import Line, by_speed, fastest, latest, report, summary
+from benchmarks.report import Line, by_speed, fastest, latest, report, summary, why
 from minilm_onnx import InputError
 from minilm_onnx.cli.bench import PUBLISHED
 
@@ -50,9 +50,13 @@ def documents(every: Sequence[Line], root: Path) -> dict[Path, str]:
     if real:
         tables = filled(tables, "real text", report(real))
     cpu, threads = lines[0]["cpu"], lines[0]["threads"]
-    said = f"On {cpu}, {threads} threads, every engine at its best setting:"
+    said = (
+        f"{cpu}, {threads} threads, every engine at its best setting; cosine to "
+        "sentence-transformers in fp32:"
+    )
+    front = filled(readme.read_text("utf-8"), "why", why(lines))
     return {
-        readme: filled(readme.read_text("utf-8"), "benchmark", f"{said}\n\n{summary(lines)}"),
+        readme: filled(front, "benchmark", f"{said}\n\n{summary(lines)}"),
         speed: tables,
         PUBLISHED: comparison(lines),
     }
