@@ -14,7 +14,7 @@ from benchmarks.measurements import affordable
 from benchmarks.padding import budget_batches, masked_unit_mean, pad
 from benchmarks.publish import documents, filled
 from benchmarks.records import Records, key_of, open_records, read_lines
-from benchmarks.report import by_speed, middle, ratios, report, shares, summary
+from benchmarks.report import by_speed, middle, ratios, report, shares, summary, why
 from benchmarks.workloads import HELD_OUT, QUERIES, Corpus, Workload, read_corpus, spread, where
 from minilm_onnx import InputError, SentenceEncoder
 
@@ -181,6 +181,13 @@ def test_the_report_holds_every_contender_fastest_first_and_every_failure() -> N
     for part in text.split("\n\n"):  # a ragged table shows as text
         if part.startswith("|"):
             assert len({row.count("|") for row in part.splitlines()}) == 1
+
+
+def test_the_readme_compares_with_engines_that_people_know() -> None:
+    lines = [bulk(OURS, 0, 1.0), bulk("b", 0, 2.0), bulk("fastembed", 0, 2.0)]
+    assert "10 texts a second with 2 threads: 2.0 times FastEmbed ([speed]" in why(lines)
+    rows = [row for row in summary(lines).splitlines() if row.startswith("| **")]
+    assert rows == ["| **minilm-onnx** | 10 | - | - | - | - |"]
 
 
 def test_foreign_cpu_is_averaged_over_no_less_than_the_kernel_can_tell() -> None:
