@@ -1,6 +1,10 @@
-"""Find the answer to a question among a thousand, in milliseconds, without a database.
+"""Find the best match for a question among a thousand FAQ entries, in milliseconds, in memory.
 
-The two thresholds are a start, not law: calibrate them on questions of your own.
+    pip install .
+    python examples/faq.py
+
+A score of SURE or more counts as an answer, a score of MAYBE or more as a suggestion. Both values
+are only a starting point: set them with questions of your own, some of which have no answer.
 """
 
 import time

@@ -1,10 +1,11 @@
-"""A help desk of your own, with the embedding protocols beside it, in one process.
+"""A FastAPI application that answers questions and also serves embeddings, in one process.
 
     pip install '.[server]' fastapi
     uvicorn mount_in_fastapi:app --app-dir examples
 
-GET /ask?question=... answers from a list; POST /embeddings/v1/embeddings is OpenAI's protocol, for
-an SDK whose base_url is http://127.0.0.1:8000/embeddings/v1. Both use the same model.
+GET /ask?question=... returns the best answer from a list, or null if none is close enough. OpenAI
+clients get embeddings with base_url="http://127.0.0.1:8000/embeddings/v1" and the model name
+"help-desk". Both share one loaded model.
 """
 
 from fastapi import FastAPI
@@ -13,11 +14,11 @@ from minilm_onnx import SentenceEncoder, semantic_search
 from minilm_onnx.server import Settings, create_app
 
 ANSWERS = (
-    "A forgotten password is set anew from the page where you log in.",
-    "Parcels travel for two to four days; the number in our mail shows where yours is.",
-    "What you send back within thirty days is paid back to the card it was bought with.",
+    "If you forgot your password, reset it on the login page.",
+    "Parcels take two to four days; track yours with the number in our email.",
+    "Items that you return within thirty days are paid back to the card you used.",
 )
-LEAST = 0.25
+MIN_SCORE = 0.25  # set it with questions of your own
 
 encoder = SentenceEncoder()
 vectors = encoder.encode(ANSWERS)
@@ -28,8 +29,8 @@ app.mount("/embeddings", create_app(encoder, Settings(names=("help-desk",))))
 
 @app.get("/ask")
 async def ask(question: str) -> dict[str, object]:
-    """Give the answer that is nearest in meaning, if one is near."""
+    """Return the closest answer, or None if its score is below MIN_SCORE."""
     vector = await encoder.aencode(question)
     ((best,),) = semantic_search(vector[None], vectors, top_k=1)
-    near = best["score"] >= LEAST
+    near = best["score"] >= MIN_SCORE
     return {"answer": ANSWERS[best["corpus_id"]] if near else None, "score": best["score"]}

@@ -1,10 +1,12 @@
-"""Embed a column of Parquet on Spark.
+"""Embed a text column of a Parquet file with Spark.
 
-    pip install . pyspark pandas pyarrow    # and a Java of version 17 or newer
+    pip install . pyspark pandas pyarrow    # also needs Java 17 or newer
     python examples/spark_embed.py IN.parquet COLUMN OUT.parquet
 
-Every worker has the model inside the package, and downloads nothing. One that would compute other
-bits than this process, since it has another version or no native library, fails its tasks.
+The output is a folder of Parquet files with the input's columns and `embedding`, an array of 384
+float32; a missing text has a null embedding. Install minilm-onnx on every worker. The model is in
+the package, so workers download nothing. If a worker would compute other bits than this process,
+because it has another version or no native library, its tasks fail.
 """
 
 import sys
@@ -23,11 +25,11 @@ from minilm_onnx.tables import embed_column
 
 
 def embedding(expected: Mapping[str, str]) -> Any:
-    """Give a function of a column of texts, for workers that are as `made_by` expects."""
+    """Return a pandas_udf that embeds texts, on workers that match `expected` (see `made_by`)."""
 
     @pandas_udf(ArrayType(FloatType()))
     def embed(batches: Iterator[pd.Series]) -> Iterator[pd.Series]:
-        """Give (384,) float32 for each text, null for null; one thread a task, as Spark counts."""
+        """Return (384,) float32 per text, or None; one thread, since Spark gives a task one CPU."""
         encoder = shared_encoder(threads=1)
         check_worker(encoder, expected)
         for texts in batches:
@@ -39,7 +41,7 @@ def embedding(expected: Mapping[str, str]) -> Any:
 
 
 def main(source: str, column: str, target: str) -> None:
-    """Read, embed, write."""
+    """Read `source`, embed `column`, and write the result to the new folder `target`."""
     embed = embedding(made_by(shared_encoder(threads=1)))
     spark = SparkSession.builder.appName("minilm-onnx").getOrCreate()
     rows = spark.read.parquet(source)

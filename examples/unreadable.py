@@ -1,8 +1,12 @@
-"""Five Chinese pairs, what this model makes of them, and why.
+"""Why all-MiniLM-L6-v2 does not work for Chinese, shown with five pairs of sentences.
 
-all-MiniLM-L6-v2 was trained on English. Its vocabulary has few Chinese characters; all others
-become the same [UNK], so texts of one length look alike whatever they say. For Chinese take a
-model that reads it, such as paraphrase-multilingual-MiniLM-L12-v2 or bge-small-zh-v1.5.
+    pip install .
+    python examples/unreadable.py
+
+The model was trained on English. Its vocabulary has few Chinese characters, and all others become
+the same token, [UNK]. So texts of the same length get similar vectors, whatever they mean. For
+Chinese, use a model trained on it, such as paraphrase-multilingual-MiniLM-L12-v2 or
+bge-small-zh-v1.5.
 """
 
 import warnings
