@@ -109,6 +109,9 @@ INTEGRATIONS = {
     "minilm_onnx.integrations.sklearn": [
         "SentenceVectorizer",
     ],
+    "minilm_onnx.integrations.txtai": [
+        "MiniLMVectors",
+    ],
     "minilm_onnx.integrations.workers": [
         "check_worker",
         "made_by",

@@ -35,6 +35,7 @@ FURTHER = (
     "integrations.keybert.MiniLMBackend",
     "integrations.mteb.MTEBEncoder",
     "integrations.sentence_transformers.sentence_transformer",
+    "integrations.txtai.MiniLMVectors",
     "integrations.ray.Embed",
     "integrations.ray.embed_files",
     "integrations.workers.made_by",

@@ -19,6 +19,7 @@ BLOCKS = {
     "lancedb": ("lancedb", "The bakery opens at six."),
     "qdrant": ("qdrant_client", "The bakery opens at six."),
     "sklearn": ("sklearn", "[0 1]"),
+    "txtai": ("txtai", "The bakery opens at six."),
     "keybert": ("keybert", "bread"),
 }
 
