@@ -57,7 +57,7 @@ def test_tokens_read_are_its_own(encoder: SentenceEncoder) -> None:
 def test_it_is_saved_and_loaded(tmp_path: Path, model: Any, encoder: SentenceEncoder) -> None:
     model.save(str(tmp_path))
     assert not list(tmp_path.rglob("*.onnx"))
-    loaded = st.SentenceTransformer(str(tmp_path))
+    loaded = st.SentenceTransformer(str(tmp_path), trust_remote_code=True)
     assert np.array_equal(loaded.encode(TEXTS), encoder.encode(TEXTS))
 
 
@@ -68,7 +68,7 @@ def test_what_was_set_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     expected = model.encode(TEXTS)
     model.save(str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    loaded = st.SentenceTransformer(str(tmp_path))
+    loaded = st.SentenceTransformer(str(tmp_path), trust_remote_code=True)
     assert loaded.max_seq_length == 16
     assert np.array_equal(loaded.encode(TEXTS), expected)
 
