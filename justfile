@@ -31,6 +31,7 @@ docs:
     python -m tests.support.commands
     python -m tests.support.reference
     python -m tests.support.rooms
+    python -m tests.support.versions
 
 # Compile the native operators anew, after a change in kernels/.
 kernels:
