@@ -10,7 +10,7 @@ for name in ("onnx", "scipy"):
     pytest.importorskip(name, reason=f"{name} of export/requirements.txt is not installed")
 
 from export import draw, rounding
-from export.calibrate import shares_before
+from export.calibrate import shares_before, without_astray
 from export.corpus import TEXTS, read_hard, read_split
 from export.folding import (
     WIDE_CHANNELS,
@@ -160,6 +160,16 @@ def test_rows_count_by_what_the_norm_behind_them_leaves() -> None:
     found = shares_before(Norm(np.ones(2), np.zeros(2), 1.0), rows, np.ones((2, 1)))
     np.testing.assert_allclose(found[0] / found[1], 101 / 2)
     assert found.mean() == 1.0
+
+
+def test_rows_that_have_gone_astray_count_nothing() -> None:
+    exact = np.array([[3.0, 4.0], [30.0, 40.0], [3.0, 4.0]])
+    shares = np.array([[0.5], [1.0], [1.5]])
+    near = exact + np.array([[0.0, 1.0], [0.0, 10.0], [1.0, 0.0]])
+    assert without_astray(shares, near, exact) is shares
+
+    far = exact + np.array([[0.0, 1.0], [0.0, 10.0], [0.0, 2.0]])
+    np.testing.assert_allclose(without_astray(shares, far, exact), [[1.0], [2.0], [0.0]])
 
 
 # The texts.
