@@ -69,8 +69,8 @@ def rankings(index: TextIndex, vector: FloatArray, query: str) -> dict[str, list
     """Rank passages by vectors, by words, and by both, as TextIndex.search does."""
     with index._reading() as connection:
         both = [
-            nearest(connection, index._facts, vector, DEPTH, ()),
-            by_words(connection, query, DEPTH, ()),
+            nearest(connection, index._facts, vector, DEPTH),
+            by_words(connection, query, DEPTH),
         ]
     return {"vectors": both[0], "words": both[1], "hybrid": fused(both, DEPTH)}
 

@@ -72,6 +72,9 @@ def _say(outcome: "Outcome", db: Path) -> None:
     """Print what a run did, as far as it came."""
     for error in outcome.refused.values():
         print(f"warning: {printable(str(error))}", file=sys.stderr)
+    for source, left_out in outcome.left_out.items():
+        line = printable(f"{source}: indexed without the metadata of {', '.join(left_out)}")
+        print(f"warning: {shorten(line)}", file=sys.stderr)
     changes = outcome.changed.values()
     said = []
     if outcome.unchanged:

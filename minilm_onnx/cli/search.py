@@ -7,11 +7,11 @@ import shutil
 import stat
 import sys
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.cli.inputs import note_of_field, say_waiting
 from minilm_onnx.cli.options import (
@@ -27,6 +27,7 @@ from minilm_onnx.cli.options import (
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, shorten
 from minilm_onnx.index.folding import folded
+from minilm_onnx.reading.metadata import MODIFIED, values_of
 
 if TYPE_CHECKING:
     from minilm_onnx.index.ranking import Result
@@ -50,6 +51,7 @@ def add_parser(subparsers: Subparsers) -> None:
             "minilm-onnx search --db notes.db how do I get my money back",
             'minilm-onnx search --db notes.db "error XK9931" --hybrid --source "*.md" --json',
             'minilm-onnx search faq.txt "how do I get my money back?" --top 3',
+            'minilm-onnx search --db notes.db --where "modified >= 2020-01-01" money back',
         ),
     )
     parser.add_argument(
@@ -79,6 +81,14 @@ def add_parser(subparsers: Subparsers) -> None:
         help="only of sources, or in folders, that fit, such as 'notes/*.md', in quotes; * is any "
         "text; may be given more than once",
     )
+    parser.add_argument(
+        "--where",
+        metavar="FILTER",
+        help="only passages whose metadata matches, such as \"lang = 'en' and year >= 2020\", in "
+        "quotes; fields of JSON lines, tables and front matter, and modified, a file's time; "
+        "=, !=, <, <=, >, >=, in (...), like '...%%', is null, and, or, not, parentheses "
+        "(docs/search.md)",
+    )
     add_field(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON array")
     parser.set_defaults(rest="words")
@@ -97,6 +107,7 @@ def run(options: argparse.Namespace) -> int:
             print(_show(result))
     if not found:
         where = f" in sources that fit {' or '.join(options.source)}" if options.source else ""
+        where += f" whose metadata matches {printable(options.where)}" if options.where else ""
         print(f"no results: there are no passages{where}", file=sys.stderr)
         return 1
     return 0
@@ -112,7 +123,11 @@ def _in_database(options: argparse.Namespace) -> "list[Result]":
     question = " ".join(options.words)
     with TextIndex(options.db, load_encoder(options), create_file=False) as index:
         found = index.search(
-            question, top_k=options.top, hybrid=options.hybrid, source=options.source
+            question,
+            top_k=options.top,
+            hybrid=options.hybrid,
+            source=options.source,
+            where=options.where,
         )
         _say_cut(index.encoder, question)
     return found
@@ -138,7 +153,13 @@ def _in_file(options: argparse.Namespace) -> "tuple[list[Result], list[bool]]":
     encoder, question = load_encoder(options), " ".join(words)
     say_waiting(file, options.field)
     found = search_file(
-        encoder, file, question, options.top, field=options.field, show_bar=show_bar()
+        encoder,
+        file,
+        question,
+        options.top,
+        field=options.field,
+        where=options.where,
+        show_bar=show_bar(),
     )
     said = found.tally.said(encoder.max_seq_length)
     said += "; index splits long ones" if found.tally.cut else ""
@@ -197,4 +218,15 @@ def _show(result: "Result") -> str:
     else:
         text = INDENT + text
     place = "  ".join(printable(part) for part in (f"{source}:{lines}", result.headings) if part)
-    return f"{result.score:.4f}  {place}\n{text}"
+    described = _described(result.metadata)
+    return f"{result.score:.4f}  {place}\n{described}{text}"
+
+
+def _described(metadata: Mapping[str, Any]) -> str:
+    """Put metadata on a line, but for a file's time, which --json has; "" if there is none."""
+    said = [
+        f"{printable(name)}: {shorten(printable(', '.join(values)))}"
+        for name, values in values_of(metadata).items()
+        if name != MODIFIED
+    ]
+    return f"{INDENT}{shorten('; '.join(said))}\n" if said else ""

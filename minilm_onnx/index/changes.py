@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.errors import InputError, shorten
+from minilm_onnx.index.metadata import Described, note_time, remove_metadata, write_metadata
 from minilm_onnx.index.passages import Passage
 from minilm_onnx.index.schema import Facts, check_facts, note_runtime, update_format
 from minilm_onnx.index.sqlite import damaged
@@ -47,6 +48,8 @@ def replace_source(
     *,
     note: str = "",
     new: bool = False,
+    described: Sequence[Described] = (),
+    modified: str | None = None,
 ) -> int:
     """Put a source's passages in the place of those it had.
 
@@ -60,6 +63,8 @@ def replace_source(
         done: called with the number of passages that are dealt with since.
         note: to be kept with the source.
         new: whether the index must not have the source yet.
+        described: what the passages say of themselves, one after the other.
+        modified: when the file was changed, as `time_of` gives it; None of what is no file.
 
     Returns:
         How many passages had to be embedded; others were known.
@@ -98,7 +103,8 @@ def replace_source(
             # Fewer: another process has put this source in its place, and cleared what was staged.
             if known == digest or count == len(passages):
                 if known != digest:
-                    _publish(connection, facts, (name, digest, note), key)
+                    _publish(connection, facts, (name, digest, note), key, described)
+                    note_time(connection, name, modified)
                 connection.execute("DELETE FROM staged WHERE source = ?", (name,))
                 done(len(passages) - last)
                 return embedded
@@ -125,6 +131,14 @@ def remove_sources(store: Store, names: Sequence[str]) -> int:
         for name in names:
             connection.execute("DELETE FROM staged WHERE source = ?", (name,))
     return found
+
+
+def set_time(store: Store, facts: Facts, name: str, modified: str | None) -> None:
+    """Note when a source's file was changed, though its content was not."""
+    with store.writing() as connection:
+        check_facts(connection, facts, store.path)
+        update_format(connection)
+        note_time(connection, name, modified)
 
 
 def _rows(
@@ -198,7 +212,11 @@ def _stage(
 
 
 def _publish(
-    connection: "apsw.Connection", facts: Facts, source: tuple[str, bytes, str], key: bytes
+    connection: "apsw.Connection",
+    facts: Facts,
+    source: tuple[str, bytes, str],
+    key: bytes,
+    described: Sequence[Described],
 ) -> None:
     """Put what is staged in the place of what the source had."""
     _remove(connection, source[0])
@@ -207,7 +225,7 @@ def _publish(
     first = connection.execute("SELECT coalesce(max(id), 0) + 1 FROM passages").get
     connection.execute(
         "INSERT INTO passages SELECT ? + position, ?, headings, text, first_line, last_line, "
-        "digest, codes FROM staged WHERE key = ? ORDER BY position",
+        "digest, codes, 0 FROM staged WHERE key = ? ORDER BY position",
         (first, number, key),
     )
     connection.execute(
@@ -216,6 +234,7 @@ def _publish(
         (first, key),
     )
     write_words(connection, "source = ?", number)
+    write_metadata(connection, number, first, described)
 
 
 def _remove(connection: "apsw.Connection", name: str) -> bool:
@@ -229,5 +248,6 @@ def _remove(connection: "apsw.Connection", name: str) -> bool:
     connection.executemany("DELETE FROM vectors WHERE rowid = ?", passages)
     connection.executemany("DELETE FROM words WHERE rowid = ?", passages)
     connection.execute("DELETE FROM passages WHERE source = ?", (source,))
+    remove_metadata(connection, source)
     connection.execute("DELETE FROM sources WHERE id = ?", (source,))
     return True

@@ -1,11 +1,12 @@
 """What is in an index: its sources, and all passages with their vectors."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.arrays import Vector
+from minilm_onnx.index.metadata import columns_of, has_metadata, read_metadata
 from minilm_onnx.index.schema import Facts
 from minilm_onnx.index.sqlite import damaged, fetch
 from minilm_onnx.index.storage import unstored
@@ -34,6 +35,22 @@ class StoredPassage:
     headings: str
     text: str
     vector: Vector
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a source was written with.
+
+    Attributes:
+        digest: of all that its passages depend on.
+        note: kept with it.
+        modified: when its file was changed, None of what is no file.
+    """
+
+    digest: bytes = b""
+    note: str = ""
+    modified: str | None = None
 
 
 def count_passages(connection: "apsw.Connection") -> int:
@@ -58,20 +75,22 @@ def all_passages(connection: "apsw.Connection", facts: Facts) -> Iterator[Stored
         DatabaseError: one is damaged.
     """
     start = 0
+    columns, join = columns_of(connection)
     while True:
         cursor = connection.execute(
             "SELECT passages.id, sources.name, first_line, last_line, headings, text, "
-            "vectors.vector, codes FROM passages "
-            "JOIN sources ON sources.id = passages.source "
+            f"vectors.vector, codes, {columns} FROM passages "
+            f"JOIN sources ON sources.id = passages.source {join} "
             "JOIN vectors ON vectors.rowid = passages.id "
             "WHERE passages.id > ? ORDER BY passages.id LIMIT ?",
             (start, PAGE),
         )
         rows = fetch(cursor, "passages", int, str, int, int, str, str)
         check_order([row[0] for row in rows], start)
-        for passage, source, first, last, headings, text, kept, codes in rows:
+        for passage, source, first, last, headings, text, kept, codes, *described in rows:
             vector = unstored(kept, codes, facts.storage, facts.dimension)
-            yield StoredPassage(passage, source, first, last, headings, text, vector)
+            metadata = read_metadata(*described)
+            yield StoredPassage(passage, source, first, last, headings, text, vector, metadata)
         if not rows:
             return
         start = rows[-1][0]
@@ -89,7 +108,9 @@ def staged_sources(connection: "apsw.Connection") -> list[str]:
     return [name for (name,) in fetch(connection.execute(statement), "staged passages", str)]
 
 
-def digests_and_notes(connection: "apsw.Connection") -> dict[str, tuple[bytes, str]]:
-    """Give the digest and the note that each source was written with."""
-    rows = connection.execute("SELECT name, digest, note FROM sources")
-    return {name: (digest, note) for name, digest, note in fetch(rows, "sources", str, bytes, str)}
+def written_sources(connection: "apsw.Connection") -> dict[str, Written]:
+    """Give what each source was written with."""
+    modified = "modified" if has_metadata(connection) else "NULL"
+    rows = connection.execute(f"SELECT name, digest, note, {modified} FROM sources")
+    found = fetch(rows, "sources", str, bytes, str, (str, type(None)))
+    return {name: Written(*others) for name, *others in found}

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from minilm_onnx.errors import InputError
+from minilm_onnx.index.contents import Written
 from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.store import is_there
-from minilm_onnx.index.sums import check_name, read_whole, size_of, sum_of
+from minilm_onnx.index.sums import changed_at, check_name, read_whole, size_of, sum_of
 from minilm_onnx.index.textindex import Change, TextIndex
 from minilm_onnx.progress import progress_bar
 from minilm_onnx.reading.columns import FIELD
@@ -35,6 +36,7 @@ class Outcome:
         others: files in the folders that are of no kind that is indexed.
         links: those to folders, which are not followed.
         refused: what is wrong with each that could not be read; the index keeps what it had of it.
+        left_out: of sources, what their metadata lacks of what they say, and why.
     """
 
     changed: dict[str, Change] = field(default_factory=dict)
@@ -43,6 +45,7 @@ class Outcome:
     others: int = 0
     links: list[str] = field(default_factory=list)
     refused: dict[str, InputError] = field(default_factory=dict)
+    left_out: dict[str, list[str]] = field(default_factory=dict)
 
 
 def source_of(path: Path) -> str:
@@ -124,13 +127,18 @@ def index_paths(
             part = _Part(size_of(file), done)
             try:
                 check_name(name)
-                digest_before, note = known.get(name, (b"", ""))
+                before = known.get(name, Written())
                 index.check()
-                how = _how(suffix_of(file.name), note, text_field, lines, named=name in named)
+                how = _how(
+                    suffix_of(file.name), before.note, text_field, lines, named=name in named
+                )
+                modified = changed_at(file)
                 depends = how.encode(), file.suffix.encode()
                 digest = index.digest(*depends, sum_of(file))
-                if digest_before == digest:
+                if before.digest == digest:
                     outcome.unchanged += 1
+                    if before.modified != modified:
+                        index.set_time(name, modified)
                 else:
                     chosen, in_lines = json.loads(how)
                     # Once: the file may change, and its sum must be that of these documents.
@@ -138,8 +146,12 @@ def index_paths(
                     digest = index.digest(*depends, hashlib.sha256(content).digest())
                     documents = read_documents(file, chosen, lines=in_lines, content=content)
                     outcome.changed[name] = index.write(
-                        name, documents, digest, note=how, done=part.add
+                        name, documents, digest, note=how, modified=modified, done=part.add
                     )
+                    if left_out := dict.fromkeys(
+                        one for document in documents for one in document.left_out
+                    ):
+                        outcome.left_out[name] = list(left_out)
             except InputError as error:
                 if name in named:
                     raise

@@ -1,14 +1,15 @@
 """Which passages of an index answer a question: by vectors, by words, and by both."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.arrays import Vector
 from minilm_onnx.errors import InputError
-from minilm_onnx.index.patterns import fitting
+from minilm_onnx.index.metadata import columns_of, read_metadata
 from minilm_onnx.index.schema import Facts
+from minilm_onnx.index.scope import EVERYTHING, Scope
 from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.storage import rescored, stored, typed
 from minilm_onnx.index.words import words_of
@@ -21,6 +22,9 @@ Ranked = tuple[int, float]
 # The most that sqlite-vec finds at a time. What bits find is scored again by bytes: always so many,
 # since with fewer for fewer results these would not be the first of a longer list.
 MOST_FOUND = 4096
+# Passages whose vectors are read one by one, at most, and of how many each may be one; for more,
+# sqlite-vec is sooner done with reading all that there are.
+FEW, OF_EACH = 1000, 100
 # Reciprocal rank fusion: what is added to ranks, and how many of each ranking count. Cormack,
 # Clarke, Buettcher, https://doi.org/10.1145/1571941.1572114, found 60 and looked no further.
 FUSION, FUSED = 60, 100
@@ -37,6 +41,8 @@ class Result:
         last_line: where it ends.
         headings: those above it, the outermost first; "" where there are none.
         text: the passage.
+        metadata: what its document says of itself, by field; of a file also `modified`, when it was
+            changed.
     """
 
     score: float
@@ -45,6 +51,7 @@ class Result:
     last_line: int
     headings: str
     text: str
+    metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 def check_query(query: str) -> None:
@@ -54,7 +61,11 @@ def check_query(query: str) -> None:
 
 
 def nearest(
-    connection: "apsw.Connection", facts: Facts, query: Vector, top_k: int, sources: Sequence[str]
+    connection: "apsw.Connection",
+    facts: Facts,
+    query: Vector,
+    top_k: int,
+    scope: Scope = EVERYTHING,
 ) -> list[Ranked]:
     """Find the passages with the highest cosine to a query, the best first.
 
@@ -63,12 +74,18 @@ def nearest(
         facts: of it.
         query: (H,) float32, of length 1.
         top_k: passages wanted.
-        sources: patterns, one of which their source must fit; none for any source.
+        scope: of the passages that are searched, of which these are the nearest.
     """
+    few = _few(connection, scope)
     if facts.storage != "binary":
-        closest = _closest(connection, facts, query, top_k, sources)
+        if few is None:
+            closest = _closest(connection, facts, query, top_k, scope)
+        else:
+            closest = _compared(connection, facts, query, few)[:top_k]
         return [(passage, 1 - gap) for passage, gap in closest]
-    found = [passage for passage, _ in _found(connection, facts, query, MOST_FOUND, sources)]
+    found = few
+    if found is None:
+        found = [passage for passage, _ in _found(connection, facts, query, MOST_FOUND, scope)]
     marks = ", ".join("?" * len(found))
     rows: list[Any] = connection.execute(
         f"SELECT id, codes FROM passages WHERE id IN ({marks})", found
@@ -78,25 +95,51 @@ def nearest(
     return sorted(ranked, key=_best_first)[:top_k]
 
 
+def _few(connection: "apsw.Connection", scope: Scope) -> list[int] | None:
+    """Give the passages of a scope, None if they are many."""
+    if not scope.sql:
+        return None
+    last: int = connection.execute("SELECT coalesce(max(id), 0) FROM passages").get
+    most = min(FEW, last // OF_EACH)
+    rows: list[Any] = connection.execute(
+        f"SELECT id FROM passages WHERE {scope.sql} LIMIT :most",
+        {"most": most + 1, **scope.parameters},
+    ).fetchall()
+    return None if len(rows) > most else [passage for (passage,) in rows]
+
+
+def _compared(
+    connection: "apsw.Connection", facts: Facts, query: Vector, passages: Sequence[int]
+) -> list[Ranked]:
+    """Give passages and their distances as `_closest` does, each of which is read by itself."""
+    ((vector, _),) = stored(query[None], facts.storage)
+    gap = f"coalesce(vec_distance_cosine(vector, {typed(':vector', facts.storage)}), 1)"
+    rows: list[Any] = connection.executemany(
+        f"SELECT rowid, {gap} FROM vectors WHERE rowid = :passage",
+        [{"vector": vector, "passage": passage} for passage in passages],
+    ).fetchall()
+    return sorted(rows, key=lambda row: (row[1], row[0]))
+
+
 def _closest(
-    connection: "apsw.Connection", facts: Facts, query: Vector, count: int, sources: Sequence[str]
+    connection: "apsw.Connection", facts: Facts, query: Vector, count: int, scope: Scope
 ) -> list[Ranked]:
     """Find passages and their distances, the least first, and of equal ones the earlier passage."""
     asked = min(MOST_FOUND, count + 1)
     while True:
-        found = _found(connection, facts, query, asked, sources)
+        found = _found(connection, facts, query, asked, scope)
         if len(found) < asked or found[-1][1] > found[count - 1][1]:
             return found[:count]
         if asked == MOST_FOUND:  # perhaps not the earliest of those at the last distance
-            return _scanned(connection, facts, query, count, sources)
+            return _scanned(connection, facts, query, count, scope)
         asked = min(MOST_FOUND, 4 * asked)
 
 
 def _found(
-    connection: "apsw.Connection", facts: Facts, query: Vector, count: int, sources: Sequence[str]
+    connection: "apsw.Connection", facts: Facts, query: Vector, count: int, scope: Scope
 ) -> list[Ranked]:
     """Find passages by sqlite-vec's index, which of several at the last distance gives any."""
-    within, parameters = _within(query, facts, sources)
+    within, parameters = _within(query, facts, scope)
     rows: list[Any] = connection.execute(
         f"SELECT rowid, distance FROM vectors WHERE vector MATCH {typed(':vector', facts.storage)} "
         f"AND k = :k {within} ORDER BY distance",
@@ -108,10 +151,10 @@ def _found(
 
 
 def _scanned(
-    connection: "apsw.Connection", facts: Facts, query: Vector, count: int, sources: Sequence[str]
+    connection: "apsw.Connection", facts: Facts, query: Vector, count: int, scope: Scope
 ) -> list[Ranked]:
     """Find what `_closest` does, in ten times the time."""
-    within, parameters = _within(query, facts, sources)
+    within, parameters = _within(query, facts, scope)
     vector = typed(":vector", facts.storage)
     rows: list[Any] = connection.execute(
         f"SELECT rowid, coalesce(vec_distance_cosine(vector, {vector}), 1) AS gap FROM vectors "
@@ -121,23 +164,16 @@ def _scanned(
     return rows
 
 
-def _within(
-    query: Vector, facts: Facts, sources: Sequence[str]
-) -> tuple[str, dict[str, bytes | str]]:
-    """Give the SQL for passages of sources that fit, and its parameters with the vector."""
+def _within(query: Vector, facts: Facts, scope: Scope) -> tuple[str, dict[str, Any]]:
+    """Give the SQL for the vectors that are compared, and its parameters with the query's."""
     ((vector, _),) = stored(query[None], facts.storage)
-    fits, parameters = fitting(sources)
-    if not fits:
-        return "", {"vector": vector}
-    within = (
-        "AND rowid IN (SELECT id FROM passages WHERE source IN "
-        f"(SELECT id FROM sources WHERE {fits}))"
-    )
-    return within, {"vector": vector, **parameters}
+    # sqlite-vec compares these rows alone, so that the nearest are the nearest of these.
+    within = f"AND rowid IN (SELECT id FROM passages WHERE {scope.sql})" if scope.sql else ""
+    return within, {"vector": vector, **scope.parameters}
 
 
 def by_words(
-    connection: "apsw.Connection", query: str, top_k: int, sources: Sequence[str]
+    connection: "apsw.Connection", query: str, top_k: int, scope: Scope = EVERYTHING
 ) -> list[Ranked]:
     """Find the passages that hold a query's words, by BM25 as SQLite's FTS5 has it.
 
@@ -145,20 +181,19 @@ def by_words(
         connection: to the database.
         query: any text; each of its words may be missing. See `words_of`.
         top_k: passages wanted.
-        sources: as in `nearest`.
+        scope: as in `nearest`.
     """
     words = words_of(query)
     if not words:
         return []
-    fits, parameters = fitting(sources)
-    # Once a source, and not for each of its passages.
-    within = f"AND +passages.source IN (SELECT id FROM sources WHERE {fits})" if fits else ""
+    # Once a source or a term, and not for each of its passages.
+    within = f"AND ({scope.unindexed})" if scope.sql else ""
     # In this order: SQLite would look for the words anew in each passage of the sources.
     rows: list[Any] = connection.execute(
         "SELECT words.rowid, rank FROM words CROSS JOIN passages ON passages.id = words.rowid "
         f"WHERE words MATCH :words {within} "
         "ORDER BY rank, words.rowid LIMIT :k",
-        {"words": " OR ".join(f'"{word}"' for word in words), "k": top_k, **parameters},
+        {"words": " OR ".join(f'"{word}"' for word in words), "k": top_k, **scope.parameters},
     ).fetchall()
     return [(passage, -rank) for passage, rank in rows]
 
@@ -188,15 +223,18 @@ def results(connection: "apsw.Connection", ranked: Sequence[Ranked]) -> list[Res
         DatabaseError: one of them is not there.
     """
     found = []
+    columns, join = columns_of(connection)
     for passage, score in ranked:
         row: Any = connection.execute(
-            "SELECT name, first_line, last_line, headings, text FROM passages "
-            "JOIN sources ON sources.id = passages.source WHERE passages.id = ?",
+            f"SELECT name, first_line, last_line, headings, text, {columns} FROM passages "
+            f"JOIN sources ON sources.id = passages.source {join} WHERE passages.id = ?",
             (passage,),
         ).get
-        if row is None or list(map(type, row)) != [str, int, int, str, str]:
+        if row is None or list(map(type, row[:-2])) != [str, int, int, str, str]:
             raise damaged("passages")
-        found.append(Result(score, *row))
+        source, first, last, headings, text, *described = row
+        metadata = read_metadata(*described)
+        found.append(Result(score, source, first, last, headings, text, metadata))
     return found
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.errors import InputError, shown
 from minilm_onnx.index.header import APPLICATION
+from minilm_onnx.index.metadata import add_metadata
 from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.storage import COLUMNS, Storage
 from minilm_onnx.index.words import WORDS, write_words
@@ -17,9 +18,10 @@ from minilm_onnx.index.words import WORDS, write_words
 if TYPE_CHECKING:
     import apsw
 
-FORMAT = 2
-# Its words are those of Latin and its like alone; it is read, and brought up to date when written.
-FORMER = 1
+FORMAT = 3
+# Those before are read, and brought up to date when written: the first has words of Latin and its
+# like alone, and neither has metadata.
+LATIN_WORDS = 1
 # No version will have so high a format: such a number is a fault of the disk.
 NO_FORMAT = 100
 # The fact that says which arithmetic made the vectors, which can all be compared.
@@ -85,6 +87,7 @@ def make_tables(connection: "apsw.Connection", facts: Facts) -> None:
     connection.execute(f"PRAGMA application_id = {APPLICATION}")
     connection.execute(f"PRAGMA user_version = {FORMAT}")
     connection.execute(SCHEMA)
+    add_metadata(connection)
     make_vectors(connection, facts)
     write_runtimes(connection, [])
 
@@ -124,7 +127,7 @@ def check_format(connection: "apsw.Connection", path: Path) -> None:
     version: Any = connection.execute("PRAGMA user_version").get
     if not 0 < version < NO_FORMAT:
         raise damaged("the header")
-    if version not in (FORMER, FORMAT):
+    if version > FORMAT:
         raise InputError(
             f"{path}: expected an index of format {FORMAT}, got {version}; "
             "index the texts anew, in another file, with this version of minilm-onnx"
@@ -132,12 +135,19 @@ def check_format(connection: "apsw.Connection", path: Path) -> None:
 
 
 def update_format(connection: "apsw.Connection") -> None:
-    """Write the words of an index anew if it is of the former format, in a second or a few."""
-    if connection.execute("PRAGMA user_version").get == FORMER:
+    """Bring an index of a former format up to date: its words in a second or a few.
+
+    It has the metadata of a source once that is written.
+    """
+    version: Any = connection.execute("PRAGMA user_version").get
+    if version == FORMAT:
+        return
+    if version == LATIN_WORDS:
         connection.execute("DROP TABLE words")
         connection.execute(WORDS)
         write_words(connection, "true")
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
+    add_metadata(connection)
+    connection.execute(f"PRAGMA user_version = {FORMAT}")
 
 
 def _has_our_tables(connection: "apsw.Connection") -> bool:

@@ -108,7 +108,7 @@ def _permissions(path: Path) -> str:
     return f"the permissions, also of {' and '.join(names)}" if names else "the permissions"
 
 
-def fetch(cursor: "apsw.Cursor", what: str, *kinds: type) -> list[Any]:
+def fetch(cursor: "apsw.Cursor", what: str, *kinds: type | tuple[type, ...]) -> list[Any]:
     """Give the rows that a statement finds, of which each column has to be of a type.
 
     Args:

@@ -1,9 +1,10 @@
-"""Files that are to be indexed: their names, sizes, sums and bytes."""
+"""Files that are to be indexed: their names, sizes, times, sums and bytes."""
 
 from pathlib import Path
 
 from minilm_onnx.errors import ArtifactError, InputError
 from minilm_onnx.folder.files import sha256_of
+from minilm_onnx.reading.metadata import time_of
 
 
 def size_of(file: Path) -> int:
@@ -12,6 +13,14 @@ def size_of(file: Path) -> int:
         return file.stat().st_size
     except OSError:  # a link that leads nowhere: it is refused when its turn comes
         return 0
+
+
+def changed_at(file: Path) -> str | None:
+    """Give when a file was changed, as metadata has it; None where that cannot be said."""
+    try:
+        return time_of(file.stat().st_mtime)
+    except OSError:  # as in `size_of`
+        return None
 
 
 def sum_of(file: Path) -> bytes:

@@ -4,12 +4,14 @@ One class, whose docstrings make it long; what it does is done in the files besi
 """
 
 import hashlib
+import json
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from minilm_onnx.arguments import put_before
 from minilm_onnx.arrays import FloatArray
@@ -17,17 +19,26 @@ from minilm_onnx.checks import check_choice, check_positive
 from minilm_onnx.closing import Closing
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, describe, shown
-from minilm_onnx.index.changes import Done, digest_of, remove_sources, replace_source
+from minilm_onnx.index.changes import (
+    Done,
+    digest_of,
+    remove_sources,
+    replace_source,
+    set_time,
+)
 from minilm_onnx.index.contents import (
     StoredPassage,
+    Written,
     all_passages,
     count_by_source,
     count_passages,
-    digests_and_notes,
     staged_sources,
+    written_sources,
 )
+from minilm_onnx.index.filterparsing import parse_filter
 from minilm_onnx.index.folding import folded
-from minilm_onnx.index.passages import Splitter, judged
+from minilm_onnx.index.metadata import Described, checked, refuse_without
+from minilm_onnx.index.passages import Passage, Splitter, judged
 from minilm_onnx.index.ranking import (
     FUSED,
     MOST_FOUND,
@@ -40,9 +51,10 @@ from minilm_onnx.index.ranking import (
 )
 from minilm_onnx.index.rebuilding import compact, rebuild
 from minilm_onnx.index.schema import Facts, check_facts, read_facts, read_runtimes
+from minilm_onnx.index.scope import scope_of
 from minilm_onnx.index.storage import Storage
 from minilm_onnx.index.store import Store
-from minilm_onnx.reading.documents import Document
+from minilm_onnx.reading.documents import Document, text_document
 from minilm_onnx.text.reports import Tally
 from minilm_onnx.text.tokens import check_texts
 
@@ -50,7 +62,7 @@ if TYPE_CHECKING:
     import apsw
 
 # Part of what sources depend on: to be raised when documents are read, split or folded otherwise.
-SPLITTING = "passages 2"
+SPLITTING = "passages 3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,30 +143,47 @@ class TextIndex(Closing):
             self._store.close()
             raise
 
-    def add(self, source: str, text: str, *, markdown: bool = False) -> Change:
+    def add(
+        self,
+        source: str,
+        text: str,
+        *,
+        markdown: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Change:
         """Add a text, split into passages that the model reads whole.
 
         Args:
             source: its name, such as a path or an address; results show it.
             text: any length.
-            markdown: whether to split at headings, and let passages be found by those above them.
+            markdown: whether to split at headings, and let passages be found by those above them;
+                front matter is metadata.
+            metadata: of the text, to filter by: texts, numbers, bools, dates, lists and dicts of
+                those, by their names; before what front matter says.
 
         Raises:
-            InputError: the index has that source, or one of the two is no text.
+            InputError: the index has that source, or one of these is not as described.
             DatabaseError: SQLite failed; nothing has changed.
 
         Warns:
-            UserWarning: the model cannot read most of some passages.
+            UserWarning: the model cannot read most of some passages, or front matter is no YAML.
         """
-        return self._put(source, text, markdown=markdown, new=True)
+        return self._put(source, text, markdown=markdown, metadata=metadata, new=True)
 
-    def update(self, source: str, text: str, *, markdown: bool = False) -> Change:
+    def update(
+        self,
+        source: str,
+        text: str,
+        *,
+        markdown: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Change:
         """Put a text in the place of what a source had; see `add`.
 
         Passages that the index knows already are not embedded again. A source that it does not
         have is added.
         """
-        return self._put(source, text, markdown=markdown, new=False)
+        return self._put(source, text, markdown=markdown, metadata=metadata, new=False)
 
     def delete(self, *sources: str) -> int:
         """Take sources out of the index.
@@ -175,6 +204,7 @@ class TextIndex(Closing):
         top_k: int = 5,
         hybrid: bool = False,
         source: str | Sequence[str] | None = None,
+        where: str | None = None,
     ) -> list[Result]:
         """Find the passages that are nearest to a query in meaning.
 
@@ -187,12 +217,15 @@ class TextIndex(Closing):
             source: a pattern such as "notes/*.md", or several, one of which a passage's source, or
                 a folder that holds it, must fit, from its beginning or from any folder on; "*" is
                 any text, "?" a character, "." the current folder. None for any source.
+            where: a filter of metadata, such as "lang = 'en' and year >= 2020"; docs/search.md has
+                its syntax. The results are the best of the passages that match. None for none.
 
         Returns:
             The best first; of equal scores the passage that was added first.
 
         Raises:
-            InputError: the query is empty or no text, or a number is out of range.
+            InputError: the query is empty or no text, a number is out of range, or the filter
+                cannot be read; where in it, is said.
             DatabaseError: SQLite failed.
         """
         if not isinstance(query, str):
@@ -203,17 +236,20 @@ class TextIndex(Closing):
         check_texts(patterns)
         if source is not None and not all(patterns):
             raise InputError('source: expected a pattern such as "notes/*.md", got an empty one')
+        scope = scope_of(patterns, None if where is None else parse_filter(where))
         vector = self.encoder.encode_query(folded(query), normalize_embeddings=True)
         with self._reading() as connection:
+            if where is not None:
+                refuse_without(connection)
             if hybrid:
                 depth = max(top_k, FUSED)
                 rankings = [
-                    nearest(connection, self._facts, vector, depth, patterns),
-                    by_words(connection, query, depth, patterns),
+                    nearest(connection, self._facts, vector, depth, scope),
+                    by_words(connection, query, depth, scope),
                 ]
                 ranked = fused(rankings, top_k)
             else:
-                ranked = nearest(connection, self._facts, vector, top_k, patterns)
+                ranked = nearest(connection, self._facts, vector, top_k, scope)
             return results(connection, ranked)
 
     def sources(self) -> dict[str, int]:
@@ -257,10 +293,14 @@ class TextIndex(Closing):
         with self._reading():
             pass
 
-    def written(self) -> dict[str, tuple[bytes, str]]:
-        """Give the digest and the note that each source was written with, for who writes them."""
+    def written(self) -> dict[str, Written]:
+        """Give what each source was written with, for who writes them."""
         with self._reading() as connection:
-            return digests_and_notes(connection)
+            return written_sources(connection)
+
+    def set_time(self, source: str, modified: str | None) -> None:
+        """Note when a source's file was changed, as `write` does, though its content was not."""
+        set_time(self._store, self._facts, source, modified)
 
     def digest(self, *parts: bytes) -> bytes:
         """Name what passages depend on: some bytes, and how they are split."""
@@ -274,6 +314,7 @@ class TextIndex(Closing):
         digest: bytes,
         *,
         note: str = "",
+        modified: str | None = None,
         new: bool = False,
         done: Callable[[float], object] = lambda share: None,
     ) -> Change:
@@ -284,6 +325,7 @@ class TextIndex(Closing):
             documents: what it consists of.
             digest: from `digest`, of all that the documents depend on.
             note: to be kept with the source.
+            modified: when its file was changed, as `time_of` gives it; None of what is no file.
             new: whether the index must not have the source yet.
             done: called with the share of them, of 1, that is done since.
 
@@ -293,7 +335,12 @@ class TextIndex(Closing):
         """
         self.check()
         splitter = self.splitter()
-        passages = [passage for document in documents for passage in splitter.split(document)]
+        passages: list[Passage] = []
+        described = []
+        for document in documents:
+            before = len(passages)
+            passages += splitter.split(document)
+            described.append(Described(len(passages) - before, document.metadata))
         tally = Tally()
 
         def embed(texts: Sequence[str]) -> FloatArray:
@@ -303,7 +350,17 @@ class TextIndex(Closing):
             done(count / max(1, len(passages)))
 
         embedded = replace_source(
-            self._store, self._facts, source, digest, passages, embed, part, note=note, new=new
+            self._store,
+            self._facts,
+            source,
+            digest,
+            passages,
+            embed,
+            part,
+            note=note,
+            new=new,
+            described=described,
+            modified=modified,
         )
         return Change(len(passages), embedded, tally.unreadable)
 
@@ -352,16 +409,29 @@ class TextIndex(Closing):
             self._store.make_index(facts)
         return facts
 
-    def _put(self, source: str, text: str, *, markdown: bool, new: bool) -> Change:
+    def _put(
+        self,
+        source: str,
+        text: str,
+        *,
+        markdown: bool,
+        metadata: Mapping[str, Any] | None,
+        new: bool,
+    ) -> Change:
         for name, value in (("source", source), ("text", text)):
             if not isinstance(value, str):
                 raise InputError(f"{name}: expected a str, got {describe(value)}")
         check_texts([source, text])
         if not source or "\0" in source:
             raise InputError(f"source: expected a name, got {shown(source)}; choose one")
-        digest = self.digest(b"markdown" if markdown else b"text", text.encode())
-        lines = text.replace("\r\n", "\n")
-        change = self.write(source, [Document(lines, markdown=markdown)], digest, new=new)
+        given = checked(metadata)
+        parts = [json.dumps(given).encode()] if given else []
+        digest = self.digest(b"markdown" if markdown else b"text", text.encode(), *parts)
+        document = text_document(text.replace("\r\n", "\n"), markdown=markdown)
+        if document.left_out:
+            warnings.warn(f"{source}: metadata without {document.left_out[0]}", stacklevel=3)
+        document = replace(document, metadata={**document.metadata, **given})
+        change = self.write(source, [document], digest, new=new)
         Tally(change.passages, 0, change.unreadable).warn(self.encoder.max_seq_length, "truncate")
         return change
 

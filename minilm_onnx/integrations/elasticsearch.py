@@ -4,6 +4,7 @@ Needs `pip install '.[elasticsearch]'` and a server of version 8 or 9,
 https://www.elastic.co/docs/reference/elasticsearch/mapping-reference/dense-vector.
 """
 
+import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,9 +13,26 @@ from typing import TYPE_CHECKING, Any
 from minilm_onnx.checks import check_positive
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, MiniLMError, importing
+from minilm_onnx.index.filterparsing import parse_filter
+from minilm_onnx.index.filters import (
+    AllOf,
+    AnyOf,
+    Compare,
+    Filter,
+    IsNull,
+    Like,
+    Not,
+    OneOf,
+    Value,
+    bound,
+    parts_of,
+)
+from minilm_onnx.index.filtersql import column_of
 from minilm_onnx.index.folding import folded
 from minilm_onnx.index.ranking import Result
 from minilm_onnx.index.textindex import TextIndex
+from minilm_onnx.integrations.filters import fields_of
+from minilm_onnx.reading.metadata import Moment
 
 if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
@@ -22,6 +40,7 @@ if TYPE_CHECKING:
 # Of which the nearest are taken, for each result and at least.
 CANDIDATES, LEAST_CANDIDATES = 10, 100
 MOST = 10_000  # that it takes
+RANGE = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
 
 def mapping(fingerprint: str, dimension: int) -> dict[str, Any]:
@@ -40,6 +59,17 @@ def mapping(fingerprint: str, dimension: int) -> dict[str, Any]:
             "last_line": {"type": "integer"},
             "headings": {"type": "text"},
             "text": {"type": "text"},
+            "metadata": {"type": "object", "enabled": False},
+            # What filters ask for; see `fields_of`.
+            "fields": {
+                "type": "nested",
+                "properties": {
+                    "name": {"type": "keyword"},
+                    "text": {"type": "keyword"},
+                    "number": {"type": "double"},
+                    "moment": {"type": "long"},
+                },
+            },
             "embedding": {
                 "type": "dense_vector",
                 "dims": dimension,
@@ -49,6 +79,47 @@ def mapping(fingerprint: str, dimension: int) -> dict[str, Any]:
             },
         },
     }
+
+
+def matching(wanted: Filter) -> dict[str, Any]:
+    """Give the query that finds the passages that match a filter."""
+    match wanted:
+        case Not(inner):
+            return {"bool": {"must_not": [matching(inner)]}}
+        case AllOf(parts):
+            return {"bool": {"filter": [matching(part) for part in parts]}}
+        case AnyOf(parts):
+            return _any([matching(part) for part in parts])
+        case IsNull(field):
+            return {"bool": {"must_not": [_with_value(field)]}}
+        case OneOf(field, values):
+            return _with_value(field, _any([_equal(value) for value in values]))
+        case Compare(field, operator, value):
+            asked, limit = bound(operator, value)
+            column = f"fields.{column_of(value)}"
+            return _with_value(field, {"range": {column: {RANGE[asked]: limit}}})
+        case Like(field, pattern):
+            fits = "*".join(
+                "".join("?" if one is None else re.sub(r"([*?\\])", r"\\\1", one) for one in part)
+                for part in parts_of(pattern)
+            )
+            return _with_value(field, {"wildcard": {"fields.text": {"value": fits}}})
+
+
+def _with_value(field: str, *conditions: dict[str, Any]) -> dict[str, Any]:
+    """Give the query for passages of which a value of a field meets all conditions."""
+    named: dict[str, Any] = {"term": {"fields.name": field}}
+    return {"nested": {"path": "fields", "query": {"bool": {"filter": [named, *conditions]}}}}
+
+
+def _any(queries: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"bool": {"should": queries, "minimum_should_match": 1}}
+
+
+def _equal(value: Value) -> dict[str, Any]:
+    if isinstance(value, Moment):
+        return {"range": {"fields.moment": {"gte": value.first, "lt": value.after}}}
+    return {"term": {f"fields.{column_of(value)}": value}}
 
 
 def documents(index: TextIndex) -> Iterator[dict[str, Any]]:
@@ -61,6 +132,8 @@ def documents(index: TextIndex) -> Iterator[dict[str, Any]]:
             "last_line": passage.last_line,
             "headings": passage.headings,
             "text": passage.text,
+            "metadata": dict(passage.metadata),
+            "fields": fields_of(passage.metadata),
             "embedding": passage.vector.tolist(),
         }
 
@@ -124,6 +197,7 @@ def search_passages(
     query: str,
     top_k: int = 5,
     name: str = "passages",
+    where: str | None = None,
 ) -> list[Result]:
     """Find the passages that are nearest to a query in meaning, as Elasticsearch's HNSW finds them.
 
@@ -133,24 +207,30 @@ def search_passages(
         query: a question, or any text.
         top_k: passages to give.
         name: see `copy_passages`.
+        where: a filter of metadata, as of `TextIndex.search`; None for none. HNSW looks for those
+            that match.
 
     Raises:
-        InputError: the passages are another encoder's, or nobody's.
+        InputError: the passages are another encoder's, or nobody's, or the filter cannot be read.
         elasticsearch.ApiError, elasticsearch.TransportError: what the client says.
     """
     top_k = check_positive("top_k", top_k, MOST)
+    wanted = None if where is None else parse_filter(where)
     for found in client.indices.get_mapping(index=name).body.values():
         encoder.check_fingerprint(found["mappings"].get("_meta", {}).get("minilm_onnx", "none"))
-    answer = client.search(
-        index=name,
-        knn={
-            "field": "embedding",
-            "query_vector": encoder.encode_query(folded(query), normalize_embeddings=True).tolist(),
-            "k": top_k,
-            "num_candidates": min(MOST, max(LEAST_CANDIDATES, CANDIDATES * top_k)),
-        },
-        size=top_k,
-        source_excludes=["embedding"],
-    )
+        if wanted is not None and "fields" not in found["mappings"]["properties"]:
+            raise InputError(
+                f"{name}: expected passages with metadata, got those of an earlier version; "
+                "copy_passages"
+            )
+    knn = {
+        "field": "embedding",
+        "query_vector": encoder.encode_query(folded(query), normalize_embeddings=True).tolist(),
+        "k": top_k,
+        "num_candidates": min(MOST, max(LEAST_CANDIDATES, CANDIDATES * top_k)),
+    }
+    if wanted is not None:
+        knn["filter"] = matching(wanted)
+    answer = client.search(index=name, knn=knn, size=top_k, source_excludes=["embedding", "fields"])
     # It gives (1 + cosine) / 2.
     return [Result(score=2 * hit["_score"] - 1, **hit["_source"]) for hit in answer["hits"]["hits"]]

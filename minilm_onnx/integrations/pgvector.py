@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING, Any
 from minilm_onnx.checks import check_positive
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, importing, shown
+from minilm_onnx.index.filterparsing import parse_filter
 from minilm_onnx.index.folding import folded
 from minilm_onnx.index.ranking import Result
 from minilm_onnx.index.textindex import TextIndex
+from minilm_onnx.integrations.filters import fields_of
+from minilm_onnx.integrations.pgfilters import condition_of
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,7 +32,8 @@ def copy_passages(
     """Put all passages of an index into a table, in the place of what it had.
 
     Readers see the old passages until the new ones are all there. The table gets an HNSW index for
-    cosines, and remembers the encoder's fingerprint in its comment.
+    cosines, and remembers the encoder's fingerprint in its comment. `metadata` is for your own SQL,
+    `fields` (see `fields_of`) for `search_passages`.
 
     Args:
         index: where from.
@@ -60,15 +64,18 @@ def copy_passages(
             sql.SQL(
                 "CREATE TABLE {} (id bigint PRIMARY KEY, source text NOT NULL, "
                 "first_line integer NOT NULL, last_line integer NOT NULL, headings text NOT NULL, "
-                "text text NOT NULL, embedding vector({}) NOT NULL)"
+                "text text NOT NULL, embedding vector({}) NOT NULL, metadata jsonb NOT NULL, "
+                "fields jsonb NOT NULL)"
             ).format(name, sql.Literal(index.encoder.dimension))
         )
         copied = 0
         statement = sql.SQL("COPY {} FROM STDIN WITH (FORMAT BINARY)").format(name)
         with cursor.copy(statement) as copy:
             vector = connection.adapters.types.get_oid("vector")
-            copy.set_types(["int8", "text", "int4", "int4", "text", "text", vector])
+            before = ["int8", "text", "int4", "int4", "text", "text"]
+            copy.set_types([*before, vector, "jsonb", "jsonb"])
             for passage in index.passages():
+                metadata = passage.metadata
                 copy.write_row(
                     [
                         passage.id,
@@ -78,6 +85,8 @@ def copy_passages(
                         _without_nul(passage.headings),
                         _without_nul(passage.text),
                         passage.vector,
+                        metadata,
+                        fields_of(metadata),
                     ]
                 )
                 copied += 1
@@ -96,10 +105,12 @@ def search_passages(
     query: str,
     top_k: int = 5,
     table: str = "passages",
+    where: str | None = None,
 ) -> list[Result]:
     """Find the passages of a table that are nearest to a query in meaning.
 
-    The HNSW index finds most of the nearest, not all.
+    The HNSW index finds most of the nearest, not all. With a filter all passages that match are
+    compared, without that index: these are the nearest of them.
 
     Args:
         encoder: the one that made the vectors, or its like.
@@ -107,30 +118,39 @@ def search_passages(
         query: a question, or any text.
         top_k: passages to give, at most 1,000.
         table: see `copy_passages`.
+        where: a filter of metadata, as of `TextIndex.search`; None for none.
 
     Raises:
-        InputError: there is no such table, or another encoder's.
+        InputError: there is no such table, or another encoder's, or the filter cannot be read.
         psycopg.Error: what the server says.
     """
     register_vector, sql = _packages()
     name = _named(sql, table)
     top_k = check_positive("top_k", top_k, MOST)
+    wanted = None if where is None else parse_filter(where)
     vector = encoder.encode_query(folded(query), normalize_embeddings=True)
     with connection.transaction():
         found = _comment(connection, table)
         if found is None or not found.startswith("minilm-onnx "):
             raise InputError(f"{table}: expected a table of minilm-onnx, got none; copy_passages")
         encoder.check_fingerprint(found.removeprefix("minilm-onnx "))
+        _refuse_former(connection, table)
         register_vector(connection)
         # What the index looks at; by default it finds no more than 40.
         least = sql.Literal(max(40, top_k))
         connection.execute(sql.SQL("SET LOCAL hnsw.ef_search = {}").format(least))
+        parameters: dict[str, Any] = {"vector": vector, "top_k": top_k}
+        matching = sql.SQL("true")
+        if wanted is not None:
+            # Which would take the nearest first, then those that match.
+            connection.execute("SET LOCAL enable_indexscan = off")
+            matching = condition_of(sql, wanted, parameters)
         rows = connection.execute(
             sql.SQL(
                 "SELECT 1 - (embedding <=> %(vector)s), source, first_line, last_line, headings, "
-                "text FROM {} ORDER BY embedding <=> %(vector)s LIMIT %(top_k)s"
-            ).format(name),
-            {"vector": vector, "top_k": top_k},
+                "text, metadata FROM {} WHERE {} ORDER BY embedding <=> %(vector)s LIMIT %(top_k)s"
+            ).format(name, matching),
+            parameters,
         ).fetchall()
     return [Result(*row) for row in rows]
 
@@ -156,6 +176,19 @@ def _comment(connection: Any, table: str) -> str | None:
         "SELECT to_regclass(%(table)s), obj_description(to_regclass(%(table)s))", {"table": table}
     ).fetchone()
     return None if found is None else comment or ""
+
+
+def _refuse_former(connection: Any, table: str) -> None:
+    """Raise InputError if a table has no metadata."""
+    statement = (
+        "SELECT count(*) FROM pg_attribute WHERE attrelid = to_regclass(%(table)s) "
+        "AND attname IN ('metadata', 'fields')"
+    )
+    (count,) = connection.execute(statement, {"table": table}).fetchone()
+    if count != 2:
+        raise InputError(
+            f"{table}: expected a table with metadata, got one of an earlier version; copy_passages"
+        )
 
 
 def _without_nul(text: str) -> str:

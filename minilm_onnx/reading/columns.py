@@ -1,7 +1,7 @@
 """The columns of tables: which one holds the texts; of Arrow and Parquet, without dictionaries."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.errors import InputError, shorten
 
@@ -66,6 +66,36 @@ def text_columns(schema: "pa.Schema") -> list[str]:
     return [one.name for one in schema if _is_text(one.type)]
 
 
+def described_by(schema: "pa.Schema", column: str) -> tuple[list[int], tuple[str, ...]]:
+    """Find the columns that describe a text: not itself, nor bytes, vectors and the like.
+
+    Args:
+        schema: the columns.
+        column: the one with the text.
+
+    Returns:
+        The places of those that do, and what is said of the others.
+    """
+    places, others = [], []
+    for place, one in enumerate(schema):
+        if one.name == column:
+            continue
+        if schema.names.count(one.name) == 1 and _describes(one.type):
+            places.append(place)
+        else:
+            others.append(f"field {shorten(ascii(one.name))} ({shorten(str(one.type))})")
+    return places, tuple(others)
+
+
+def columns_as_rows(batch: "pa.RecordBatch", places: Sequence[int]) -> list[dict[str, Any]]:
+    """Give some columns that `described_by` found, as a dict a row."""
+    columns = [_values(batch.column(place)) for place in places]
+    names = [batch.schema.names[place] for place in places]
+    if not names:
+        return [{} for _ in range(batch.num_rows)]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
 def without_dictionaries(schema: "pa.Schema") -> "pa.Schema":
     """Give the columns as they are without dictionaries, of which files may have several."""
     import pyarrow as pa
@@ -84,3 +114,46 @@ def _is_text(kind: "pa.DataType") -> bool:
     return bool(
         pa.types.is_string(inner) or pa.types.is_large_string(inner) or inner == pa.string_view()
     )
+
+
+def _describes(kind: "pa.DataType") -> bool:
+    """Whether a column of a type says something of a text, as `kept` has it."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        return _describes(kind.value_type)
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):  # of floats, it is a vector
+        inner = kind.value_type
+        return _is_text(inner) or pa.types.is_integer(inner) or pa.types.is_boolean(inner)
+    return bool(
+        _is_text(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_float32(kind)
+        or pa.types.is_float64(kind)
+        or _is_written(kind)
+    )
+
+
+def _is_written(kind: "pa.DataType") -> bool:
+    """Whether values of a type are given as they are written."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_temporal(kind) and not pa.types.is_duration(kind)) or (
+        pa.types.is_decimal(kind)
+    )
+
+
+def _values(column: "pa.Array") -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if pa.types.is_timestamp(column.type) and column.type.tz is not None:
+        column = column.cast(pa.timestamp(column.type.unit, "UTC"))
+    if pa.types.is_float32(column.type):  # 0.1, not the double that is next to it
+        texts = column.cast(pa.string()).to_pylist()
+        return [None if text is None else float(text) for text in texts]
+    written = column.cast(pa.string()) if _is_written(column.type) else column
+    found: list[Any] = written.to_pylist()
+    return found

@@ -2,11 +2,16 @@
 
 A rule across the page is --- too. What stands between two rules is front matter where every line
 could be one of a YAML mapping, as programs write them and people do; whether it is valid is not
-asked, since templates, for one, are not.
+asked, since templates, for one, are not. What is valid is read as metadata.
 """
 
 import re
+import tomllib
 from collections.abc import Sequence
+from typing import Any
+
+from minilm_onnx.errors import importing, shorten
+from minilm_onnx.reading.metadata import kept
 
 # What begins without space in a mapping: a key, plain or in quotes, and then a space or nothing;
 # or, as people write and programs do not read it, a word without a space.
@@ -19,6 +24,16 @@ YAML_KEY = re.compile(
 # Also there: space, comments, entries of a list, what closes a list or a mapping.
 YAML_OTHER = re.compile(r"\s|$|\#|-(\s|$)|[\]}]")
 TOML_KEY = re.compile(r"""\s*[\w"'][^=]*=|\s*\[.*\]""")
+# Of front matter that is read; YAML takes a second for so much.
+MOST_CHARACTERS = 50_000
+# What plain words stand for in YAML 1.2's core schema, https://yaml.org/spec/1.2.2/#103-core-schema;
+# all others are texts, as `no`, 012 and 2026-01-31.
+CORE = {
+    "null": r"~|null|Null|NULL|",
+    "bool": r"true|True|TRUE|false|False|FALSE",
+    "int": r"[-+]?(0|[1-9][0-9]{0,30})",
+    "float": r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]{1,4})?",
+}
 
 
 def front_matter(lines: Sequence[str]) -> int:
@@ -36,6 +51,60 @@ def front_matter(lines: Sequence[str]) -> int:
     inside = lines[1:end]
     found = _is_yaml(inside) if mark == "---" else any(map(TOML_KEY.match, inside))
     return end + 1 if found else 0
+
+
+def front_metadata(text: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Give what the front matter of a Markdown text says, and what was left out of it, and why.
+
+    Args:
+        text: the whole, with U+000A between its lines.
+
+    Raises:
+        InputError: PyYAML is needed, and is not installed.
+    """
+    if not text.removeprefix("\ufeff").startswith(("---", "+++")):
+        return {}, ()
+    lines = text.split("\n")
+    count = front_matter(lines)
+    if not count:
+        return {}, ()
+    inside = "\n".join(lines[1 : count - 1])
+    is_yaml = lines[0].removeprefix("\ufeff").startswith("---")
+    kind = "YAML" if is_yaml else "TOML"
+    if len(inside) > MOST_CHARACTERS:
+        return {}, (f"front matter (more than {MOST_CHARACTERS} characters)",)
+    try:
+        found = _read_yaml(inside) if is_yaml else tomllib.loads(inside)
+    except (ValueError, RecursionError) as error:
+        return {}, (f"front matter (no valid {kind}: {shorten(str(error))})",)
+    if not isinstance(found, dict):
+        return {}, (f"front matter (no mapping in {kind})",)
+    return kept(found)
+
+
+def _read_yaml(text: str) -> Any:
+    """Read YAML with the plain types of version 1.2.
+
+    Raises:
+        ValueError: it is none.
+    """
+    with importing("front matter", "PyYAML", "search"):
+        import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # which has no types
+        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  PyYAML's way
+
+    for kind, words in CORE.items():
+        pattern = re.compile(f"^(?:{words})$")
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", pattern, None)
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        said = getattr(error, "problem", None) or str(error)
+        raise ValueError(f"{said}, line {mark.line + 2}" if mark else said) from error
+    except (TypeError, AttributeError, LookupError) as error:  # a list as the name of a field
+        raise ValueError(str(error)) from error
 
 
 def _is_yaml(lines: Sequence[str]) -> bool:

@@ -30,8 +30,10 @@ def json_of(line: str, at: str, *, remedy: str = TO_EMBED_LINES) -> Any:
         ) from None
 
 
-def field_of(line: str, field: str, at: str, *, remedy: str = TO_EMBED_LINES) -> str:
-    """Give a field of a line of JSON.
+def text_and_fields(
+    line: str, field: str, at: str, *, remedy: str = TO_EMBED_LINES
+) -> tuple[str, dict[str, Any]]:
+    """Give a field of a line of JSON that is a text, and all fields.
 
     Args:
         line: the line.
@@ -65,4 +67,4 @@ def field_of(line: str, field: str, at: str, *, remedy: str = TO_EMBED_LINES) ->
             f"{at}: expected valid Unicode in {field!r}, got the lone surrogate "
             f"U+{ord(value[error.start]):04X} at character {error.start}; fix the file"
         ) from None
-    return value
+    return value, fields

@@ -12,16 +12,17 @@ The field or column is the one that is asked for, else "text", else the only col
 texts, in .parquet and .arrow).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, islice
+from typing import Any
 
 from minilm_onnx.errors import InputError
 from minilm_onnx.reading.columnar import ColumnarFile
-from minilm_onnx.reading.columns import FIELD
+from minilm_onnx.reading.columns import FIELD, columns_as_rows, described_by
 from minilm_onnx.reading.guesses import seems_to_be
-from minilm_onnx.reading.jsonlines import TO_EMBED_LINES, field_of
+from minilm_onnx.reading.jsonlines import TO_EMBED_LINES, text_and_fields
 from minilm_onnx.reading.kinds import JSON_LINES, SEPARATED, is_columnar, is_packed, suffix_of
 from minilm_onnx.reading.lines import TextFile
 from minilm_onnx.reading.separated import Records
@@ -45,6 +46,7 @@ class Row:
         last_line: where it ends.
         raw: as it stands in the file, a newline between its lines; "" in such a table.
         is_null: whether such a table has null in place of a text, which is "" then.
+        others: the other fields, by their names, where they were asked for.
     """
 
     text: str
@@ -52,6 +54,7 @@ class Row:
     last_line: int
     raw: str
     is_null: bool = False
+    others: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class Rows:
         unit: of `total` and `position`: "B" for bytes, or "row".
         position: gives how much is read.
         seems: what plain lines seem to be rather than texts; see `guesses.seems_to_be`.
+        left_out: the other fields that `Row.others` never has, and why.
     """
 
     name: str
@@ -77,6 +81,7 @@ class Rows:
     unit: str
     position: Callable[[], int]
     seems: str = ""
+    left_out: tuple[str, ...] = ()
 
     def texts(self) -> Iterator[str]:
         """Give the texts of the rows, blank ones too.
@@ -94,7 +99,9 @@ class Rows:
 
 
 @contextmanager
-def open_rows(name: str, field: str | None = None, content: bytes | None = None) -> Iterator[Rows]:
+def open_rows(
+    name: str, field: str | None = None, content: bytes | None = None, *, others: bool = False
+) -> Iterator[Rows]:
     """Open a file of rows, closed at the end of the block.
 
     Args:
@@ -102,6 +109,7 @@ def open_rows(name: str, field: str | None = None, content: bytes | None = None)
         field: of a row, the field or column that holds its text. None for "text", or the only
             column of a table without one; of plain lines, for the lines as they are.
         content: what is in the file, where it was read before.
+        others: whether to give the other fields of rows, too.
 
     Raises:
         InputError: it cannot be read, or is not what its name says; the line is named.
@@ -114,25 +122,38 @@ def open_rows(name: str, field: str | None = None, content: bytes | None = None)
             )
         with ColumnarFile(name, field, content) as table:
             count = 0
+            names, left_out = described_by(table.schema, table.column) if others else ([], ())
 
             def counted() -> Iterator[Row]:
                 nonlocal count
-                for count, text in enumerate(table.texts(), 1):
-                    yield Row(text or "", count, count, "", text is None)
+                for batch, texts in table.batches():
+                    rest = columns_as_rows(batch, names)
+                    for text, fields in zip(texts, rest, strict=True):
+                        count += 1
+                        yield Row(text or "", count, count, "", text is None, fields)
 
-            yield Rows(table.name, counted(), table.column, None, table.rows, "row", lambda: count)
+            yield Rows(
+                table.name,
+                counted(),
+                table.column,
+                None,
+                table.rows,
+                "row",
+                lambda: count,
+                left_out=left_out,
+            )
         return
     with TextFile(name, content) as source:
         head, seems = None, ""
         suffix = suffix_of(name)
         if suffix in SEPARATED:
             records = Records(source, field, tabs=suffix == ".tsv")
-            field, head, rows = records.field, records.head, _columns(records)
+            field, head, rows = records.field, records.head, _columns(records, others)
         elif suffix in JSON_LINES:
             field = FIELD if field is None else field
-            rows = _objects(source, field, TO_EMBED_LINES)
+            rows = _objects(source, field, others, TO_EMBED_LINES)
         elif field is not None:
-            rows = _objects(source, field, TO_EMBED_OTHERS)
+            rows = _objects(source, field, others, TO_EMBED_OTHERS)
         else:
             lines = source.lines()
             opening = []
@@ -146,14 +167,28 @@ def open_rows(name: str, field: str | None = None, content: bytes | None = None)
         yield Rows(source.name, rows, field, head, source.size, "B", source.position, seems)
 
 
-def _columns(records: Records) -> Iterator[Row]:
+def _columns(records: Records, others: bool) -> Iterator[Row]:
     for one in records:
-        yield Row(one.fields[records.column], one.first_line, one.last_line, one.raw)
+        rest: dict[str, list[str]] = {}
+        if others:
+            for place, (name, value) in enumerate(zip(records.names, one.fields, strict=True)):
+                if place != records.column and value:  # an empty field is none
+                    rest.setdefault(name, []).append(value)
+        yield Row(
+            one.fields[records.column],
+            one.first_line,
+            one.last_line,
+            one.raw,
+            others={name: some if len(some) > 1 else some[0] for name, some in rest.items()},
+        )
 
 
-def _objects(source: TextFile, field: str, remedy: str) -> Iterator[Row]:
+def _objects(source: TextFile, field: str, others: bool, remedy: str) -> Iterator[Row]:
     """Give a field of JSON lines; blank lines are no rows."""
     for number, line in enumerate(source.lines(), 1):
         if line.strip():
-            text = field_of(line, field, f"{source.name} line {number}", remedy=remedy)
-            yield Row(text, number, number, line)
+            text, fields = text_and_fields(
+                line, field, f"{source.name} line {number}", remedy=remedy
+            )
+            rest = {name: fields[name] for name in fields if name != field} if others else {}
+            yield Row(text, number, number, line, others=rest)

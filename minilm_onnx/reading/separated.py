@@ -56,6 +56,7 @@ class Records:
         head: what stands before the rows, as in `Record.raw`; None in an empty file.
         field: the column of texts.
         column: its place in each row.
+        names: of all columns.
     """
 
     def __init__(self, source: TextFile, field: str | None, *, tabs: bool) -> None:
@@ -93,10 +94,11 @@ class Records:
         header = next((record for record in self._records if record.fields), None)
         self.head: str | None = None
         self._width = self.column = 0
+        self.names: list[str] = []
         if header is None:  # an empty file has no rows
             return
         self.head = "\n".join([*before, header.raw])
-        self._width = len(header.fields)
+        self._width, self.names = len(header.fields), header.fields
         if field is None and FIELD not in header.fields and self._width == 1:
             (self.field,) = header.fields
         refuse_double(self.field, header.fields, self._name)

@@ -14,6 +14,7 @@ import pytest
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.index import indexing
 from minilm_onnx.index.indexing import Outcome, index_paths, source_of
+from minilm_onnx.index.sums import changed_at
 from minilm_onnx.index.textindex import TextIndex
 from tests.support.running import run
 
@@ -64,6 +65,7 @@ def test_a_folder_is_indexed_and_answers(
         "last_line": 3,
         "headings": "Money",
         "text": "Refunds take ten days.",
+        "metadata": {"modified": changed_at(folder / "faq.md")},
     }
     code, out, _ = run(capsys, "search", "--db", db, "name of the pet", "--top", "1", "--hybrid")
     score, place = out.splitlines()[0].split("  ")

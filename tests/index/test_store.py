@@ -54,7 +54,7 @@ def test_what_is_no_index_is_refused(tmp_path: Path, encoder: SentenceEncoder) -
     for path, words in (
         (text, "a file that is none"),
         (foreign, "another program's"),
-        (newer, "format 2, got 9"),
+        (newer, "format 3, got 9"),
         (tmp_path, "a folder"),
         (tmp_path / "no" / "folder.db", "cannot be opened"),
         (tmp_path / ("x" * 300), "a path to look at"),

@@ -178,7 +178,7 @@ def test_a_long_question_is_searched_by_its_first_words(index: TextIndex) -> Non
 
 def by_words_of(index: TextIndex, query: str) -> list[Ranked]:
     with index._store.reading() as connection:
-        return by_words(connection, query, 5, ())
+        return by_words(connection, query, 5)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")

@@ -11,11 +11,11 @@ from minilm_onnx import SentenceEncoder
 from minilm_onnx.index.filesearch import search_file
 from minilm_onnx.index.folding import folded
 from minilm_onnx.index.ranking import by_words
-from minilm_onnx.index.schema import FORMAT, FORMER
+from minilm_onnx.index.schema import FORMAT, LATIN_WORDS
 from minilm_onnx.index.storage import Storage
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.index.words import words_of
-from tests.support.indexes import TEXTS, content
+from tests.support.indexes import TEXTS, content, without_metadata
 
 apsw = pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
 pytest.importorskip("sqlite_vec", reason="minilm-onnx[search] is not installed")
@@ -44,7 +44,7 @@ def found(index: TextIndex, query: str) -> list[str]:
     names = [passage.source for passage in index.passages()]
     numbers = [passage.id for passage in index.passages()]
     with index._reading() as connection:
-        ranked = by_words(connection, query, 100, ())
+        ranked = by_words(connection, query, 100)
     return [names[numbers.index(passage)] for passage, _ in ranked]
 
 
@@ -105,7 +105,7 @@ def test_latin_is_ranked_as_by_fts5_itself(index: TextIndex) -> None:
                 (" OR ".join(words),),
             ).fetchall()
             with index._reading() as connection:
-                ranked = by_words(connection, " ".join(words), 100, ())
+                ranked = by_words(connection, " ".join(words), 100)
             assert [(passage, -score) for passage, score in ranked] == rows
 
 
@@ -192,6 +192,7 @@ def test_a_question_is_words_and_letters_side_by_side() -> None:
 def make_former(db: Path, sources: Sequence[str]) -> None:
     """Make of an index one as the former version wrote it."""
     with apsw.Connection(str(db)) as connection:
+        without_metadata(connection)
         connection.execute("DROP TABLE words")
         connection.execute(
             "CREATE VIRTUAL TABLE words USING fts5 (headings, text, content='passages', "
@@ -200,7 +201,7 @@ def make_former(db: Path, sources: Sequence[str]) -> None:
         connection.execute(
             "INSERT INTO words (rowid, headings, text) SELECT id, headings, text FROM passages"
         )
-        connection.execute(f"PRAGMA user_version = {FORMER}")
+        connection.execute(f"PRAGMA user_version = {LATIN_WORDS}")
         assert connection.execute("SELECT count(*) FROM passages").get == len(sources)
 
 
@@ -219,7 +220,7 @@ def test_an_index_of_the_former_format_is_read_and_brought_up_to_date_when_writt
         assert found(index, "密码") == []
         assert index.search("password", hybrid=True)[0].source == "en password"
         with index._reading() as connection:
-            assert connection.execute("PRAGMA user_version").get == FORMER
+            assert connection.execute("PRAGMA user_version").get == LATIN_WORDS
     storage: Storage = "int8" if way == "rebuild" else "float32"
     with TextIndex(db, encoder, storage=storage, rebuild_vectors=way == "rebuild") as index:
         if way == "delete":

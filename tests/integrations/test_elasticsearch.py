@@ -96,6 +96,7 @@ class Handler(BaseHTTPRequestHandler):
             return 200, {target: {"mappings": notes.indices[target]["mappings"]}}
         if path.endswith("/_search"):
             source = {"source": "a", "first_line": 1, "last_line": 2, "headings": "", "text": "t"}
+            source |= {"metadata": {"year": 2020}}
             return 200, {"hits": {"hits": [{"_score": 0.75, "_source": source}]}}
         if self.command == "PUT":
             notes.indices[name] = json.loads(body)
@@ -127,7 +128,7 @@ def client(notes: Notes) -> Iterator[Any]:
 def index(tmp_path: Path, encoder: SentenceEncoder) -> Iterator[TextIndex]:
     with TextIndex(tmp_path / "a.db", encoder) as index:
         for number in range(3):
-            index.add(f"{number}", f"Text {number}.")
+            index.add(f"{number}", f"Text {number}.", metadata={"n": number, "day": "2026-01-31"})
         yield index
 
 
@@ -138,10 +139,15 @@ def test_every_passage_is_sent_into_an_index_that_takes_the_name_at_the_end(
     (made,) = notes.indices
     assert notes.aliases == {"texts": made}
     assert notes.indices[made]["mappings"] == bridge.mapping(encoder.fingerprint, 384)
-    for passage in index.passages():
+    for number, passage in enumerate(index.passages()):
         sent = notes.documents[str(passage.id)]
         assert (sent["source"], sent["text"]) == (passage.source, passage.text)
         assert sent["embedding"] == passage.vector.tolist()
+        assert sent["metadata"] == passage.metadata == {"n": number, "day": "2026-01-31"}
+        assert sent["fields"] == [
+            {"name": "n", "text": f"{number}", "number": number},
+            {"name": "day", "text": "2026-01-31", "moment": 1769817600_000000},
+        ]
         assert set(sent) == set(bridge.mapping("", 384)["properties"])
     assert bridge.copy_passages(index, client, "texts") == 3
     assert list(notes.indices) == [notes.aliases["texts"]] != [made]
@@ -179,6 +185,70 @@ def test_a_question_is_a_knn_search_and_its_score_a_cosine(
     other.max_seq_length = 128
     with pytest.raises(InputError, match="fingerprint"):
         bridge.search_passages(other, client, "x", name="texts")
+
+
+def of(name: str, *asked: dict[str, Any]) -> dict[str, Any]:
+    """The query for passages with such a value."""
+    within = {"bool": {"filter": [{"term": {"fields.name": name}}, *asked]}}
+    return {"nested": {"path": "fields", "query": within}}
+
+
+def one_of(*queries: dict[str, Any]) -> dict[str, Any]:
+    return {"bool": {"should": list(queries), "minimum_should_match": 1}}
+
+
+@pytest.mark.parametrize(
+    ("where", "query"),
+    [
+        ("a = 'x'", of("a", one_of({"term": {"fields.text": "x"}}))),
+        (
+            "a in (1, 2)",
+            of("a", one_of({"term": {"fields.number": 1.0}}, {"term": {"fields.number": 2.0}})),
+        ),
+        ("a >= 3", of("a", {"range": {"fields.number": {"gte": 3.0}}})),
+        ("a > 1970-01-01", of("a", {"range": {"fields.moment": {"gte": 86_400_000_000}}})),
+        (
+            "a = 1970-01-01",
+            of("a", one_of({"range": {"fields.moment": {"gte": 0, "lt": 86_400_000_000}}})),
+        ),
+        (r"a like '%*_\%'", of("a", {"wildcard": {"fields.text": {"value": r"*\*?%"}}})),
+        ("a is null", {"bool": {"must_not": [of("a")]}}),
+        ("not a is null", {"bool": {"must_not": [{"bool": {"must_not": [of("a")]}}]}}),
+        (
+            "a < 1 and (b < 1 or c < 1)",
+            {
+                "bool": {
+                    "filter": [
+                        of("a", {"range": {"fields.number": {"lt": 1.0}}}),
+                        one_of(
+                            of("b", {"range": {"fields.number": {"lt": 1.0}}}),
+                            of("c", {"range": {"fields.number": {"lt": 1.0}}}),
+                        ),
+                    ]
+                }
+            },
+        ),
+    ],
+)
+def test_a_filter_is_a_query_within_the_knn_search(
+    index: TextIndex, client: Any, notes: Notes, encoder: SentenceEncoder, where: str, query: Any
+) -> None:
+    bridge.copy_passages(index, client, "texts")
+    (found,) = bridge.search_passages(encoder, client, "what?", name="texts", where=where)
+    assert found.metadata == {"year": 2020}
+    assert json.loads(notes.requests[-1][2])["knn"]["filter"] == query
+
+
+def test_a_filter_needs_passages_with_metadata(
+    index: TextIndex, client: Any, notes: Notes, encoder: SentenceEncoder
+) -> None:
+    bridge.copy_passages(index, client, "texts")
+    for made in notes.indices.values():
+        del made["mappings"]["properties"]["fields"]
+    with pytest.raises(InputError, match="got those of an earlier version"):
+        bridge.search_passages(encoder, client, "x", name="texts", where="a = 1")
+    with pytest.raises(InputError, match="where: expected"):
+        bridge.search_passages(encoder, client, "x", name="texts", where="a")
 
 
 @pytest.mark.usefixtures("outgrown")

@@ -23,6 +23,31 @@ TEXTS = {
     f"shop/{n}": f"Text {n} about {topic}."
     for n, topic in enumerate(("refunds", "cats", "trains", "boats"))
 }
+METADATA: list[dict[str, Any]] = [
+    {"n": 1, "lang": "en", "tags": ["a%b", "2026-01-31"], "who": {"name": "O'Brien"}},
+    {"n": "2.0", "lang": "En", "at": "2026-01-31T23:30:00Z", "big": 1.5e9},
+    {"n": "two", "lang": "é", "at": "2026-02-01T00:30:00+01:00", "done": True},
+    {},
+]
+FILTERS = (
+    "n = 1",
+    "n = 2 or n = 'two'",
+    "n >= 1 and n < 1.5",
+    "n in (1, 2, 'two')",
+    "n is null",
+    "lang > 'En'",
+    "lang >= 'en' and lang not in ('é')",
+    "lang != 'en'",
+    r"tags like 'a\%_'",
+    "lang like '_n' and not lang like 'e%'",
+    "at = 2026-01-31",
+    "at <= 2026-01-31 and at >= 2026-01-31T23:30Z",
+    "tags < 2026-02-01",
+    "who.name = 'O''Brien'",
+    "big > 1e9",
+    "done = true",
+    "\"'; DROP TABLE passages; --\" = '%s'",
+)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +68,8 @@ def connection(server: str) -> Iterator[Any]:
 def index(tmp_path: Path, encoder: SentenceEncoder) -> Iterator[TextIndex]:
     with TextIndex(tmp_path / "a.db", encoder) as index:
         for source, text in TEXTS.items():
-            index.add(source, text)
+            number = int(source.partition("/")[2])
+            index.add(source, text, metadata=METADATA[number])
         index.add("page.md", "# Hours\n\nOpen\0 until six.", markdown=True)
         yield index
 
@@ -110,6 +136,41 @@ def test_other_tables_encoders_and_names_are_refused(
         with pytest.raises(InputError, match="table"):
             pgvector.copy_passages(index, connection, name)  # type: ignore[arg-type]  # on purpose
     assert connection.execute("SELECT count(*) FROM passages").fetchone() == (5,)
+
+
+@pytest.mark.parametrize("where", FILTERS)
+def test_a_filter_finds_what_it_does_in_the_index(
+    index: TextIndex, connection: Any, encoder: SentenceEncoder, where: str
+) -> None:
+    pgvector.copy_passages(index, connection)
+    found = pgvector.search_passages(encoder, connection, "ships", where=where)
+    expected = index.search("ships", where=where)
+    assert [result.text for result in found] == [
+        result.text.replace("\0", "\ufffd") for result in expected
+    ]
+    assert [result.metadata for result in found] == [result.metadata for result in expected]
+
+
+def test_the_best_that_match_are_found_behind_many_that_do_not(
+    connection: Any, tmp_path: Path, encoder: SentenceEncoder
+) -> None:
+    with TextIndex(tmp_path / "many.db", encoder) as index:
+        for number in range(300):
+            near = number < 297
+            text = f"Boats and ships {number}." if near else f"Tax law, part {number}."
+            index.add(f"{number}", text, metadata={"near": near})
+        pgvector.copy_passages(index, connection)
+    found = pgvector.search_passages(encoder, connection, "a ship", where="near = false")
+    assert len(found) == 3
+
+
+def test_a_table_of_before_has_no_metadata(
+    index: TextIndex, connection: Any, encoder: SentenceEncoder
+) -> None:
+    pgvector.copy_passages(index, connection)
+    connection.execute("ALTER TABLE passages DROP COLUMN metadata")
+    with pytest.raises(InputError, match="got one of an earlier version"):
+        pgvector.search_passages(encoder, connection, "x")
 
 
 @pytest.mark.usefixtures("outgrown")

@@ -13,14 +13,20 @@ from tests.support.files import write
 
 def test_rows_are_documents_with_their_lines(tmp_path: Path) -> None:
     table = write(tmp_path, "a.csv", 'id,text\n1,"one,\nand more"\n\n2,two\n3,\n')
-    assert read_documents(table) == [Document("one,\nand more", 2, 3), Document("two", 5, 5)]
+    assert read_documents(table) == [
+        Document("one,\nand more", 2, 3, metadata={"id": "1"}),
+        Document("two", 5, 5, metadata={"id": "2"}),
+    ]
     rows = write(
         tmp_path, "a.jsonl", '{"text": "one", "body": "eins"}\n\n{"text": " ", "body": "zwei"}\n'
     )
-    assert read_documents(rows) == [Document("one", 1, 1)]
-    assert read_documents(rows, "body") == [Document("eins", 1, 1), Document("zwei", 3, 3)]
+    assert read_documents(rows) == [Document("one", 1, 1, metadata={"body": "eins"})]
+    assert read_documents(rows, "body") == [
+        Document("eins", 1, 1, metadata={"text": "one"}),
+        Document("zwei", 3, 3, metadata={"text": " "}),
+    ]
     tabs = write(tmp_path, "a.tsv", "text\tn\na, b\t1\n")
-    assert read_documents(tabs) == [Document("a, b", 2, 2)]
+    assert read_documents(tabs) == [Document("a, b", 2, 2, metadata={"n": "1"})]
 
 
 def test_a_text_is_one_document_or_one_a_line(tmp_path: Path) -> None:
