@@ -24,8 +24,9 @@ from export.forward import Array, Layer, Norm, Weights, attend, embed, gelu
 from export.rounding import BoolArray, Int8Array, QuantizedDense, round_dense
 
 # Rows that are off by more than this share of their size have gone another way than in the fp32
-# model, as some punctuation of all-mpnet-base-v2 does. They are ten times as far off as others.
-ASTRAY = 0.3
+# model, as some punctuation of all-mpnet-base-v2 does: by up to 45 times it. Of all-MiniLM-L6-v2
+# none is off by more than 0.36.
+ASTRAY = 0.5
 
 
 @dataclass(frozen=True)

@@ -168,7 +168,7 @@ def test_rows_that_have_gone_astray_count_nothing() -> None:
     near = exact + np.array([[0.0, 1.0], [0.0, 10.0], [1.0, 0.0]])
     assert without_astray(shares, near, exact) is shares
 
-    far = exact + np.array([[0.0, 1.0], [0.0, 10.0], [0.0, 2.0]])
+    far = exact + np.array([[0.0, 1.0], [0.0, 10.0], [0.0, 3.0]])
     np.testing.assert_allclose(without_astray(shares, far, exact), [[1.0], [2.0], [0.0]])
 
 
