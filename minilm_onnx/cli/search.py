@@ -83,6 +83,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--where",
+        action="append",
         metavar="FILTER",
         help="only passages whose metadata matches, such as \"lang = 'en' and year >= 2020\", in "
         "quotes; fields of JSON lines, tables and front matter, and modified, a file's time; "
@@ -96,6 +97,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Search, and print what was found; 1 if nothing was."""
+    options.where = _one_filter(options.where or [])
     found, cut = (_in_database(options), []) if options.db else _in_file(options)
     if options.json:
         rows = [asdict(result) for result in found]
@@ -111,6 +113,16 @@ def run(options: argparse.Namespace) -> int:
         print(f"no results: there are no passages{where}", file=sys.stderr)
         return 1
     return 0
+
+
+def _one_filter(filters: list[str]) -> str | None:
+    """Give the filter, if there is one; of two argparse would drop the first without a word."""
+    if len(filters) > 1:
+        raise InputError(
+            f"--where: expected one filter, got {len(filters)}; join them with and: "
+            f"--where {shorten(' and '.join(f'({one})' for one in filters))!r}"
+        )
+    return filters[0] if filters else None
 
 
 def _in_database(options: argparse.Namespace) -> "list[Result]":

@@ -321,6 +321,9 @@ def test_the_command_filters_and_shows_metadata(
         code, out, said = run(capsys, *where, "stars = ", "anything")
         assert (code, out, said.count("\n")) == (2, "", 1)
         assert "where: expected a value such as 'text', 3.5 or 2026-01-31 at character 9" in said
+    code, out, said = run(capsys, *search, "stars = 4", "--where", "lang = 'en'", "anything")
+    assert (code, out, said.count("\n")) == (2, "", 1)
+    assert "expected one filter, got 2; join them with and" in said
 
 
 @pytest.mark.parametrize(
