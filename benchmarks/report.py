@@ -223,6 +223,14 @@ def size_row(lines: Sequence[Line], name: str) -> list[str]:
     ]
 
 
+def on_disk(lines: Sequence[Line], name: str) -> float | None:
+    """Give the MiB of a contender's packages and model."""
+    setup = of(lines, name, "setup")
+    sizes = [value(setup, key) for key in ("installed_mib", "model_mib")]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if known else None
+
+
 def value(lines: Sequence[Line], key: str) -> float | None:
     """Give the median of a figure, None where no line has it."""
     found = [float(line[key]) for line in lines if key in line]
@@ -268,17 +276,18 @@ def summary(lines: Sequence[Line]) -> str:
     rows = []
     for name in compared_with(lines):
         texts = texts_per_second(lines, name)
-        _, _, _, installed, _, mean, _ = size_row(lines, name)
+        mean = size_row(lines, name)[5]
         rows.append(
             [
                 f"**{KNOWN_AS[name]}**" if name == OURS else KNOWN_AS[name],
                 figure(median(texts) if texts else None),
                 figure(call_ms(lines, name, "query"), "{:.2f}"),
                 figure(call_ms(lines, name, "cold")),
-                *(installed, mean),
+                figure(on_disk(lines, name)),
+                mean,
             ]
         )
-    head = ["engine", "texts/s", "query, ms", "cold start, ms", "installed, MiB", "mean cosine"]
+    head = ["engine", "texts/s", "query, ms", "cold start, ms", "on disk, MiB", "mean cosine"]
     return table(head, rows)
 
 
@@ -289,9 +298,6 @@ def why(lines: Sequence[Line]) -> str:
     def times(name: str) -> str:
         return f"{1.0 / median(ratios(lines, name, 'corpus')):.1f} times {KNOWN_AS[name]}"
 
-    def mib(name: str, column: int) -> str:
-        return size_row(lines, name)[column]
-
     others = [name for name in reversed(compared_with(lines)) if name != OURS]
     torch = "sentence_transformers_torch"
     return "\n".join(
@@ -299,9 +305,10 @@ def why(lines: Sequence[Line]) -> str:
             f"- **Fast.** {figure(median(texts_per_second(lines, OURS)))} texts a second with "
             f"{counted(lines[0]['threads'], 'thread')}: {'; '.join(map(times, others))} "
             "([speed](docs/speed.md)).",
-            f"- **Small.** {mib(OURS, 3)} MiB installed, where sentence-transformers with PyTorch "
-            f"takes {mib(torch, 3)}. The first vector comes {figure(call_ms(lines, OURS, 'cold'))} "
-            f"ms after a process starts; memory peaks at {mib(OURS, 2)} MiB, however many texts "
-            "there are ([small machines](docs/edge.md)).",
+            f"- **Small.** {figure(on_disk(lines, OURS))} MiB with the model, where "
+            f"sentence-transformers with PyTorch takes {figure(on_disk(lines, torch))}. The first "
+            f"vector comes {figure(call_ms(lines, OURS, 'cold'))} ms after a process starts; "
+            f"memory peaks at {size_row(lines, OURS)[2]} MiB, however many texts there are "
+            "([small machines](docs/edge.md)).",
         ]
     )

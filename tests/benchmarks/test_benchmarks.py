@@ -190,6 +190,12 @@ def test_the_readme_compares_with_engines_that_people_know() -> None:
     assert rows == ["| **minilm-onnx** | 10 | - | - | - | - |"]
 
 
+def test_the_readme_counts_a_model_that_comes_apart() -> None:
+    setup = {"key": "setup", "workload": "setup", "installed_mib": 90.0, "model_mib": 20.0}
+    lines = [bulk(OURS, 0, 1.0), bulk(OURS, 0, 1.0) | setup]
+    assert "| **minilm-onnx** | 10 | - | - | 110 | - |" in summary(lines)
+
+
 def test_foreign_cpu_is_averaged_over_no_less_than_the_kernel_can_tell() -> None:
     assert foreign_cores(1.0, 2.0) == 0.5
     assert foreign_cores(0.02, 0.01) == 0.04
