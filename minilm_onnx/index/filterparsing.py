@@ -44,6 +44,7 @@ TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
+LOOSE_DAY = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}")
 NAME = re.compile(r"[^\W\d][\w.-]*")
 VALUE = "a value such as 'text', 3.5 or 2026-01-31"
 REMEDY = "see docs/search.md for the syntax of filters"
@@ -207,6 +208,10 @@ class _Parser:
             hint = f"; write {SLIPS[two]}" if two in SLIPS else ""
             if token.kind == "quoted" or (token.kind == "bare" and NAME.fullmatch(token.word)):
                 hint = f"; a text is in single quotes: '{shorten(token.word.strip(chr(34)))}'"
+            elif MOMENT.fullmatch(token.word):
+                hint = "; there is no such day"
+            elif LOOSE_DAY.fullmatch(token.word):
+                hint = "; write a day with two digits for month and day"
             self._fail(VALUE, hint)
         self._count()
         self._next += 1
@@ -231,7 +236,7 @@ class _Parser:
 
     def _fail(self, expected: str, hint: str = "") -> NoReturn:
         token = self._token
-        got = "its end" if token.kind == "end" else shorten(token.word)
+        got = "the end of the filter" if token.kind == "end" else shorten(token.word)
         if token.kind == "wrong":
             got += {"'": ", a quote that is not closed", '"': ", a quote that is not closed"}.get(
                 token.word, ""
