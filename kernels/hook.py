@@ -43,9 +43,10 @@ class NativeOperators(BuildHookInterface[Any]):
             if plan.target and plan.target != target_here():
                 self.app.abort(f"an editable install is for this platform, not {plan.target.tag}")
             folder = Path(self.root, FOLDER)
-            for file in (folder / name, folder / LEFT_OUT):
-                file.unlink(missing_ok=True)  # of an earlier install
-            self._compile(plan, folder / name)
+            (folder / LEFT_OUT).unlink(missing_ok=True)  # of an earlier install
+            # The earlier library stays while this one compiles: processes may load it meanwhile.
+            if self._compile(plan, folder / name) != folder / name:
+                (folder / name).unlink(missing_ok=True)
             return
         self._scratch = tempfile.TemporaryDirectory()
         path = self._compile(plan, Path(self._scratch.name, name))

@@ -42,6 +42,14 @@ else:
     with open(out, "w") as file:
         file.write(sys.argv[3])
 """
+# Stands in for a compiler: fails unless a file is there, and gives a library.
+WHILE_THERE = """
+import os, shutil, sys
+there, library = sys.argv[1:3]
+if not os.path.exists(there):
+    sys.exit(f"{there} is gone")
+shutil.copy(library, sys.argv[sys.argv.index("-o") + 1])
+"""
 
 
 @dataclass(frozen=True)
@@ -374,6 +382,30 @@ def test_an_editable_install_without_the_library_uses_none_of_an_earlier_one(
     install = run(tree, tmp_path / "again", "build_editable", MINILM_ONNX_BUILD="none")
     assert install.code == 0, install.said
     assert list((tree / LIBRARY).parent.iterdir()) == []
+
+
+def test_an_editable_install_keeps_an_earlier_library_until_it_has_its_own(
+    tree: Path, tmp_path: Path
+) -> None:
+    """A process that starts meanwhile would do without, with other bits."""
+    pytest.importorskip("editables", reason="editables, which hatchling asks for, is not installed")
+    library = find_library()
+    if library is None:
+        pytest.skip("the native library is not built")
+    (tree / LIBRARY).parent.mkdir()
+    (tree / LIBRARY).write_text("of an earlier install")
+    (tree / LEFT_OUT).write_text("of one before that")
+    command = [sys.executable, "-c", WHILE_THERE, str(tree / LIBRARY), str(library)]
+    install = run(
+        tree,
+        tmp_path / "install",
+        "build_editable",
+        CC=shlex.join(command),
+        MINILM_ONNX_BUILD="cc",
+    )
+    assert install.code == 0, install.said
+    assert [path.name for path in (tree / LIBRARY).parent.iterdir()] == [build.name_here()]
+    assert (tree / LIBRARY).read_bytes() == library.read_bytes()
 
 
 @has_target
