@@ -30,7 +30,6 @@ from minilm_onnx.arrays import FloatArray
 from minilm_onnx.cli import report_errors
 from minilm_onnx.engine.cpus import cpu_name
 from minilm_onnx.index.filterparsing import parse_filter
-from minilm_onnx.index.metadata import readings
 from minilm_onnx.index.ranking import nearest
 from minilm_onnx.index.schema import read_facts
 from minilm_onnx.index.scope import scope_of
@@ -39,7 +38,7 @@ from minilm_onnx.index.store import Store
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.index.words import write_words
 from minilm_onnx.measure.memory import peak_rss_mib
-from minilm_onnx.reading.metadata import values_of
+from minilm_onnx.reading.metadata import readings, values_of
 from minilm_onnx.vectors.pooling import l2_normalize
 
 SIZES = (10_000, 100_000, 1_000_000)
@@ -132,7 +131,8 @@ def search(path: Path) -> dict[str, Any]:
         for query in queries:
             for name, text in FILTERS.items():
                 starts = {clock: read() for clock, read in clocks.items()}
-                scope = scope_of((), None if text is None else parse_filter(text))
+                wanted = None if text is None else parse_filter(text)
+                scope = scope_of(connection, (), wanted)
                 nearest(connection, facts, query, TOP, scope)
                 for clock, read in clocks.items():
                     times[clock][name].append(1000 * (read() - starts[clock]))

@@ -19,11 +19,11 @@ from benchmarks.report import (
     Line,
     by_speed,
     call_ms,
-    figure,
+    mean_cosine,
     of,
     on_disk,
+    peak_rss,
     texts_per_second,
-    value,
 )
 
 INK, RULE, KEY, OTHER, PALE = "#1d232b", "#c6cdd6", "#0b5cad", "#8a97a6", "#cfd6de"
@@ -95,10 +95,9 @@ def speed(lines: Sequence[Line], axes: Any) -> None:
         if of(lines, name, "corpus")
     }
     for place, (name, texts) in enumerate(speeds.items()):
-        cosine = figure(value(of(lines, name, "vectors"), "cosine_mean"), "{:.4f}")
         axes.barh(place, texts, 0.66, color=colour(name))
         axes.annotate(
-            f"{texts:.0f}  ({cosine})",
+            f"{texts:.0f}  ({mean_cosine(lines, name)})",
             (texts, place),
             (5, 0),
             textcoords="offset points",
@@ -135,9 +134,7 @@ def latency(lines: Sequence[Line], axes: Any) -> None:
 
 def memory(lines: Sequence[Line], axes: Any) -> None:
     """Draw what each takes at its peak, and on disk."""
-    peaks = {
-        name: value(of(lines, name, "memory"), "peak_rss_mib") or 0.0 for name in by_speed(lines)
-    }
+    peaks = {name: peak_rss(lines, name) or 0.0 for name in by_speed(lines)}
     names = sorted(peaks, key=lambda name: peaks[name])
     for place, name in enumerate(names):
         axes.barh(place - 0.19, peaks[name], 0.36, color=colour(name))

@@ -235,12 +235,22 @@ def size_row(lines: Sequence[Line], name: str) -> list[str]:
     return [
         name,
         figure(value(of(lines, name, "memory"), "loaded_rss_mib")),
-        figure(value(of(lines, name, "memory"), "peak_rss_mib")),
+        figure(peak_rss(lines, name)),
         figure(value(of(lines, name, "setup"), "installed_mib")),
         figure(value(of(lines, name, "setup"), "model_mib")),
-        figure(value(of(lines, name, "vectors"), "cosine_mean"), "{:.4f}"),
+        mean_cosine(lines, name),
         figure(value(of(lines, name, "vectors"), "cosine_min"), "{:.4f}"),
     ]
+
+
+def peak_rss(lines: Sequence[Line], name: str) -> float | None:
+    """Give a contender's memory at its peak, in MiB."""
+    return value(of(lines, name, "memory"), "peak_rss_mib")
+
+
+def mean_cosine(lines: Sequence[Line], name: str) -> str:
+    """Write how near a contender's vectors are to the reference's."""
+    return figure(value(of(lines, name, "vectors"), "cosine_mean"), "{:.4f}")
 
 
 def on_disk(lines: Sequence[Line], name: str) -> float | None:
@@ -296,7 +306,6 @@ def summary(lines: Sequence[Line]) -> str:
     rows = []
     for name in compared_with(lines):
         texts = texts_per_second(lines, name)
-        mean = size_row(lines, name)[5]
         rows.append(
             [
                 f"**{NAMES[name]}**" if name == OURS else NAMES[name],
@@ -304,7 +313,7 @@ def summary(lines: Sequence[Line]) -> str:
                 figure(call_ms(lines, name, "query"), "{:.2f}"),
                 figure(call_ms(lines, name, "cold")),
                 figure(on_disk(lines, name)),
-                mean,
+                mean_cosine(lines, name),
             ]
         )
     head = ["engine", "texts/s", "query, ms", "cold start, ms", "on disk, MiB", "mean cosine"]
@@ -328,7 +337,7 @@ def why(lines: Sequence[Line]) -> str:
             f"- **Small.** {figure(on_disk(lines, OURS))} MiB with the model, where "
             f"sentence-transformers with PyTorch takes {figure(on_disk(lines, torch))}. The first "
             f"vector comes {figure(call_ms(lines, OURS, 'cold'))} ms after a process starts; "
-            f"memory peaks at {size_row(lines, OURS)[2]} MiB, however many texts there are "
+            f"memory peaks at {figure(peak_rss(lines, OURS))} MiB, however many texts there are "
             "([small machines](docs/edge.md)).",
         ]
     )

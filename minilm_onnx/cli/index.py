@@ -16,7 +16,6 @@ from minilm_onnx.cli.options import (
 )
 from minilm_onnx.errors import InputError, MiniLMError, shorten
 from minilm_onnx.index.storage import Storage
-from minilm_onnx.index.store import is_there
 from minilm_onnx.reading.kinds import SUFFIXES
 
 if TYPE_CHECKING:
@@ -109,6 +108,7 @@ def run(options: argparse.Namespace) -> int:
         )
     # Not needed by the other commands.
     from minilm_onnx.index.indexing import Outcome, index_paths, refuse_missing
+    from minilm_onnx.index.store import is_there
     from minilm_onnx.index.textindex import TextIndex
 
     outcome = Outcome()

@@ -27,7 +27,6 @@ from minilm_onnx.cli.options import (
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, shorten
 from minilm_onnx.index.folding import folded
-from minilm_onnx.reading.metadata import MODIFIED, values_of
 
 if TYPE_CHECKING:
     from minilm_onnx.index.ranking import Result
@@ -236,6 +235,9 @@ def _show(result: "Result") -> str:
 
 def _described(metadata: Mapping[str, Any]) -> str:
     """Put metadata on a line, but for a file's time, which --json has; "" if there is none."""
+    # Not needed by the other commands.
+    from minilm_onnx.reading.metadata import MODIFIED, values_of
+
     said = [
         f"{printable(name)}: {shorten(printable(', '.join(values)))}"
         for name, values in values_of(metadata).items()

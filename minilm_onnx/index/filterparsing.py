@@ -237,10 +237,8 @@ class _Parser:
     def _fail(self, expected: str, hint: str = "") -> NoReturn:
         token = self._token
         got = "the end of the filter" if token.kind == "end" else shorten(token.word)
-        if token.kind == "wrong":
-            got += {"'": ", a quote that is not closed", '"': ", a quote that is not closed"}.get(
-                token.word, ""
-            )
+        if token.kind == "wrong" and token.word in "'\"":
+            got += ", a quote that is not closed"
         raise InputError(
             f"where: expected {expected} at character {token.place + 1}, got {got}"
             f"{hint or f'; {REMEDY}'}"

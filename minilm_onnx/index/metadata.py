@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.errors import InputError, describe, shown
 from minilm_onnx.index.sqlite import damaged
-from minilm_onnx.reading.metadata import MODIFIED, as_moment, as_number, kept, values_of
+from minilm_onnx.reading.metadata import MODIFIED, kept, readings, values_of
 
 if TYPE_CHECKING:
     import apsw
@@ -137,10 +137,9 @@ def with_time(metadata: Mapping[str, Any], modified: str | None) -> dict[str, An
 
 def note_time(connection: "apsw.Connection", source: str, modified: str | None) -> None:
     """Note when a file was changed."""
-    moment = None if modified is None else as_moment(modified)
+    _, moment = (None, None) if modified is None else readings(modified)
     connection.execute(
-        "UPDATE sources SET modified = ?, moment = ? WHERE name = ?",
-        (modified, None if moment is None else moment.first, source),
+        "UPDATE sources SET modified = ?, moment = ? WHERE name = ?", (modified, moment, source)
     )
 
 
@@ -195,9 +194,3 @@ def remove_metadata(connection: "apsw.Connection", source: int) -> None:
         terms,
     )
     connection.execute("DELETE FROM documents WHERE source = ?", (source,))
-
-
-def readings(text: str) -> tuple[float | None, int | None]:
-    """Give what a value reads as beside its text: a number, a moment."""
-    moment = as_moment(text)
-    return as_number(text), None if moment is None else moment.first

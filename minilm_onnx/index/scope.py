@@ -1,11 +1,16 @@
 """Which passages of an index a search looks at: those of some sources, with some metadata."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from minilm_onnx.index.filters import Filter
 from minilm_onnx.index.filtersql import passages_that_match
 from minilm_onnx.index.patterns import fitting
+
+if TYPE_CHECKING:
+    import apsw
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,18 +29,27 @@ class Scope:
 EVERYTHING = Scope()
 
 
-def scope_of(patterns: Sequence[str], wanted: Filter | None) -> Scope:
+def scope_of(
+    connection: "apsw.Connection", patterns: Sequence[str], wanted: Filter | None
+) -> Scope:
     """Give the passages whose source fits one of some patterns and whose metadata matches.
 
     Args:
+        connection: to the database, in the transaction of the search.
         patterns: see `fitting`; none for any source.
         wanted: a filter; None for none.
 
     Raises:
         InputError: a pattern leads out of the current folder, which is gone.
     """
+    conditions, parameters = [], {}
     fits, named = fitting(patterns)
+    if fits:
+        # Once, since several statements ask for them and each comparison calls Python.
+        found = connection.execute(f"SELECT id FROM sources WHERE {fits}", named)
+        conditions.append("passages.source IN (SELECT value FROM json_each(:sources))")
+        parameters["sources"] = json.dumps([source for (source,) in found])
     matching, values = passages_that_match(wanted)
-    of_sources = f"passages.source IN (SELECT id FROM sources WHERE {fits})" if fits else ""
-    both = " AND ".join(one for one in (of_sources, matching) if one)
-    return Scope(both, {**named, **values})
+    if matching:
+        conditions.append(matching)
+    return Scope(" AND ".join(conditions), {**parameters, **values})

@@ -236,11 +236,12 @@ class TextIndex(Closing):
         check_texts(patterns)
         if source is not None and not all(patterns):
             raise InputError('source: expected a pattern such as "notes/*.md", got an empty one')
-        scope = scope_of(patterns, None if where is None else parse_filter(where))
+        wanted = None if where is None else parse_filter(where)
         vector = self.encoder.encode_query(folded(query), normalize_embeddings=True)
         with self._reading() as connection:
-            if where is not None:
+            if wanted is not None:
                 refuse_without(connection)
+            scope = scope_of(connection, patterns, wanted)
             if hybrid:
                 depth = max(top_k, FUSED)
                 rankings = [

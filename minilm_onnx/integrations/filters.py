@@ -7,7 +7,7 @@ types would refuse a field that is a number in one passage and a word in the nex
 from collections.abc import Mapping
 from typing import Any
 
-from minilm_onnx.reading.metadata import as_moment, as_number, values_of
+from minilm_onnx.reading.metadata import readings, values_of
 
 
 def fields_of(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -22,11 +22,11 @@ def fields_of(metadata: Mapping[str, Any]) -> list[dict[str, Any]]:
     found = []
     for name, values in values_of(metadata).items():
         for text in values:
-            number, moment = as_number(text), as_moment(text)
+            number, moment = readings(text)
             one: dict[str, Any] = {"name": name, "text": text}
             if number is not None:
                 one["number"] = number
             if moment is not None:
-                one["moment"] = moment.first
+                one["moment"] = moment
             found.append(one)
     return found

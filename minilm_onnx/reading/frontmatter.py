@@ -8,6 +8,7 @@ asked, since templates, for one, are not. What is valid is read as metadata.
 import re
 import tomllib
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from minilm_onnx.errors import importing, shorten
@@ -91,20 +92,28 @@ def _read_yaml(text: str) -> Any:
     with importing("front matter", "PyYAML", "search"):
         import yaml
 
-    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # which has no types
-        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  PyYAML's way
-
-    for kind, words in CORE.items():
-        pattern = re.compile(f"^(?:{words})$")
-        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", pattern, None)
     try:
-        return yaml.load(text, Loader)
+        return yaml.load(text, _core_loader())
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or str(error)
         raise ValueError(f"{said}, line {mark.line + 2}" if mark else said) from error
     except (TypeError, AttributeError, LookupError) as error:  # a list as the name of a field
         raise ValueError(str(error)) from error
+
+
+@cache
+def _core_loader() -> Any:
+    """Make the loader of plain types, once for all files."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc]  # which has no types
+        yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012  PyYAML's way
+
+    for kind, words in CORE.items():
+        pattern = re.compile(f"^(?:{words})$")
+        Loader.add_implicit_resolver(f"tag:yaml.org,2002:{kind}", pattern, None)
+    return Loader
 
 
 def _is_yaml(lines: Sequence[str]) -> bool:

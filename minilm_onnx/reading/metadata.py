@@ -110,6 +110,12 @@ def as_moment(text: str) -> Moment | None:
     return Moment(first, first + (1 if clock else DAY))
 
 
+def readings(text: str) -> tuple[float | None, int | None]:
+    """Give what a value reads as beside its text: a number, and a moment, of a day its first."""
+    moment = as_moment(text)
+    return as_number(text), None if moment is None else moment.first
+
+
 def time_of(seconds: float) -> str | None:
     """Give a file's time as metadata has it, in whole seconds; None of one that is in no year."""
     try:

@@ -262,10 +262,10 @@ def test_the_best_that_match_are_the_best_of_those_that_match(
             for passage in index.passages()
             if matches(wanted, values_of(passage.metadata))
         }
-        scope = scope_of((), wanted)
         query = random.standard_normal(384).astype(np.float32)
         query /= np.linalg.norm(query)
         with index._reading() as connection:
+            scope = scope_of(connection, (), wanted)
             every = nearest(connection, index._facts, query, 300)
             words = by_words(connection, "word1", 300)
             for top_k in (1, 10, 300):

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.publish import filled
+
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "integrations.md"
 NEWEST = ROOT / ".ci" / "newest.txt"
@@ -24,7 +26,6 @@ PINNED = (
     "export/requirements.txt",
     "pyproject.toml",
 )
-START, END = "<!-- versions -->\n", "<!-- end -->\n"
 PIN = re.compile(r'^[ "]*([\w.-]+)(?:\[[\w,-]+\])?==([\w.+]+)"?,?$', re.MULTILINE)
 
 APART = "tests/integrations/ecosystem/test_"
@@ -122,9 +123,7 @@ def table() -> str:
 
 def render() -> str:
     """The page, with the table drawn anew."""
-    before, _, rest = DOCUMENT.read_text("utf-8").partition(START)
-    _, _, after = rest.partition(END)
-    return f"{before}{START}\n{table()}\n\n{END}{after}"
+    return filled(DOCUMENT.read_text("utf-8"), "versions", table())
 
 
 def main() -> None:
