@@ -75,25 +75,40 @@ def all_passages(connection: "apsw.Connection", facts: Facts) -> Iterator[Stored
         DatabaseError: one is damaged.
     """
     start = 0
+    while page := passages_where(connection, facts, "passages.id > ?", (start,), PAGE):
+        check_order([passage.id for passage in page], start)
+        yield from page
+        start = page[-1].id
+
+
+def passages_where(
+    connection: "apsw.Connection",
+    facts: Facts,
+    condition: str,
+    parameters: Sequence[str | int],
+    limit: int = -1,
+) -> list[StoredPassage]:
+    """Give the passages of which some SQL is true, in order; at most `limit`, unless that is -1.
+
+    Raises:
+        DatabaseError: one is damaged.
+    """
     columns, join = columns_of(connection)
-    while True:
-        cursor = connection.execute(
-            "SELECT passages.id, sources.name, first_line, last_line, headings, text, "
-            f"vectors.vector, codes, {columns} FROM passages "
-            f"JOIN sources ON sources.id = passages.source {join} "
-            "JOIN vectors ON vectors.rowid = passages.id "
-            "WHERE passages.id > ? ORDER BY passages.id LIMIT ?",
-            (start, PAGE),
-        )
-        rows = fetch(cursor, "passages", int, str, int, int, str, str)
-        check_order([row[0] for row in rows], start)
-        for passage, source, first, last, headings, text, kept, codes, *described in rows:
-            vector = unstored(kept, codes, facts.storage, facts.dimension)
-            metadata = read_metadata(*described)
-            yield StoredPassage(passage, source, first, last, headings, text, vector, metadata)
-        if not rows:
-            return
-        start = rows[-1][0]
+    cursor = connection.execute(
+        "SELECT passages.id, sources.name, first_line, last_line, headings, text, "
+        f"vectors.vector, codes, {columns} FROM passages "
+        f"JOIN sources ON sources.id = passages.source {join} "
+        "JOIN vectors ON vectors.rowid = passages.id "
+        f"WHERE {condition} ORDER BY passages.id LIMIT ?",
+        (*parameters, limit),
+    )
+    found = []
+    rows = fetch(cursor, "passages", int, str, int, int, str, str)
+    for passage, source, first, last, headings, text, kept, codes, *described in rows:
+        vector = unstored(kept, codes, facts.storage, facts.dimension)
+        metadata = read_metadata(*described)
+        found.append(StoredPassage(passage, source, first, last, headings, text, vector, metadata))
+    return found
 
 
 def check_order(numbers: Sequence[int], before: int) -> None:

@@ -61,6 +61,7 @@ def index_paths(
     lines: bool | None = None,
     show_progress_bar: bool = False,
     outcome: Outcome | None = None,
+    check: Callable[[Path], object] = lambda file: None,
 ) -> Outcome:
     """Bring an index to the state of files and folders.
 
@@ -76,6 +77,7 @@ def index_paths(
             no. Of a file that was named itself, with `text_field`, each line is JSON.
         show_progress_bar: whether to show one over the bytes of the files, on a terminal.
         outcome: to be filled meanwhile, for who wants to know what was done before an error.
+        check: called with each file before it is read; raises InputError to refuse it.
 
     Raises:
         InputError: a path leads nowhere and the index has nothing of it, or a file that was named
@@ -127,6 +129,7 @@ def index_paths(
             part = _Part(size_of(file), done)
             try:
                 check_name(name)
+                check(file)
                 before = known.get(name, Written())
                 index.check()
                 how = _how(

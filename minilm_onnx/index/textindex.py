@@ -39,6 +39,7 @@ from minilm_onnx.index.filterparsing import parse_filter
 from minilm_onnx.index.folding import folded
 from minilm_onnx.index.metadata import Described, checked, refuse_without
 from minilm_onnx.index.passages import Passage, Splitter, judged
+from minilm_onnx.index.places import mean_vector, passages_at
 from minilm_onnx.index.ranking import (
     FUSED,
     MOST_FOUND,
@@ -252,6 +253,46 @@ class TextIndex(Closing):
             else:
                 ranked = nearest(connection, self._facts, vector, top_k, scope)
             return results(connection, ranked)
+
+    def similar(
+        self, source: str, first_line: int, last_line: int, *, top_k: int = 5
+    ) -> list[Result]:
+        """Find the passages that are nearest in meaning to the one at some lines of a source.
+
+        Args:
+            source: its name, as results give it.
+            first_line: as results give it.
+            last_line: likewise. Where several passages have these lines, as those of a long row,
+                their mean is compared.
+            top_k: passages to give, at most 4,096; those at these lines are not among them.
+
+        Returns:
+            The best first; of equal scores the passage that was added first.
+
+        Raises:
+            InputError: there is no such passage, or a number is out of range.
+            DatabaseError: SQLite failed.
+        """
+        top_k = check_positive("top_k", top_k, MOST_FOUND)
+        check_texts([source])
+        with self._reading() as connection:
+            given = passages_at(connection, self._facts, source, first_line, last_line)
+            own = {passage.id for passage in given}
+            wanted = min(MOST_FOUND, top_k + len(own))
+            ranked = nearest(connection, self._facts, mean_vector(given), wanted)
+            others = [one for one in ranked if one[0] not in own]
+            return results(connection, others[:top_k])
+
+    def passages_at(self, source: str, first_line: int, last_line: int) -> list[StoredPassage]:
+        """Give the passages at these lines of a source, in order, with their vectors.
+
+        Raises:
+            InputError: there are none.
+            DatabaseError: SQLite failed.
+        """
+        check_texts([source])
+        with self._reading() as connection:
+            return passages_at(connection, self._facts, source, first_line, last_line)
 
     def sources(self) -> dict[str, int]:
         """Give the number of passages of each source, in the order of their names."""
