@@ -94,6 +94,13 @@ def at_least_one(word: str) -> int:
     return int(word)
 
 
+def port(word: str) -> int:
+    """Read a port, for argparse."""
+    if not word.isdecimal() or len(word) > 5 or int(word) >= 2**16:
+        raise argparse.ArgumentTypeError(f"expected 0 to 65535, got {word!r}")
+    return int(word)
+
+
 def cosine(word: str) -> float:
     """Read a cosine, for argparse."""
     try:

@@ -18,6 +18,7 @@ from minilm_onnx.cli.options import (
     add_command,
     at_least_one,
     load_encoder,
+    port,
 )
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.cpus import available_cpus
@@ -48,7 +49,7 @@ def add_parser(subparsers: Subparsers) -> None:
         ),
     )
     parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1")
-    parser.add_argument("--port", type=_port, default=8080, metavar="N", help="default: 8080")
+    parser.add_argument("--port", type=port, default=8080, metavar="N", help="default: 8080")
     parser.add_argument(
         "--unix-socket", metavar="FILE", help="listen there instead of on an address"
     )
@@ -215,13 +216,6 @@ def _first_lines(where: str, encoder: SentenceEncoder) -> str:
         f"  TEI     {base}\n"
         f"  page    {base}/ui"
     )
-
-
-def _port(word: str) -> int:
-    """Read a port."""
-    if not word.isdecimal() or len(word) > 5 or int(word) >= 2**16:
-        raise argparse.ArgumentTypeError(f"expected 0 to 65535, got {word!r}")
-    return int(word)
 
 
 def _seconds(word: str) -> float:

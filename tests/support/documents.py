@@ -131,6 +131,10 @@ class Shell:
                 check_extras(line)
             elif line.startswith("minilm-onnx serve"):
                 self.serve(shlex.split(line)[2:])
+            elif line.startswith("minilm-onnx mcp") and "--http" in line:
+                self.serve(shlex.split(line)[2:], "mcp")
+            elif line.startswith("minilm-onnx mcp"):
+                self.command(f"{line} < /dev/null")  # a client that leaves at once
             elif line.startswith("minilm-onnx bench"):
                 self.command(f"{line} --seconds 1")  # the last one counts
             else:
@@ -148,7 +152,7 @@ class Shell:
         )
         assert done.returncode == 0, f"{line}: {done.stderr}{done.stdout}"
 
-    def serve(self, arguments: list[str]) -> None:
+    def serve(self, arguments: list[str], command: str = "serve") -> None:
         """Start a server on a free port, or on a socket in the folder."""
         self.end()
         if "--unix-socket" in arguments:
@@ -161,7 +165,9 @@ class Shell:
                 arguments[arguments.index("--port") + 1] = str(self.port)
             else:
                 arguments += ["--port", str(self.port)]
-        self.server = start(*arguments, where=where, cwd=self.folder, env=self.environment)
+        self.server = start(
+            *arguments, where=where, command=command, cwd=self.folder, env=self.environment
+        )
 
     def end(self) -> None:
         """Stop the server that runs, if one does."""

@@ -21,10 +21,12 @@ def free_port() -> int:
         return port
 
 
-def start(*arguments: str, where: str, **options: Any) -> "subprocess.Popen[str]":
+def start(
+    *arguments: str, where: str, command: str = "serve", **options: Any
+) -> "subprocess.Popen[str]":
     """Start a server, and wait until it answers."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "minilm_onnx", "serve", *arguments],
+        [sys.executable, "-m", "minilm_onnx", command, *arguments],
         stderr=subprocess.PIPE,
         text=True,
         **options,
