@@ -25,12 +25,12 @@ from benchmarks import ROOT, kinds
 from benchmarks.machine import commit
 from benchmarks.quality_tables import RANKED, publish, tables
 from benchmarks.ranking import as_scores, overlaps, rankings
-from export.checkpoint import DEFAULT_MODEL, find_checkpoint
 from export.steps import export
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.cli import report_errors
 from minilm_onnx.engine.cpus import cpu_name
+from minilm_onnx.making.checkpoint import DEFAULT_MODEL, find_checkpoint
 
 STS = {"STS-B test": "stsb_en_test", "STS13": "sts13", "STS15": "sts15"}
 CORPUS_TEXTS, CORPUS_QUERIES = 2000, 500

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from export.builder import save_graph
-from export.calibrate import QuantizedLayer, fine_tokens
-from export.folding import WIDE_CHANNELS, Fold
-from export.forward import Dense, Layer, Norm, Weights
-from export.graph import build_fp32, build_int8
-from export.limits import of_distance
-from export.rounding import QuantizedDense
 from minilm_onnx.folder.files import sha256_of
 from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.folder.layout import FILES, GOLDEN, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
 from minilm_onnx.folder.manifest import parse_manifest
+from minilm_onnx.making.builder import save_graph
+from minilm_onnx.making.calibrate import QuantizedLayer, fine_tokens
+from minilm_onnx.making.folding import WIDE_CHANNELS, Fold
+from minilm_onnx.making.forward import Dense, Layer, Norm, Weights
+from minilm_onnx.making.graph import build_fp32, build_int8
+from minilm_onnx.making.limits import of_distance
+from minilm_onnx.making.rounding import QuantizedDense
 
 WORDS = 30_522
 POSITIONS = 512

@@ -1,1 +1,1 @@
-"""Checkpoint to model folder. Never imported by the runtime, never part of the wheel."""
+"""The maintainer's export, judged by sentence-transformers and optimum. Not in the wheel."""

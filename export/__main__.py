@@ -5,10 +5,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from export.checkpoint import DEFAULT_MODEL, find_checkpoint
-from export.console import say
 from export.steps import export
 from minilm_onnx.cli import report_errors
+from minilm_onnx.making.checkpoint import DEFAULT_MODEL, find_checkpoint
+from minilm_onnx.making.console import say
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

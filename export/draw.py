@@ -15,9 +15,9 @@ from random import Random
 
 from tokenizers import Tokenizer
 
-from export.corpus import TEXTS
 from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.folder.layout import TOKENIZER
+from minilm_onnx.making.corpus import TEXTS
 
 # Of which no text is among those in tests/golden.
 SEED, HARD_SEED = 36, 37

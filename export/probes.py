@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from export.builder import CONTRIB, wrap
 from minilm_onnx.engine.policy import BF16, SATURATION
+from minilm_onnx.making.builder import CONTRIB, wrap
 from minilm_onnx.measure.ceiling import PRODUCTS, Product, product_graph
 
 WIDTH, BF16_WIDTH = 64, 8

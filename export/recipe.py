@@ -4,59 +4,21 @@ What cannot be run faithfully is refused by name: modules, tokenizers; for the e
 `architectures`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 from safetensors import safe_open
 from tokenizers import Tokenizer
 
-from export.architectures import read_weights
-from export.folder import ACTIVATIONS
-from export.forward import Weights
 from export.reference import SentenceTransformersReference
 from minilm_onnx.engine.dense import Dense
 from minilm_onnx.errors import ArtifactError
 from minilm_onnx.folder.manifest import MAX_TOKENS, MIN_TOKENS
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All that makes a text's vector.
-
-    Attributes:
-        architecture: as transformers calls it.
-        weights: of the encoder.
-        tokenizer: without truncation and padding.
-        max_seq_length: tokens read of a text.
-        positions: tokens that could be.
-        pooling: see `minilm_onnx.vectors.pooling.pool`.
-        dense: maps of what pooling gives.
-        normalize: whether vectors are scaled to length 1.
-        prompts: what is put before texts, by name.
-        default_prompt_name: "" for none.
-        similarity_fn_name: how vectors are compared.
-        unknown_token: "" for none.
-    """
-
-    architecture: str
-    weights: Weights
-    tokenizer: Tokenizer
-    max_seq_length: int
-    positions: int
-    pooling: str
-    dense: list[Dense]
-    normalize: bool
-    prompts: dict[str, str]
-    default_prompt_name: str
-    similarity_fn_name: str
-    unknown_token: str
-
-    @property
-    def shape(self) -> tuple[int, int, float]:
-        """Layers, heads, and what layer normalisation adds to a variance."""
-        weights = self.weights
-        return len(weights.layers), weights.heads, weights.embedding_norm.epsilon
+from minilm_onnx.making.architectures import of_encoder, read_weights
+from minilm_onnx.making.folder import ACTIVATIONS
+from minilm_onnx.making.forward import Weights
+from minilm_onnx.making.recipe import Recipe
 
 
 def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
@@ -85,7 +47,7 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
         )
     config, tokenizer = transformer.auto_model.config, transformer.tokenizer
     with safe_open(reference.folder / "model.safetensors", "np") as file:
-        weights = read_weights(transformer.auto_model, config, name, set(file.keys()))
+        weights = _weights(transformer.auto_model, name, set(file.keys()))
     if not getattr(tokenizer, "is_fast", False):
         raise ArtifactError(
             f"{name}: expected a tokenizer of the tokenizers library, got "
@@ -128,6 +90,21 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
         similarity_fn_name=str(model.similarity_fn_name),
         unknown_token=tokenizer.unk_token or "",
     )
+
+
+def _weights(model: Any, name: str, stored: Collection[str]) -> Weights:
+    """Take an encoder's weights as transformers loaded them, which makes up what a file lacks."""
+    tensors = {key: value.detach().numpy() for key, value in model.state_dict().items()}
+    weights = read_weights(tensors, model.config.to_dict(), name)
+    found = {of_encoder(one, model.config.model_type) for one in stored}
+    # The pooler's are not used, and some files have none.
+    missing = sorted(key for key in tensors if key not in found and not key.startswith("pooler."))
+    if missing:
+        raise ArtifactError(
+            f"{name}: expected all weights in model.safetensors, got none for {missing[0]} and "
+            f"{len(missing) - 1} more, which transformers would make up; complete the file"
+        )
+    return weights
 
 
 def _dense(module: Any) -> Dense:

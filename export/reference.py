@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from export.folder import check_folder
 from export.readable import readable
 from minilm_onnx.errors import ArtifactError, shorten
+from minilm_onnx.making.folder import check_folder
+from minilm_onnx.verify.golden import GoldenTexts
 
 # What optimum is asked for; the lean graph declares the same.
 OPSET = 17
@@ -40,7 +41,14 @@ def export_standard(checkpoint: Path, out: Path) -> None:
 
 
 class SentenceTransformersReference:
-    """sentence-transformers on torch, in float32."""
+    """sentence-transformers on torch, in float32; optimum judges beside it."""
+
+    libraries: tuple[str, ...] = (
+        *("optimum", "optimum-onnx", "scipy"),
+        *("sentence-transformers", "torch", "transformers"),
+    )
+
+    golden: GoldenTexts | None = None
 
     def __init__(self, checkpoint: Path) -> None:
         """Load a checkpoint folder.

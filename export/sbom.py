@@ -27,12 +27,12 @@ from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
 from packaging.requirements import Requirement
 
-from export.pins import PINS
 from kernels.targets import ZIG_VERSION
 from minilm_onnx import __version__
 from minilm_onnx.folder.artifact import load_artifact
 from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.folder.layout import FILES
+from minilm_onnx.making.pins import PINS
 
 ROOT = Path(__file__).parents[1]
 SBOM = ROOT / "sbom.cdx.json"

@@ -103,7 +103,7 @@ def load_asked(model: str | Path | None, given: Mapping[str, Any]) -> Artifact:
     if given.get("modules") is not None:
         raise InputError(
             f"modules: expected None, got {describe(given['modules'])}; save the model, then "
-            "`python -m export --model FOLDER --name NAME --out DIR`"
+            "`minilm-onnx export FOLDER --out DIR`"
         )
     for name, known in KWARGS.items():
         _check_kwargs(name, given.get(name), known)

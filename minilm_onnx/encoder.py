@@ -102,7 +102,7 @@ class SentenceEncoder(Closing):
         """Load a model folder. Nothing needs to be set: None is what is best for this CPU.
 
         Args:
-            model: folder that `python -m export`, or optimum, wrote, or a name; see
+            model: folder that `minilm-onnx export`, or optimum, wrote, or a name; see
                 `minilm_onnx.folder.finding.find_folder`; None for the bundled int8 model.
                 Replace a folder in use by a rename: its weights are mapped, not copied, so what is
                 written into them changes a running encoder.

@@ -12,8 +12,8 @@ BATCHES = (None,)
 
 def prepare(checkpoint: Path, folder: Path) -> None:
     """Export."""
-    from export.checkpoint import find_checkpoint
     from export.steps import export
+    from minilm_onnx.making.checkpoint import find_checkpoint
 
     export(find_checkpoint(str(checkpoint)), folder / "fp32", "fp32")
 

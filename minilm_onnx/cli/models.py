@@ -24,7 +24,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "models",
         summary="which models are here",
         description=f"List the model in the package, and those in the folder that the environment "
-        f"variable {HOME} names; --model takes their names. python -m export makes more.",
+        f"variable {HOME} names; --model takes their names. The commands get and export make more.",
         examples=("minilm-onnx models", "minilm-onnx models --json"),
         model=False,
     )

@@ -19,7 +19,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "verify",
         summary="whether the model works as it should on this machine",
         description="Check the files, the tokenizer, the vectors and their bits against what "
-        "sentence-transformers says, measure a second of speed, and give advice. Takes seconds; "
+        "the export's reference gave, measure a second of speed, and give advice. Takes seconds; "
         "exits with 1 if something is wrong.",
         examples=(
             "minilm-onnx verify",

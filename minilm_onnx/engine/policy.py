@@ -114,7 +114,7 @@ def _check_bf16(bf16: bool, precision: str) -> None:
     if bf16 and precision != "fp32":
         raise InputError(
             f"bf16: expected False with a model folder whose precision is {precision}, got True; "
-            "leave it out, or use a folder that `python -m export --precision fp32` wrote"
+            "leave it out, or install one with `minilm-onnx get all-MiniLM-L6-v2 --precision fp32`"
         )
     if bf16 and not multiplies_in_bf16():
         import platform  # 20 ms to load

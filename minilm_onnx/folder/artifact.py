@@ -132,13 +132,13 @@ def load_artifact(folder: Path) -> Artifact:
     ) as error:  # of a NUL in its name; of links in circles
         raise ArtifactError(
             f"{folder}: expected a model folder, got {getattr(error, 'strerror', error)}; give one "
-            f"that `python -m export` wrote, the name of one in {HOME} (`minilm-onnx models` lists "
-            "them), or nothing for the bundled model"
+            f"that `minilm-onnx export` wrote, the name of one in {HOME} (`minilm-onnx models` "
+            "lists them), or nothing for the bundled model"
         ) from error
     if CONFIG in names and not names & {MANIFEST, GRAPH}:
         raise ArtifactError(
             f"{folder}: expected a model folder, got a checkpoint; make one of it with "
-            "`python -m export --model FOLDER --name NAME --out DIR`"
+            "`minilm-onnx export FOLDER --out DIR`"
         )
     states = states_of([folder, *(folder / name for name in sorted(names & READ))])
     if MANIFEST not in names and CONFIG in names:

@@ -4,7 +4,7 @@ GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
 MANIFEST = "manifest.json"
-# What sentence-transformers says, for `minilm-onnx verify`; nothing else reads it.
+# What the export's reference gave, for `minilm-onnx verify`; nothing else reads it.
 GOLDEN = "golden.json"
 # Of a model with maps after its pooling.
 DENSE = "dense.npz"

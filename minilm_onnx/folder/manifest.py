@@ -46,7 +46,8 @@ class Manifest:
         bits: sha256 of the vectors that native operators give of golden.json's texts, in their
             order, as float32, little-endian; "" where the graph has no native operators.
         versions: version of each library that took part in the export.
-        parity: agreement with sentence-transformers fp32, as measured by the export.
+        parity: agreement with what judged the export: sentence-transformers in fp32 where
+            `versions` has it, a forward pass in numpy elsewhere.
         kinds: the same by hard kind of text, of int8: short replies, runs of a word, bytes, ...
     """
 
@@ -86,13 +87,20 @@ class Manifest:
 
     @property
     def agreement(self) -> str:
-        """Say how near the vectors are to sentence-transformers', in words."""
+        """Say how near the vectors are to what judged the export, in words."""
         if not {"mean_cosine", "min_cosine", "texts"} <= set(self.parity):
             return "not measured"
         return (
-            f"cosine to sentence-transformers fp32: mean {self.parity['mean_cosine']}, "
+            f"cosine to {self.judge}: mean {self.parity['mean_cosine']}, "
             f"least {self.parity['min_cosine']} over {self.parity['texts']} texts"
         ) + self._hardest
+
+    @property
+    def judge(self) -> str:
+        """Name what the vectors were compared with."""
+        if "sentence-transformers" in self.versions:
+            return "sentence-transformers fp32"
+        return "a forward pass in numpy"
 
     @property
     def _hardest(self) -> str:

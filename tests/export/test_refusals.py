@@ -195,7 +195,7 @@ def test_a_shape_that_int8_cannot_take_is_refused_before_anything_is_computed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(checkpoints.SIZES, "num_attention_heads", 4)
-    monkeypatch.setattr("export.steps.golden_texts", lambda *_: pytest.fail("too late"))
+    monkeypatch.setattr("minilm_onnx.making.steps.golden_texts", lambda *_: pytest.fail("too late"))
     checkpoint = make(tmp_path, "bert", wordpiece(True))
     texts = tmp_path / "texts.txt"
     texts.write_text("\n".join(TEXTS[:300]), "utf-8")

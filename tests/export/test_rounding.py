@@ -9,10 +9,11 @@ import pytest
 for name in ("onnx", "scipy"):
     pytest.importorskip(name, reason=f"{name} of export/requirements.txt is not installed")
 
-from export import draw, rounding
-from export.calibrate import shares_before, without_astray
-from export.corpus import TEXTS, read_hard, read_split
-from export.folding import (
+from export import draw
+from minilm_onnx.making import rounding
+from minilm_onnx.making.calibrate import shares_before, without_astray
+from minilm_onnx.making.corpus import TEXTS, read_hard, read_split
+from minilm_onnx.making.folding import (
     WIDE_CHANNELS,
     choose_channels,
     choose_fold,
@@ -20,8 +21,8 @@ from export.folding import (
     code_active,
     code_rows,
 )
-from export.forward import Array, Dense, Norm
-from export.rounding import QuantizedDense, round_dense
+from minilm_onnx.making.forward import Array, Dense, Norm
+from minilm_onnx.making.rounding import QuantizedDense, round_dense
 from tests.support.texts import bare
 
 

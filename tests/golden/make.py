@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.kinds import whole_texts
-from export.checkpoint import DEFAULT_MODEL, find_checkpoint
 from export.reference import SentenceTransformersReference
+from minilm_onnx.making.checkpoint import DEFAULT_MODEL, find_checkpoint
 
 FOLDER = Path(__file__).parent
 

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.folding import code_active, code_rows
-from export.forward import Array, Norm, attend, gelu
+from minilm_onnx.making.folding import code_active, code_rows
+from minilm_onnx.making.forward import Array, Norm, attend, gelu
 from tests.support.native import unpack
 
 # An operator's inputs behind the first, by name; weights are (inputs, outputs), times their scale.

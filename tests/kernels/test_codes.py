@@ -8,8 +8,8 @@ import pytest
 for name in ("onnx", "scipy"):
     pytest.importorskip(name, reason=f"{name} of export/requirements.txt is not installed")
 
-from export.operators import pack
 from minilm_onnx.arrays import FloatArray
+from minilm_onnx.making.operators import pack
 from tests.kernels.arithmetic import (
     apart,
     exact_attention,

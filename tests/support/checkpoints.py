@@ -17,8 +17,11 @@ from sentence_transformers.sentence_transformer.modules import Dense, Normalize,
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from export.__main__ import main
-from minilm_onnx import SentenceEncoder
+from minilm_onnx import MiniLMError, SentenceEncoder
+from minilm_onnx.cli import main as minilm_onnx
+from minilm_onnx.folder.layout import GOLDEN, MANIFEST
 from minilm_onnx.measure.sample import sample_texts
+from minilm_onnx.verify.golden import read_golden
 
 # Of a file whose tests export these.
 MARKS = [
@@ -173,10 +176,36 @@ def change(path: Path, fields: dict[str, Any]) -> None:
 
 
 def exported(checkpoint: Path, *options: str) -> SentenceEncoder:
-    out = checkpoint.parent / "out"
-    arguments = ["--model", str(checkpoint), "--name", "tiny", "--license", "MIT", *options]
-    assert main(["--out", str(out), "--precision", "fp32", *arguments]) == 0
+    """Export it in the maintainer's way, and without torch: the same bytes, or both refuse."""
+    out, other = checkpoint.parent / "out", checkpoint.parent / "without-torch"
+    options = ("--name", "tiny", "--license", "MIT", "--precision", "fp32", *options)
+    alone = ["export", str(checkpoint), "--out", str(other), *options]
+    try:
+        assert main(["--out", str(out), "--model", str(checkpoint), *options]) == 0
+    except MiniLMError:
+        assert minilm_onnx(alone) != 0
+        assert not other.exists()
+        raise
+    assert minilm_onnx(alone) == 0
+    same_folders(other, out)
     return SentenceEncoder(out)
+
+
+def same_folders(found: Path, expected: Path) -> None:
+    """Two folders differ in no byte, but for what judged them, and its values to 1e-5."""
+    names = {path.name for path in expected.iterdir()}
+    assert {path.name for path in found.iterdir()} == names
+    for name in names - {GOLDEN, MANIFEST}:
+        assert (found / name).read_bytes() == (expected / name).read_bytes(), name
+    said, wanted = (json.loads((folder / MANIFEST).read_bytes()) for folder in (found, expected))
+    assert said["files"].pop(GOLDEN) != "" != wanted["files"].pop(GOLDEN)
+    for judged in ("versions", "parity", "kinds"):
+        assert said.pop(judged).keys() <= wanted.pop(judged).keys()
+    assert said == wanted
+    golden, reference = (read_golden(one, wanted["dimension"]) for one in (found, expected))
+    assert (golden.texts, golden.ids) == (reference.texts, reference.ids)
+    lengths = np.linalg.norm(reference.vectors, axis=1, keepdims=True)
+    np.testing.assert_allclose(golden.vectors / lengths, reference.vectors / lengths, atol=1e-5)
 
 
 def check(encoder: SentenceEncoder, checkpoint: Path) -> None:

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from export.checkpoint import Checkpoint, find_checkpoint
-from export.corpus import golden_texts
-from export.graph import build_fp32
 from export.steps import read_model
-from export.writing import write_folder
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.engine.native import KERNEL, NONE
+from minilm_onnx.making.checkpoint import Checkpoint, find_checkpoint
+from minilm_onnx.making.corpus import golden_texts
+from minilm_onnx.making.graph import build_fp32
+from minilm_onnx.making.writing import write_folder
 from minilm_onnx.verify.golden import GoldenTexts
 
 
@@ -24,7 +24,8 @@ def write_fp32(model: Path, out: Path) -> tuple[Checkpoint, GoldenTexts]:
     checkpoint = find_checkpoint(str(model))
     reference, recipe = read_model(checkpoint)
     golden = golden_texts(reference, recipe.normalize)
-    write_folder(checkpoint, recipe, out, golden, "fp32", build_fp32(recipe.weights))
+    graph = build_fp32(recipe.weights)
+    write_folder(checkpoint, recipe, out, golden, "fp32", graph, reference.libraries)
     return checkpoint, golden
 
 

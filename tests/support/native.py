@@ -11,9 +11,9 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from export.folding import WIDE_CHANNELS
-from export.operators import DOMAIN, functions, pack
 from minilm_onnx.arrays import FloatArray
+from minilm_onnx.making.folding import WIDE_CHANNELS
+from minilm_onnx.making.operators import DOMAIN, functions, pack
 
 Given = npt.NDArray[Any]
 Constants = dict[str, Given]
@@ -41,7 +41,7 @@ INPUTS = {
 
 
 def unpack(packed: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The inverse of `export.operators.pack`: (inputs, outputs)."""
+    """The inverse of `minilm_onnx.making.operators.pack`: (inputs, outputs)."""
     outputs, inputs, columns, rows = packed.shape
     return packed.transpose(1, 3, 0, 2).reshape(inputs * rows, outputs * columns)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from export.folding import (
+from minilm_onnx.making.folding import (
     FINE_TOKENS,
     Fine,
     Fold,
@@ -20,8 +20,8 @@ from export.folding import (
     code_active,
     code_rows,
 )
-from export.forward import Array, Layer, Norm, Weights, attend, embed, gelu
-from export.rounding import BoolArray, Int8Array, QuantizedDense, round_dense
+from minilm_onnx.making.forward import Array, Layer, Norm, Weights, attend, embed, gelu
+from minilm_onnx.making.rounding import BoolArray, Int8Array, QuantizedDense, round_dense
 
 # Rows that are off by more than this share of their size have gone another way than in the fp32
 # model, as some punctuation of all-mpnet-base-v2 does: by up to 45 times it. Of all-MiniLM-L6-v2

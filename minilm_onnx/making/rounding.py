@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from export.forward import Array
+from minilm_onnx.making.forward import Array
 
 Int8Array = npt.NDArray[np.int8]
 IndexArray = npt.NDArray[np.intp]

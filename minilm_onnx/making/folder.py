@@ -66,13 +66,17 @@ FORBIDDEN: dict[str, dict[str, tuple[str, ...]]] = {
 OTHER_WEIGHTS = ("adapter_config.json", "model.safetensors.index.json")
 
 
-def check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> list[tuple[str, Path]]:
     """Refuse a folder that brings code, pickles, other weights, or what is not known here.
+
+    Returns:
+        The name of each module, and its folder.
 
     Raises:
         ArtifactError: naming the file, what was expected and what is there.
     """
-    for kind, module in _check_modules(folder / "modules.json"):
+    modules = _check_modules(folder / "modules.json")
+    for kind, module in modules:
         if kind == "Normalize" and (module / "config.json").is_file():
             _check_fields(module / "config.json", NORMALIZE)
         if kind != "Dense":
@@ -106,6 +110,7 @@ def check_folder(folder: Path) -> None:
                 f"{folder / name}: expected one model.safetensors with all weights, got this "
                 "beside it; merge them with sentence-transformers"
             )
+    return modules
 
 
 def _check_fields(path: Path, known: Mapping[str, tuple[Any, ...] | None]) -> None:

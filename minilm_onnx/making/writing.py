@@ -4,36 +4,30 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
 import onnx
 
-from export.builder import save_graph
-from export.checkpoint import Checkpoint
-from export.recipe import Recipe
 from minilm_onnx import InputError
 from minilm_onnx.engine.dense import save_dense
 from minilm_onnx.folder.files import sha256_of
 from minilm_onnx.folder.layout import DENSE, FILES, GOLDEN, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
 from minilm_onnx.folder.manifest import FORMAT, Manifest
+from minilm_onnx.making.builder import save_graph
+from minilm_onnx.making.checkpoint import Checkpoint
+from minilm_onnx.making.recipe import Recipe
 from minilm_onnx.verify.golden import GoldenTexts
 
-# Whose versions the manifest states.
+# Whose versions the manifest states, beside those of what judged it.
 LIBRARIES = (
     "numpy",
     "onnx",
     "onnxruntime",
-    "optimum",
-    "optimum-onnx",
     "safetensors",
-    "scipy",
-    "sentence-transformers",
     "tokenizers",
-    "torch",
-    "transformers",
 )
 
 
@@ -44,6 +38,7 @@ def write_folder(
     golden: GoldenTexts,
     precision: str,
     graph: onnx.ModelProto,
+    libraries: Sequence[str],
 ) -> Manifest:
     """Write graph, tokenizer, golden values, and a manifest without bits and parity figures."""
     folder.mkdir(exist_ok=True)
@@ -77,7 +72,7 @@ def write_folder(
         vocab_sha256=checkpoint.pin.sha256[checkpoint.vocabulary],
         files={name: sha256_of(folder / name) for name in names},
         bits="",
-        versions={name: version(name).split("+")[0] for name in LIBRARIES},
+        versions={name: version(name).split("+")[0] for name in sorted({*LIBRARIES, *libraries})},
         parity={},
         kinds={},
     )

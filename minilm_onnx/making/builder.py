@@ -10,9 +10,9 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.external_data_helper import set_external_data
 
-from export.forward import Array, Dense, Norm
-from export.operators import DOMAIN, pack
-from export.rounding import QuantizedDense
+from minilm_onnx.making.forward import Array, Dense, Norm
+from minilm_onnx.making.operators import DOMAIN, pack
+from minilm_onnx.making.rounding import QuantizedDense
 
 OPSET = 17
 IR_VERSION = 8

