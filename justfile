@@ -20,14 +20,18 @@ types:
     mypy
     basedpyright
 
-# No dead link, no stale page, and the rooms.
+# No dead link, no stale page, the docs site, and the rooms.
 pages:
     # The rooms come first and alone: an import that points up may keep all else from being imported.
     python -m pytest --quiet --noconftest tests/package/test_rooms.py
-    python -m pytest --quiet tests/package/test_pages.py
+    python -m pytest --quiet tests/package/test_pages.py tests/package/test_site.py
+
+# The docs site at http://127.0.0.1:8000, built again whenever a page is saved.
+docs *args:
+    mkdocs serve --no-strict {{args}}
 
 # Write the generated pages anew.
-docs:
+generate:
     python -m tests.support.commands
     python -m tests.support.reference
     python -m tests.support.rooms

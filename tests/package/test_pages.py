@@ -81,7 +81,7 @@ def test_generated_pages_are_what_their_generator_writes(generator: str) -> None
     if generator == "reference":
         pytest.importorskip("griffe", reason="griffe is not installed")
     module = import_module(f"tests.support.{generator}")
-    assert module.DOCUMENT.read_text("utf-8") == module.render(), "stale: run just docs"
+    assert module.DOCUMENT.read_text("utf-8") == module.render(), "stale: run just generate"
 
 
 def test_what_is_said_to_be_installed_can_be() -> None:

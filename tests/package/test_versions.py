@@ -16,7 +16,7 @@ def numbers(text: str) -> list[int]:
 
 
 def test_the_table_is_what_its_generator_writes() -> None:
-    assert versions.DOCUMENT.read_text("utf-8") == versions.render(), "stale: run just docs"
+    assert versions.DOCUMENT.read_text("utf-8") == versions.render(), "stale: run just generate"
 
 
 def test_every_package_is_pinned_and_was_tried_at_its_newest() -> None:
