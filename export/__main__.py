@@ -5,8 +5,8 @@ import sys
 import warnings
 from pathlib import Path
 
-from export.steps import export
 from minilm_onnx.cli import report_errors
+from minilm_onnx.errors import InputError
 from minilm_onnx.making.checkpoint import DEFAULT_MODEL, find_checkpoint
 from minilm_onnx.making.console import say
 
@@ -49,6 +49,13 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 def main(arguments: list[str]) -> int:
     """Run the steps in order."""
     options = parse(arguments)
+    try:
+        from export.steps import export
+    except ImportError as error:
+        raise InputError(
+            f"export: expected the packages of export/requirements.txt, got {error}; install them "
+            "(docs/export.md), or use `minilm-onnx export`, which needs no torch"
+        ) from error
     checkpoint = find_checkpoint(options.model, options.name, options.license)
     vouched = "verified" if checkpoint.pin.revision else "nobody's official files"
     say(f"{checkpoint.model_id}, {vouched}, from {checkpoint.origin}")
