@@ -32,6 +32,10 @@ NOT_RUN = {
     "docs/benchmarks.md": {
         "python3 -m venv .venv-bench": "installs twelve gigabytes of other engines",
     },
+    "docs/commands.md": {
+        "minilm-onnx get": "needs the hub; test_get runs it against a stand-in",
+        "minilm-onnx export": "needs a model; test_get makes one",
+    },
     "docs/edge.md": {
         "sudo apt install": "is for a Raspberry Pi",
         "python3 -m venv ~/minilm": "needs a package index; benchmarks.footprint does the same",
