@@ -97,7 +97,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Search, and print what was found; 1 if nothing was."""
     options.where = _one_filter(options.where or [])
-    found, cut = (_in_database(options), []) if options.db else _in_file(options)
+    found, cut, hint = _in_database(options) if options.db else _in_file(options)
     if options.json:
         rows = [asdict(result) for result in found]
         for row, one in zip(rows, cut, strict=False):  # passages of a database are not cut
@@ -109,7 +109,7 @@ def run(options: argparse.Namespace) -> int:
     if not found:
         where = f" in sources that fit {' or '.join(options.source)}" if options.source else ""
         where += f" whose metadata matches {printable(options.where)}" if options.where else ""
-        print(f"no results: there are no passages{where}", file=sys.stderr)
+        print(f"no results: there are no passages{where}{hint}", file=sys.stderr)
         return 1
     return 0
 
@@ -124,11 +124,13 @@ def _one_filter(filters: list[str]) -> str | None:
     return filters[0] if filters else None
 
 
-def _in_database(options: argparse.Namespace) -> "list[Result]":
+def _in_database(options: argparse.Namespace) -> "tuple[list[Result], list[bool], str]":
+    """Search; give the results, what was cut of them, and why there may be none."""
     if options.field is not None:
         raise InputError("--field: expected a file to search, got --db; leave it out")
     _refuse_files(options.words)
     # Not needed by the other commands.
+    from minilm_onnx.index.filterparsing import say_unknown
     from minilm_onnx.index.textindex import TextIndex
 
     question = " ".join(options.words)
@@ -141,10 +143,12 @@ def _in_database(options: argparse.Namespace) -> "list[Result]":
             where=options.where,
         )
         _say_cut(index.encoder, question)
-    return found
+        unknown = say_unknown(options.where, index.fields()) if options.where and not found else ""
+    return found, [], f"; {unknown}" if unknown else ""
 
 
-def _in_file(options: argparse.Namespace) -> "tuple[list[Result], list[bool]]":
+def _in_file(options: argparse.Namespace) -> "tuple[list[Result], list[bool], str]":
+    """Do the same in a file."""
     for name in ("hybrid", "source"):
         if getattr(options, name):
             raise InputError(f"--{name}: expected a database, got a file; make one with index")
@@ -177,7 +181,7 @@ def _in_file(options: argparse.Namespace) -> "tuple[list[Result], list[bool]]":
     if said := said + note_of_field(options, None, found.seems):
         print(f"{counted(found.tally.texts, 'text')}{said}", file=sys.stderr)
     _say_cut(encoder, question)
-    return found.results, found.cut
+    return found.results, found.cut, ""
 
 
 def _say_cut(encoder: SentenceEncoder, question: str) -> None:

@@ -1,6 +1,7 @@
 """A filter as a text, such as `lang = 'en' and year >= 2020`, read into a tree."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NoReturn, get_args
 
@@ -17,6 +18,7 @@ from minilm_onnx.index.filters import (
     OneOf,
     Operator,
     Value,
+    fields_in,
 )
 from minilm_onnx.reading.metadata import (
     MOMENT,
@@ -87,6 +89,20 @@ def parse_filter(text: str) -> Filter:
     if "\0" in text:  # where SQLite ends a pattern, and PostgreSQL takes no text
         raise InputError(f"where: expected no NUL, got one at character {text.index(chr(0)) + 1}")
     return _Parser(text).whole()
+
+
+def say_unknown(text: str, fields: Sequence[str]) -> str:
+    """Say which fields of a filter no passage has, as one that is misspelt; "" for none.
+
+    Args:
+        text: the filter.
+        fields: that passages have.
+    """
+    unknown = sorted(fields_in(parse_filter(text)) - {*fields})
+    if not unknown:
+        return ""
+    there = f"there are {shorten(', '.join(fields))}" if fields else "none has any"
+    return f"no passage has the field {shorten(', '.join(unknown))}; {there}"
 
 
 class _Parser:

@@ -76,6 +76,17 @@ Test: TypeAlias = OneOf | Compare | Like
 Filter: TypeAlias = Test | IsNull | Not | AllOf | AnyOf
 
 
+def fields_in(wanted: Filter) -> set[str]:
+    """Give the fields that a filter asks for."""
+    match wanted:
+        case Not(inner):
+            return fields_in(inner)
+        case AllOf(parts) | AnyOf(parts):
+            return set().union(*map(fields_in, parts))
+        case _:
+            return {wanted.field}
+
+
 def matches(wanted: Filter, values: Mapping[str, Sequence[str]]) -> bool:
     """Whether metadata is as a filter wants it.
 

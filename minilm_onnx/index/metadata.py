@@ -105,6 +105,16 @@ def refuse_without(connection: "apsw.Connection") -> None:
         )
 
 
+def read_fields(connection: "apsw.Connection") -> list[str]:
+    """Give the names of the fields that passages have, in order."""
+    if not has_metadata(connection):
+        return []
+    found = {str(name) for (name,) in connection.execute("SELECT DISTINCT name FROM terms")}
+    if connection.execute("SELECT EXISTS (SELECT 1 FROM sources WHERE modified NOT NULL)").get:
+        found.add(MODIFIED)
+    return sorted(found)
+
+
 def columns_of(connection: "apsw.Connection") -> tuple[str, str]:
     """Give the SQL that selects what `read_metadata` takes, and the join that it needs."""
     if not has_metadata(connection):

@@ -37,7 +37,7 @@ from minilm_onnx.index.contents import (
 )
 from minilm_onnx.index.filterparsing import parse_filter
 from minilm_onnx.index.folding import folded
-from minilm_onnx.index.metadata import Described, checked, refuse_without
+from minilm_onnx.index.metadata import Described, checked, read_fields, refuse_without
 from minilm_onnx.index.passages import Passage, Splitter, judged
 from minilm_onnx.index.places import mean_vector, passages_at
 from minilm_onnx.index.ranking import (
@@ -298,6 +298,11 @@ class TextIndex(Closing):
         """Give the number of passages of each source, in the order of their names."""
         with self._reading() as connection:
             return count_by_source(connection)
+
+    def fields(self) -> list[str]:
+        """Give the names of the metadata fields that `where` can ask for, in order."""
+        with self._reading() as connection:
+            return read_fields(connection)
 
     def passages(self) -> Iterator[StoredPassage]:
         """Give all passages with their vectors, as they are when the first is asked for."""

@@ -317,6 +317,14 @@ def test_the_command_filters_and_shows_metadata(
     code, out, said = run(capsys, *search, "stars = 44", "anything")
     assert (code, out) == (1, "")
     assert said == "no results: there are no passages whose metadata matches stars = 44\n"
+    code, out, said = run(
+        capsys, *search, "lang = 'en' and not (start > 2 or stars > 2)", "anything"
+    )
+    assert (code, out, said.count("\n")) == (1, "", 1)
+    assert "; no passage has the field start; there are " in said
+    with TextIndex(db) as index:
+        assert said.endswith(f" {', '.join(index.fields())}\n")
+        assert {"lang", "modified", "stars"} <= {*index.fields()}
     for where in (("search", folder / "rows.csv", "--where"), search):
         code, out, said = run(capsys, *where, "stars = ", "anything")
         assert (code, out, said.count("\n")) == (2, "", 1)
