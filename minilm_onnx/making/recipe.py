@@ -60,8 +60,8 @@ def as_pinned(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
     found = {name: getattr(recipe, name) for name in expected}
     if found != expected:
         raise ArtifactError(
-            f"{checkpoint.folder}: expected {expected} ({checkpoint.model_id}), got {found}; get "
-            "the official files, or give a model of your own a --name"
+            f"{checkpoint.folder}: expected {expected} ({checkpoint.model_id}), got {found}; "
+            f"{checkpoint.remedy}"
         )
     if not checkpoint.pin.revision or "tokenizer.json" in checkpoint.pin.sha256:
         return recipe

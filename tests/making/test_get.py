@@ -146,8 +146,13 @@ def test_int8_is_made_of_the_texts_in_the_package(
         ("get tiny", {"cut": "model.safetensors"}, 1, "expected the hub's revision 1234567890"),
         ("get tiny", {"sha256": dict.fromkeys(PINNED, "0" * 64)}, 1, "expected sha256 0000"),
         ("get tiny", {"before": FULL}, 1, "No space left on device"),
-        ("get tiny", {"before": FULL_CACHE}, 1, "No space left on device; look at network and"),
-        ("get tiny", {"endpoint": "http://127.0.0.1:9"}, 1, "look at network and disk"),
+        (
+            "get tiny",
+            {"before": FULL_CACHE},
+            1,
+            "No space left on device; look at the network, and at the disk of /",
+        ),
+        ("get tiny", {"endpoint": "http://127.0.0.1:9"}, 1, "look at the network"),
         ("get tiny", {"revision": "f" * 40}, 1, "expected the hub's revision ffff"),
         ("get tiny", {"languages": "zh", "fp32": False}, 2, "languages (zh) for int8, got none"),
         ("get another", {}, 2, "name: expected one of all-MiniLM-L6-v2, "),
@@ -184,6 +189,45 @@ def test_what_goes_wrong_is_one_line_and_nothing_is_installed(
     assert installed(tmp_path) == []
     # What needs no checkpoint to be refused is refused before anything is downloaded.
     assert code == 1 or not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize("cut", ["config_sentence_transformers.json", "1_Pooling/config.json"])
+def test_part_of_a_download_is_not_taken_for_the_whole(
+    get: Get, checkpoint: Path, tmp_path: Path, cut: str
+) -> None:
+    """Without a network, huggingface_hub gives what is there as if it were all."""
+    with serving(checkpoint, MODEL, REVISION, cut=cut) as endpoint:
+        assert get("get", "tiny", "--precision", "fp32", endpoint=endpoint).returncode == 1
+    (snapshot,) = (tmp_path / "cache").glob("hub/*/snapshots/*")
+    for name in PINNED:  # the files with a sum, which came after the others
+        (snapshot / name).unlink(missing_ok=True)
+        (snapshot / name).symlink_to(checkpoint / name)
+    found = get("get", "tiny", "--precision", "fp32")
+    assert found.returncode == 1
+    assert found.stderr.startswith("error: tests/tiny: expected the hub's revision 1234567890")
+    assert "; look at the network" in found.stderr
+    assert len(found.stderr.splitlines()) == 1
+    assert installed(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["config_sentence_transformers.json", "tokenizer.json"])
+def test_a_damaged_file_in_the_cache_is_removed_so_that_the_next_run_downloads_it(
+    get: Get, checkpoint: Path, tmp_path: Path, name: str
+) -> None:
+    with serving(checkpoint, MODEL, REVISION) as endpoint:
+        # What stops after the download leaves the cache full.
+        get("get", "tiny", "--precision", "fp32", endpoint=endpoint, before=FULL)
+        (file,) = (tmp_path / "cache").glob(f"hub/*/snapshots/*/{name}")
+        assert file.is_symlink()
+        file.resolve().write_text("{}")
+        found = get("get", "tiny", "--precision", "fp32", endpoint=endpoint, before=FULL)
+        assert found.returncode == 1
+        assert f"{name}: expected " in found.stderr
+        assert found.stderr.endswith("it was removed from the hub's cache: run it again\n")
+        assert "--name" not in found.stderr
+        again = get("get", "tiny", "--precision", "fp32", endpoint=endpoint, before=FULL)
+        assert "verified, from the hub" in again.stderr
+        assert file.read_bytes() == (checkpoint / name).read_bytes()
 
 
 @pytest.mark.skipif(not (ROOT / "docs").exists(), reason="not a checkout")

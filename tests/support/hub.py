@@ -9,6 +9,11 @@ from pathlib import Path
 from threading import Thread
 
 
+def git_blob(data: bytes) -> str:
+    """Give git's name of a file."""
+    return hashlib.sha1(b"blob %d\0%b" % (len(data), data), usedforsecurity=False).hexdigest()
+
+
 @contextmanager
 def serving(folder: Path, model: str, revision: str, *, cut: str = "") -> Iterator[str]:
     """Serve a folder as a revision of a model; give the address for HF_ENDPOINT.
@@ -30,16 +35,15 @@ def serving(folder: Path, model: str, revision: str, *, cut: str = "") -> Iterat
         def answer(self, *, body: bool) -> None:
             path = self.path.partition("?")[0]
             if path == f"/api/models/{model}/revision/{revision}":
-                names = [
-                    one.relative_to(folder).as_posix()
+                siblings = [
+                    {
+                        "rfilename": one.relative_to(folder).as_posix(),
+                        "blobId": git_blob(one.read_bytes()),
+                    }
                     for one in sorted(folder.rglob("*"))
                     if one.is_file()
                 ]
-                fields = {
-                    "id": model,
-                    "sha": revision,
-                    "siblings": [{"rfilename": n} for n in names],
-                }
+                fields = {"id": model, "sha": revision, "siblings": siblings}
                 self.send(json.dumps(fields).encode(), body, "application/json")
                 return
             name = path.removeprefix(f"/{model}/resolve/{revision}/")
