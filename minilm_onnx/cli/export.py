@@ -28,7 +28,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "folder", metavar="FOLDER", type=Path, help="the folder that the model was saved in"
     )
-    parser.add_argument("--name", help="the model's name; default: that of FOLDER")
+    parser.add_argument(
+        "--name", help="the model's name, none of those that get lists; default: that of FOLDER"
+    )
     parser.add_argument(
         "--license",
         default="",
@@ -39,11 +41,15 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Export one folder."""
-    name = options.name or options.folder.resolve().name
-    out = place_of(options, name.rpartition("/")[2])
     check_packages("export")
-    from minilm_onnx.making.checkpoint import find_checkpoint
+    from minilm_onnx.making.checkpoint import check_name, find_checkpoint
     from minilm_onnx.making.console import say
+    from minilm_onnx.making.writing import check_place
+
+    name = options.folder.resolve().name if options.name is None else options.name
+    check_name(name)
+    out = place_of(options, name.rpartition("/")[2])
+    check_place(out, name)
 
     checkpoint = find_checkpoint(str(options.folder), name, options.license)
     say(f"{checkpoint.model_id}, nobody's official files, from {checkpoint.origin}")

@@ -58,7 +58,9 @@ def run(options: argparse.Namespace) -> int:
     from minilm_onnx.making.checkpoint import find_pinned
     from minilm_onnx.making.console import say
     from minilm_onnx.making.steps import check_request
+    from minilm_onnx.making.writing import check_place
 
+    check_place(out, model)
     check_request(PINS[model].languages, options.precision, options.calibration)
     checkpoint = find_pinned(model)
     say(f"{checkpoint.model_id}, verified, from {checkpoint.origin}")

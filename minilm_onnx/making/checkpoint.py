@@ -9,7 +9,6 @@ from pathlib import Path
 
 from minilm_onnx.errors import ArtifactError, InputError, shorten, shown
 from minilm_onnx.folder.files import MOST, sha256_of
-from minilm_onnx.folder.finding import BUNDLED_NAMES
 from minilm_onnx.making.pins import PINS, Pin
 
 # Digits of one.
@@ -231,10 +230,7 @@ def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: expected a folder with --name, got none; give its path")
-    if name in (*PINS, *BUNDLED_NAMES) or not name.isprintable() or not name.strip("/ "):
-        raise InputError(
-            f"--name {shown(name)}: expected a name of your own, on one line; choose another"
-        )
+    check_name(name)
     if not license_id.isprintable():
         raise InputError(f"--license {shown(license_id)}: expected one line; write it anew")
     # The tokenizer is read of tokenizer.json where there is one.
@@ -255,6 +251,25 @@ def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
     said_license, languages = _read_card(folder / "README.md")
     pin = Pin(revision="", license=license_id or said_license, languages=languages, sha256=sums)
     return Checkpoint(name, pin, folder, f"{FOLDER}{folder}")
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that is an official model's, with or without its owner, or names no folder.
+
+    Raises:
+        InputError: it is one of these.
+    """
+    last = name.rpartition("/")[2]
+    # Whatever their case: some disks do not tell it.
+    if last.lower() in {pinned.rpartition("/")[2].lower() for pinned in PINS}:
+        raise InputError(
+            f"--name {shown(name)}: expected a name of your own, got an official model's; choose "
+            "another"
+        )
+    if not name.isprintable() or last.strip() in ("", ".", ".."):
+        raise InputError(
+            f"--name {shown(name)}: expected a name for a folder, on one line; choose another"
+        )
 
 
 def _read_card(path: Path) -> tuple[str, str]:

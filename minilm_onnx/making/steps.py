@@ -1,7 +1,6 @@
 """The steps from a checkpoint to a model folder that agrees with a reference."""
 
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,7 +78,8 @@ def make_folder(
         compare: what else must agree with the lean fp32 graph.
 
     Raises:
-        InputError: `out` cannot be written or holds something else; or see `check_request`.
+        InputError: see `check_place` and `check_request`.
+        MiniLMError: the disk is full.
         ArtifactError: the model has something that the runtime does not know, or for int8
             a shape that the native operators cannot take.
         ParityError: the graph does not say the same as its references.
@@ -93,11 +93,11 @@ def make_folder(
     held_out = with_prompts(held_out, recipe.prompts)
     golden = reference.golden or golden_texts(reference, recipe.normalize)
     libraries = reference.libraries
-    with staging(out) as folder, tempfile.TemporaryDirectory() as scratch:
+    with staging(out, checkpoint.model_id) as folder:
         lean = build_fp32(weights)
         if compare is not None or precision == "int8":
             say("the lean fp32 graph, which int8 is made of")
-            fp32 = Path(scratch) / "fp32"
+            fp32 = folder.parent / "fp32"  # on the same disk, and gone afterwards
             write_folder(checkpoint, recipe, fp32, golden, "fp32", lean, libraries)
             check_fp32(SentenceEncoder(fp32), golden)
             if compare is not None:

@@ -1,5 +1,6 @@
 """A model folder on disk: what is in it, and that it is there whole or not at all."""
 
+import errno
 import json
 import os
 import shutil
@@ -11,8 +12,8 @@ from pathlib import Path
 
 import onnx
 
-from minilm_onnx import InputError
 from minilm_onnx.engine.dense import save_dense
+from minilm_onnx.errors import InputError, MiniLMError, shown
 from minilm_onnx.folder.files import sha256_of
 from minilm_onnx.folder.layout import DENSE, FILES, GOLDEN, GRAPH, MANIFEST, TOKENIZER, WEIGHTS
 from minilm_onnx.folder.manifest import FORMAT, Manifest
@@ -21,6 +22,8 @@ from minilm_onnx.making.checkpoint import Checkpoint
 from minilm_onnx.making.recipe import Recipe
 from minilm_onnx.verify.golden import GoldenTexts
 
+# What the system says of a disk, or a user's share of one, that is full.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 # Whose versions the manifest states, beside those of what judged it.
 LIBRARIES = (
     "numpy",
@@ -80,26 +83,66 @@ def write_folder(
     return manifest
 
 
-@contextmanager
-def staging(out: Path) -> Iterator[Path]:
-    """Give a folder beside `out` that takes its place when the block ends well.
+def check_place(out: Path, model_id: str) -> None:
+    """Refuse a place that a model folder cannot take, before anything is made for it.
+
+    Args:
+        out: the folder to be.
+        model_id: of the model that it is for.
 
     Raises:
-        InputError: `out` is something other than an earlier export, or cannot be written.
+        InputError: `out` holds something else or another model, or cannot be written.
     """
     try:
         target = out.resolve()
-        if target.exists() and not _is_export(target):
-            raise InputError(
-                f"--out {out}: expected a new folder or an earlier export, got something else "
-                "there; choose another"
-            )
+        if target.exists():
+            found = _model_in(target)
+            if found is None:
+                raise InputError(
+                    f"{out}: expected a new folder or an earlier export, got something else "
+                    "there; remove it or choose another folder with --out"
+                )
+            if found not in ("", model_id):
+                raise InputError(
+                    f"{out}: expected {shown(model_id)} in this folder, got {shown(found)}, which "
+                    "would be replaced; remove it or choose another folder with --out"
+                )
+        parent = next(folder for folder in target.parents if folder.exists())
+        if not parent.is_dir():
+            raise _unwritable(out, f"no folder at {parent}")
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise _unwritable(out, f"no permission to write in {parent}")
+    except OSError as error:
+        raise _unwritable(out, str(error.strerror)) from error
+
+
+def _unwritable(out: Path, got: str) -> InputError:
+    return InputError(
+        f"{out}: expected a writable place, got {got}; choose another folder with --out"
+    )
+
+
+@contextmanager
+def staging(out: Path, model_id: str) -> Iterator[Path]:
+    """Give a folder beside `out` that takes its place when the block ends well.
+
+    What the block writes beside the given folder is removed behind the block.
+
+    Args:
+        out: the folder to be.
+        model_id: of the model that it is for.
+
+    Raises:
+        InputError: see `check_place`.
+        MiniLMError: the disk is full.
+    """
+    check_place(out, model_id)
+    target = out.resolve()
+    try:
         target.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
-        raise InputError(
-            f"--out {out}: expected a writable place, got {error.strerror}; choose another"
-        ) from error
+        raise _unwritable(out, str(error.strerror)) from error
     try:
         folder, earlier = scratch / "new", scratch / "earlier"
         folder.mkdir()
@@ -116,21 +159,29 @@ def staging(out: Path) -> Iterator[Path]:
             if earlier.exists():
                 earlier.rename(target)
             raise
+    except OSError as error:
+        # One in writing names no file.
+        if error.filename is not None and error.errno not in FULL:
+            raise
+        raise MiniLMError(
+            f"{target.parent}: expected room for a model folder, got {error.strerror or error}; "
+            "free some space, or choose another disk with --out"
+        ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _is_export(folder: Path) -> bool:
-    """Whether a folder is empty or holds an export and nothing else."""
+def _model_in(folder: Path) -> str | None:
+    """Give the model_id of an export; "" for an empty folder, None where there is anything else."""
     if not folder.is_dir():
-        return False
+        return None
     names = {path.name for path in folder.iterdir()}
     if not names:
-        return True
+        return ""
     try:
         fields = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):
-        return False
+        return None
     # Of any format: "export the folder again" is what an old one is answered with.
     ours = isinstance(fields, dict) and {"format", "model_id"} <= set(fields)
-    return ours and names <= {*FILES, DENSE, MANIFEST}
+    return str(fields["model_id"]) if ours and names <= {*FILES, DENSE, MANIFEST} else None

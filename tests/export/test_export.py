@@ -434,18 +434,18 @@ def test_a_failing_export_leaves_nothing_and_keeps_the_earlier(tmp_path: Path) -
         shutil.copy(BUNDLED / MANIFEST, folder / MANIFEST)
         (folder / GRAPH).write_text(graph)
 
-    with staging(out) as folder:
+    with staging(out, DEFAULT_MODEL) as folder:
         copy(folder, "first")
 
     def falls_short() -> None:
-        with staging(out) as folder:
+        with staging(out, DEFAULT_MODEL) as folder:
             copy(folder, "second")
             raise gate.ParityError("falls short")
 
     with pytest.raises(gate.ParityError):
         falls_short()
     assert (out / GRAPH).read_text() == "first"
-    with staging(out) as folder:
+    with staging(out, DEFAULT_MODEL) as folder:
         copy(folder, "third")
     assert (out / GRAPH).read_text() == "third"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -457,15 +457,15 @@ def test_an_export_refuses_to_replace_what_is_not_one(tmp_path: Path) -> None:
     other.mkdir()
     (other / MANIFEST).write_text('{"manifest_version": 3}')
     with pytest.raises(InputError, match="expected a new folder or an earlier export"):
-        staging(other).__enter__()
+        staging(other, DEFAULT_MODEL).__enter__()
     shutil.copy(BUNDLED / MANIFEST, other / MANIFEST)
     (other / "notes.txt").touch()
     with pytest.raises(InputError, match="expected a new folder or an earlier export"):
-        staging(other).__enter__()
+        staging(other, DEFAULT_MODEL).__enter__()
     with pytest.raises(InputError, match="expected a new folder or an earlier export"):
-        staging(tmp_path).__enter__()
+        staging(tmp_path, DEFAULT_MODEL).__enter__()
     with pytest.raises(InputError, match="expected a writable place"):
-        staging(tmp_path / "precious.txt" / "out").__enter__()
+        staging(tmp_path / "precious.txt" / "out", DEFAULT_MODEL).__enter__()
 
 
 # The real thing.

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ import pytest
 
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.engine.native import native
+from minilm_onnx.folder.finding import BUNDLED
+from minilm_onnx.folder.layout import MANIFEST
 from tests.support.documents import NUMBER, ROOT, blocks, lines
 from tests.support.running import run
 
@@ -40,7 +43,7 @@ sys.exit(main())
 FULL = """
 from minilm_onnx.making import writing
 def full(model, path, weights):
-    raise OSError(28, "No space left on device", str(path))
+    raise OSError(28, "No space left on device")  # as the real one, without a name of a file
 writing.save_graph = full
 """
 # As if the native operators were installed.
@@ -145,7 +148,7 @@ def test_int8_is_made_of_the_texts_in_the_package(
     [
         ("get tiny", {"cut": "model.safetensors"}, 1, "expected the hub's revision 1234567890"),
         ("get tiny", {"sha256": dict.fromkeys(PINNED, "0" * 64)}, 1, "expected sha256 0000"),
-        ("get tiny", {"before": FULL}, 1, "No space left on device"),
+        ("get tiny", {"before": FULL}, 1, "/models: expected room for a model folder, got No sp"),
         (
             "get tiny",
             {"before": FULL_CACHE},
@@ -159,7 +162,7 @@ def test_int8_is_made_of_the_texts_in_the_package(
         ("get somebody/tiny", {}, 2, "got 'somebody/tiny'"),
         ("get tiny", {"before": "sys.modules['onnx'] = None"}, 2, r"pip install '.[models]'"),
         ("export nowhere", {}, 2, "nowhere: expected a folder"),
-        ("export . --name tiny", {}, 1, "got neither"),
+        ("export . --name own", {}, 1, "got neither"),
         (
             "get tiny --calibration nowhere.txt",
             {"before": LIBRARY, "fp32": False},
@@ -228,6 +231,76 @@ def test_a_damaged_file_in_the_cache_is_removed_so_that_the_next_run_downloads_i
         again = get("get", "tiny", "--precision", "fp32", endpoint=endpoint, before=FULL)
         assert "verified, from the hub" in again.stderr
         assert file.read_bytes() == (checkpoint / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("bge-small-en-v1.5", "me/bge-small-en-v1.5", "BAAI/bge-small-en-v1.5"),
+        *("All-MPNet-base-v2", "all-MiniLM-L6-v2"),
+        *("x/", "/", ".", "..", "x/..", "", " ", "two\nlines"),
+    ],
+)
+def test_a_name_of_ones_own_is_nobodys_official_one_and_that_of_a_folder(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    checkpoint: Path,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    monkeypatch.setenv("MINILM_ONNX_HOME", str(tmp_path / "models"))
+    code, out, said = run(capsys, "export", str(checkpoint), "--name", name, "--precision", "fp32")
+    assert (code, out) == (2, "")
+    assert said.startswith("error: --name ")
+    assert len(said.splitlines()) == 1
+    assert installed(tmp_path) == []
+
+
+def test_an_official_name_of_a_folder_is_refused_too(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MINILM_ONNX_HOME", str(tmp_path / "models"))
+    (tmp_path / "e5-small-v2").mkdir()
+    code, _, said = run(capsys, "export", str(tmp_path / "e5-small-v2"))
+    assert code == 2
+    assert "--name 'e5-small-v2': expected a name of your own, got an official model's" in said
+
+
+@pytest.mark.parametrize("words", ["get tiny", "export CHECKPOINT --name own --out OUT"])
+def test_a_folder_of_another_model_is_not_replaced(
+    get: Get, checkpoint: Path, tmp_path: Path, words: str
+) -> None:
+    folder = tmp_path / "models" / "tiny-fp32"
+    folder.mkdir(parents=True)
+    shutil.copy(BUNDLED / MANIFEST, folder)
+    places = {"CHECKPOINT": str(checkpoint), "OUT": str(folder)}
+    found = get(*(places.get(word, word) for word in words.split()), "--precision", "fp32")
+    assert found.returncode == 2
+    assert found.stderr.startswith(f"error: {folder}: expected '")
+    assert "got 'sentence-transformers/all-MiniLM-L6-v2', which would be replaced" in found.stderr
+    assert (folder / MANIFEST).read_bytes() == (BUNDLED / MANIFEST).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ("models/tiny-fp32/notes.txt", "expected a new folder or an earlier export"),
+        ("models", "expected a writable place, got no folder at "),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_refused_before_a_download(
+    get: Get, checkpoint: Path, tmp_path: Path, made: str, said: str
+) -> None:
+    file = tmp_path / made
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("precious")
+    with serving(checkpoint, MODEL, REVISION) as endpoint:
+        found = get("get", "tiny", "--precision", "fp32", endpoint=endpoint)
+    assert found.returncode == 2
+    assert found.stderr.startswith(f"error: {tmp_path / 'models' / 'tiny-fp32'}: {said}")
+    assert found.stderr.endswith("choose another folder with --out\n")
+    assert file.read_text() == "precious"
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.skipif(not (ROOT / "docs").exists(), reason="not a checkout")
