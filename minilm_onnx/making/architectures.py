@@ -25,6 +25,9 @@ SIZES = (
 PREFIXES = {"xlm-roberta": "roberta"}
 # Rows of MPNet's bias, half of them for tokens that are ahead.
 BUCKETS = 32
+BIAS = "encoder.relative_attention_bias.weight"
+# Those whose first position is the one behind the padding's.
+COUNTED = ("roberta", "xlm-roberta", "mpnet")
 
 # Parts of a layer, and what BERT calls them.
 DISTILBERT = {
@@ -93,9 +96,28 @@ def read_weights(tensors: Tensors, config: Config, name: str) -> Weights:
     wrong = {key: size for key, size in sizes.items() if type(size) is not int or size < 1}
     if wrong:
         raise ArtifactError(f"{name}: expected whole numbers in config.json, got {wrong}; mend it")
-    found = ARCHITECTURES[kind].rename(tensors, sizes["hidden_size"])
-    _check_shapes(found, sizes, types, name)
-    return ARCHITECTURES[kind].arrange(found, sizes["num_attention_heads"], said)
+    hidden, heads, positions = (
+        sizes[key] for key in ("hidden_size", "num_attention_heads", "max_position_embeddings")
+    )
+    if hidden % heads:
+        raise ArtifactError(
+            f"{name}: expected num_attention_heads that divide hidden_size, got {heads} and "
+            f"{hidden}; mend config.json"
+        )
+    epsilon = said["layer_norm_eps"]
+    if type(epsilon) not in (int, float) or not 0 <= epsilon < 1:
+        raise ArtifactError(
+            f"{name}: expected a layer_norm_eps from 0 to 1, got {epsilon}; mend config.json"
+        )
+    if kind in COUNTED and padding + 1 >= positions:
+        raise ArtifactError(
+            f"{name}: expected a pad_token_id with positions behind it, of which there are "
+            f"{positions}, got {padding}; mend config.json"
+        )
+    found = ARCHITECTURES[kind].rename(tensors, hidden)
+    bias = {BIAS: (BUCKETS, heads)} if kind == "mpnet" else {}
+    _check_shapes(found, sizes, types, name, bias)
+    return ARCHITECTURES[kind].arrange(found, heads, said)
 
 
 def of_encoder(stored: str, kind: str) -> str:
@@ -106,13 +128,20 @@ def of_encoder(stored: str, kind: str) -> str:
     return name.replace("LayerNorm.beta", "LayerNorm.bias")
 
 
-def _check_shapes(tensors: Tensors, sizes: Mapping[str, int], types: int, name: str) -> None:
-    """Raise ArtifactError unless every tensor that is needed has its shape."""
+def _check_shapes(
+    tensors: Tensors,
+    sizes: Mapping[str, int],
+    types: int,
+    name: str,
+    more: Mapping[str, tuple[int, ...]],
+) -> None:
+    """Raise ArtifactError unless every tensor that is needed has its shape, and those of `more`."""
     hidden, wide = sizes["hidden_size"], sizes["intermediate_size"]
     expected: dict[str, tuple[int, ...]] = {
         "embeddings.word_embeddings.weight": (sizes["vocab_size"], hidden),
         "embeddings.position_embeddings.weight": (sizes["max_position_embeddings"], hidden),
         "embeddings.token_type_embeddings.weight": (types, hidden),
+        **more,
     }
     norms = ["embeddings.LayerNorm"]
     maps: dict[str, tuple[int, ...]] = {}
@@ -157,7 +186,7 @@ def _counted(weights: Weights, padding: int) -> Weights:
 def _mpnet(tensors: Tensors, heads: int, config: Config) -> Weights:
     """BERT without token types, with a bias on the scores by the distance of two tokens."""
     weights = _counted(_bert(tensors, heads, config), config["pad_token_id"])
-    table = tensors["encoder.relative_attention_bias.weight"].astype(np.float64)
+    table = tensors[BIAS].astype(np.float64)
     places = np.arange(len(weights.positions))
     bias = table[buckets(places[None] - places[:, None])].transpose(2, 0, 1)
     return replace(weights, bias=np.ascontiguousarray(bias))

@@ -1,8 +1,9 @@
 """What a sentence-transformers folder says, read of its files as sentence-transformers does."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -20,6 +21,7 @@ from minilm_onnx.making.folder import ACTIVATIONS, check_folder
 from minilm_onnx.making.recipe import Recipe, as_pinned
 from minilm_onnx.making.reference import ForwardReference
 from minilm_onnx.making.tokenizer import TOKENIZER_CONFIG, lower, read_tokenizer, unknown_token
+from minilm_onnx.vectors.similarity import Measure
 from minilm_onnx.verify.golden import read_golden
 
 WEIGHTS, SPECIAL = "model.safetensors", "special_tokens_map.json"
@@ -62,7 +64,8 @@ def read_folder(checkpoint: Checkpoint) -> Recipe:
             f"{name}: expected a token a row of the {len(weights.words)} word embeddings at most, "
             f"got {tokenizer.get_vocab_size()} tokens; save the model's own tokenizer beside it"
         )
-    prompts = _object(folder / PROMPTS)
+    said_of_use = _object(folder / PROMPTS)
+    prompts = {**NO_PROMPTS, **_prompts(folder / PROMPTS, said_of_use.get("prompts") or {})}
     width = weights.words.shape[1]
     (pooling,) = (path for kind, path in modules if kind == "Pooling")
     return Recipe(
@@ -76,9 +79,13 @@ def read_folder(checkpoint: Checkpoint) -> Recipe:
             [path for kind, path in modules if kind == "Dense"], width * len(modes.split("+"))
         ),
         normalize=modules[-1][0] == "Normalize",
-        prompts={**NO_PROMPTS, **_prompts(folder / PROMPTS, prompts.get("prompts") or {})},
-        default_prompt_name=str(prompts.get("default_prompt_name") or ""),
-        similarity_fn_name=str(prompts.get("similarity_fn_name") or "cosine"),
+        prompts=prompts,
+        default_prompt_name=_one_of(
+            folder / PROMPTS, said_of_use, "default_prompt_name", ("", *prompts)
+        ),
+        similarity_fn_name=_one_of(
+            folder / PROMPTS, said_of_use, "similarity_fn_name", get_args(Measure)
+        ),
         unknown_token=unknown_token([said, _object(folder / SPECIAL)], tokenizer),
     )
 
@@ -111,6 +118,17 @@ def _prompts(path: Path, prompts: Any) -> dict[str, str]:
             f"{path}: expected prompts as texts, got {shorten(str(wrong))}; save the model anew"
         )
     return found
+
+
+def _one_of(path: Path, fields: Config, name: str, known: Sequence[str]) -> str:
+    """Take a field that has one of the known values; the first where it says nothing."""
+    found = fields.get(name) or known[0]
+    if found not in known:
+        raise ArtifactError(
+            f"{path}: expected a {name} of {', '.join(filter(None, known))}, got "
+            f"{shorten(str(found))}; mend it"
+        )
+    return str(found)
 
 
 def _read_tensors(path: Path, kind: str) -> dict[str, FloatArray]:

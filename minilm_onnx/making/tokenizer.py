@@ -78,6 +78,11 @@ def read_tokenizer(checkpoint: Checkpoint, architecture: str, said: Mapping[str,
     tokenizer.no_padding()
     _check_normalizer(path, tokenizer, architecture, said)
     _check_added(path, tokenizer, said)
+    if not tokenizer.encode("").ids:
+        raise ArtifactError(
+            f"{path}: expected a post_processor that puts special tokens around a text, got no "
+            "token for an empty one; save the model's fast tokenizer"
+        )
     return tokenizer
 
 
