@@ -131,9 +131,10 @@ def load_artifact(folder: Path) -> Artifact:
         RuntimeError,
     ) as error:  # of a NUL in its name; of links in circles
         raise ArtifactError(
-            f"{folder}: expected a model folder, got {getattr(error, 'strerror', error)}; give one "
-            f"that `minilm-onnx export` wrote, the name of one in {HOME} (`minilm-onnx models` "
-            "lists them), or nothing for the bundled model"
+            f"{folder}: expected a model folder, got {getattr(error, 'strerror', error)}; "
+            "install the model with `minilm-onnx get NAME` or `minilm-onnx export FOLDER`, give "
+            f"the name of one in {HOME} (`minilm-onnx models` lists them), or nothing for the "
+            "bundled model"
         ) from error
     if CONFIG in names and not names & {MANIFEST, GRAPH}:
         raise ArtifactError(

@@ -71,7 +71,7 @@ def test_a_missing_file_is_named(folder: Path, name: str) -> None:
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ArtifactError, match="nowhere: expected a model folder, got No such file"):
+    with pytest.raises(ArtifactError, match=r"nowhere: .* got No such file.* `minilm-onnx get NA"):
         SentenceEncoder(tmp_path / "nowhere")
     (tmp_path / "file").touch()
     with pytest.raises(ArtifactError, match="file: expected a model folder, got Not a directory"):
@@ -162,7 +162,7 @@ def test_a_folder_of_optimum_needs_no_manifest(folder: Path) -> None:
 def test_a_checkpoint_is_no_model_folder(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(MINILM))
     (tmp_path / "modules.json").write_text("[]")
-    with pytest.raises(ArtifactError, match="got a checkpoint; make one of it with `python -m ex"):
+    with pytest.raises(ArtifactError, match=r"got a checkpoint; .* with `minilm-onnx ex"):
         SentenceEncoder(tmp_path)
 
 
