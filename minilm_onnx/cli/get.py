@@ -51,9 +51,12 @@ def run(options: argparse.Namespace) -> int:
             "no other model is pinned: download it and use `minilm-onnx export FOLDER`"
         )
     out = place_of(options, name)
+    damage = ""
     if _is_there(out, model, PINS[model].revision, options.precision):
-        print(f"{out}: already installed; to make it again, remove the folder")
-        return 0
+        damage = _damage(out)
+        if not damage:
+            print(f"{out}: already installed; to make it again, remove the folder")
+            return 0
     check_packages("get")
     from minilm_onnx.making.checkpoint import find_pinned
     from minilm_onnx.making.console import say
@@ -61,6 +64,8 @@ def run(options: argparse.Namespace) -> int:
     from minilm_onnx.making.writing import check_place
 
     check_place(out, model)
+    if damage:
+        say(f"{damage}; making it again")
     check_request(PINS[model].languages, options.precision, options.calibration)
     checkpoint = find_pinned(model)
     say(f"{checkpoint.model_id}, verified, from {checkpoint.origin}")
@@ -75,3 +80,14 @@ def _is_there(out: Path, model: str, revision: str, precision: str) -> bool:
         return False
     found = (manifest.model_id, manifest.revision, manifest.precision)
     return found == (model, revision, precision)
+
+
+def _damage(folder: Path) -> str:
+    """Say which file of a folder is not the one that its manifest lists; "" for none."""
+    from minilm_onnx.verify.verification import check_files
+
+    try:
+        check_files(folder)
+    except ArtifactError as error:
+        return str(error).partition(";")[0]
+    return ""

@@ -32,7 +32,7 @@ def add_making(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="at least 200 texts like those you will embed, one per line; int8 is calibrated on "
         "them and on this project's English texts, and one in eight is used to test the result; "
-        "required for int8 of models for other languages",
+        "required for int8 of models whose card names other languages",
     )
     parser.add_argument(
         "--out",

@@ -90,6 +90,11 @@ def make_folder(
     weights = recipe.weights
     if precision == "int8":
         check_operators(weights, checkpoint.model_id)
+        if texts is None and checkpoint.pin.languages == "unknown":
+            say(
+                "the model card names no language, so int8 is calibrated on English texts alone; "
+                "for other languages, use --calibration FILE"
+            )
     held_out = with_prompts(held_out, recipe.prompts)
     golden = reference.golden or golden_texts(reference, recipe.normalize)
     libraries = reference.libraries

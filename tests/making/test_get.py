@@ -48,6 +48,15 @@ writing.save_graph = full
 """
 # As if the native operators were installed.
 LIBRARY = "from minilm_onnx.making import steps; steps.native = lambda: 1"
+# Stops an export before what takes long.
+STOPPED = """
+from minilm_onnx.errors import MiniLMError
+from minilm_onnx.making import steps
+steps.native = lambda: 1
+def stop(*_):
+    raise MiniLMError("stopped")
+steps.golden_texts = stop
+"""
 FULL_CACHE = """
 import huggingface_hub
 def full(*_, **__):
@@ -121,6 +130,16 @@ def test_a_model_is_got_made_judged_and_installed_without_torch(
     again = get("get", MODEL, "--precision", "fp32")
     assert (again.returncode, again.stderr) == (0, "")
     assert "already installed" in again.stdout
+    # A damaged folder is not taken for an installed one: it is made again.
+    whole = (folder / "model.onnx.data").read_bytes()
+    (folder / "model.onnx.data").write_bytes(whole[:-1])
+    failed = get("get", "tiny", "--precision", "fp32")
+    assert failed.returncode == 1
+    assert f"export: {folder / 'model.onnx.data'}: expected sha256 " in failed.stderr
+    assert "making it again" in failed.stderr
+    with serving(checkpoint, MODEL, REVISION) as endpoint:
+        assert get("get", "tiny", "--precision", "fp32", endpoint=endpoint).returncode == 0
+    assert (folder / "model.onnx.data").read_bytes() == whole
 
 
 def test_int8_is_made_of_the_texts_in_the_package(
@@ -301,6 +320,22 @@ def test_a_place_that_cannot_be_used_is_refused_before_a_download(
     assert found.stderr.endswith("choose another folder with --out\n")
     assert file.read_text() == "precious"
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("card", "precision", "warned"),
+    [(False, "int8", True), (True, "int8", False), (False, "fp32", False)],
+)
+def test_int8_of_unknown_languages_says_what_it_is_calibrated_on(
+    get: Get, checkpoint: Path, tmp_path: Path, card: bool, precision: str, warned: bool
+) -> None:
+    folder = Path(shutil.copytree(checkpoint, tmp_path / "own"))
+    if not card:
+        (folder / "README.md").unlink()
+    found = get("export", str(folder), "--precision", precision, before=STOPPED)
+    assert found.stderr.endswith("error: stopped\n")
+    line = "export: the model card names no language, so int8 is calibrated on English texts alone"
+    assert (line in found.stderr) == warned
 
 
 @pytest.mark.skipif(not (ROOT / "docs").exists(), reason="not a checkout")
