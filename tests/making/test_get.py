@@ -48,6 +48,15 @@ writing.save_graph = full
 """
 # As if the native operators were installed.
 LIBRARY = "from minilm_onnx.making import steps; steps.native = lambda: 1"
+SCRATCH = """
+from minilm_onnx.errors import MiniLMError
+from minilm_onnx.making import steps
+steps.native = lambda: 1
+steps.golden_texts = lambda *_: None
+def stop(checkpoint, recipe, folder, golden, precision, *_):
+    raise MiniLMError(f"{precision} at {folder}")
+steps.write_folder = stop
+"""
 # Stops an export before what takes long.
 STOPPED = """
 from minilm_onnx.errors import MiniLMError
@@ -320,6 +329,14 @@ def test_a_place_that_cannot_be_used_is_refused_before_a_download(
     assert found.stderr.endswith("choose another folder with --out\n")
     assert file.read_text() == "precious"
     assert not (tmp_path / "cache").exists()
+
+
+def test_the_fp32_folder_that_int8_is_made_of_lies_on_the_disk_of_the_result(
+    get: Get, checkpoint: Path, tmp_path: Path
+) -> None:
+    found = get("export", str(checkpoint), "--name", "own", before=SCRATCH)
+    assert f"error: fp32 at {tmp_path / 'models'}/.own." in found.stderr
+    assert installed(tmp_path) == []
 
 
 @pytest.mark.parametrize(
