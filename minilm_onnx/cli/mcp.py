@@ -8,16 +8,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minilm_onnx.cli.listening import bound, listen
 from minilm_onnx.cli.options import Subparsers, add_command, load_encoder, port
-from minilm_onnx.errors import InputError, installing
+from minilm_onnx.errors import InputError
 from minilm_onnx.index.store import is_there
 from minilm_onnx.mcpserver.folders import Folders
 from minilm_onnx.mcpserver.opening import open_connection
+from minilm_onnx.mcpserver.sdk import check_sdk
 
 if TYPE_CHECKING:
     from minilm_onnx.mcpserver.app import Server
@@ -80,8 +80,7 @@ def run(options: argparse.Namespace) -> int:
             f"{options.db}: expected an index, got none; make one: minilm-onnx index, or let a "
             "client make it: --allow-index"
         )
-    if find_spec("mcp") is None:
-        raise InputError(f"mcp: expected the package mcp, got none; {installing('mcp')}")
+    check_sdk()
     with ExitStack() as opened:
         make = partial(_server, options, folders, opened)
         if options.http:

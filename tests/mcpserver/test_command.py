@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
 
 from minilm_onnx import SentenceEncoder
 from tests.mcpserver.conftest import COMMAND, FIRST, REFUND, connected, fill
+from tests.support.libraries import ROOT
 from tests.support.running import run
 from tests.support.servers import stop
 
@@ -212,4 +214,52 @@ def test_what_is_not_installed_is_named(
         monkeypatch.setitem(sys.modules, name, None)
     code, _, said = run(capsys, "mcp", "--db", db)
     assert (code, said.count("\n")) == (2, 1)
-    assert "pip install '.[mcp]'" in said
+    assert "expected the package mcp>=2.3,<3, got none; run pip install '.[mcp]'" in said
+
+
+@pytest.mark.parametrize(("version", "options"), [("1.9.4", []), ("3.0.0", ["--http"])])
+def test_another_version_of_the_sdk_is_a_line_before_the_first_answer(
+    db: Path, tmp_path: Path, version: str, options: list[str]
+) -> None:
+    """Its modules have other names."""
+    (tmp_path / "mcp").mkdir()
+    (tmp_path / "mcp" / "__init__.py").touch()
+    (tmp_path / f"mcp-{version}.dist-info").mkdir()
+    done = subprocess.run(
+        [*COMMAND, "--db", str(db), *options],
+        input=json.dumps(FIRST) + "\n",
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: mcp: expected the package mcp>=2.3,<3, got {version}; run pip install '.[mcp]' "
+        "in a clone of minilm-onnx\n"
+    )
+
+
+@pytest.mark.parametrize("version", ["2.2.9", "2", "dev"])
+def test_no_earlier_version_of_the_sdk_will_do(
+    db: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    monkeypatch.setattr("minilm_onnx.mcpserver.sdk._installed", lambda: version)
+    code, _, said = run(capsys, "mcp", "--db", db)
+    assert (code, said.count("\n")) == (2, 1)
+    assert f"expected the package mcp>=2.3,<3, got {version}; run pip" in said
+
+
+def test_the_version_of_the_sdk_is_that_of_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pip and pyproject.toml have it, also where the name of no folder says it."""
+    from importlib.metadata import version
+
+    from minilm_onnx.mcpserver import sdk
+
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert f"mcp{sdk.EXPECTED}" in needed["project"]["optional-dependencies"]["mcp"]
+    first, beyond = (".".join(map(str, one)) for one in (sdk.FIRST, sdk.BEYOND))
+    assert f">={first},<{beyond}".removesuffix(".0") == sdk.EXPECTED
+    assert sdk._installed() == version("mcp")
+    monkeypatch.setattr(Path, "glob", lambda *_: [])
+    assert sdk._installed() == version("mcp")
