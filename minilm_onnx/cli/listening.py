@@ -101,7 +101,7 @@ def _cause(error: OSError, family: int) -> str:
 
 
 def _refused(where: str, cause: str) -> MiniLMError:
-    return MiniLMError(f"serve: expected to listen on {where}, but {cause}")
+    return MiniLMError(f"{where}: expected to listen there, but {cause}")
 
 
 def _identity(path: Path) -> tuple[int, int]:

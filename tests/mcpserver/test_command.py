@@ -204,7 +204,10 @@ def test_a_port_in_use_is_a_line(
     number = address.split(":")[2].split("/")[0]
     code, _, said = run(capsys, "mcp", "--db", db, "--http", "--port", number)
     assert (code, said.count("\n")) == (1, 1)
-    assert "it is in use; choose another with --port N" in said
+    assert said == (
+        f"error: 127.0.0.1:{number}: expected to listen there, but it is in use; choose another "
+        "with --port N\n"
+    )
 
 
 def test_what_is_not_installed_is_named(

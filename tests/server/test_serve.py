@@ -123,7 +123,11 @@ def test_an_address_that_cannot_be_had_is_an_error_in_words(tmp_path: Path) -> N
         file = Path(short, "file")
         file.touch()
         for arguments, words in (
-            (("--port", port), f"127.0.0.1:{port}, but it is in use; choose another with --port N"),
+            (
+                ("--port", port),
+                f"error: 127.0.0.1:{port}: expected to listen there, but it is in use; "
+                "choose another with --port N",
+            ),
             (("--host", "203.0.113.1"), "this machine does not have that address; see --host"),
             (("--host", "no.such.name.invalid"), "that name has no address; see --host"),
             (("--unix-socket", f"{short}/no/s"), "the folder does not exist"),
@@ -134,7 +138,7 @@ def test_an_address_that_cannot_be_had_is_an_error_in_words(tmp_path: Path) -> N
             result = subprocess.run([*SERVE, *arguments], capture_output=True, text=True)
             assert result.returncode == 1
             assert result.stderr.count("\n") == 1
-            assert result.stderr.startswith("error: serve: expected to listen on ")
+            assert ": expected to listen there, but " in result.stderr
             assert words in result.stderr
         assert file.is_file()
         utf_16 = write(tmp_path, "k", "key".encode("utf-16"))
