@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from minilm_onnx.errors import InputError, shorten
+from minilm_onnx.errors import InputError, shorten, shown
 
 
 class Folders:
@@ -36,7 +36,7 @@ class Folders:
             InputError: it lies outside, or is hidden, or is no path.
         """
         if not name or "\0" in name:
-            raise InputError("paths: expected files or folders, got an empty name; leave it out")
+            raise InputError(f"paths: expected files or folders, got {shown(name)}; leave it out")
         path = Path(name)
         if not path.is_absolute():
             if len(self.allowed) > 1:

@@ -152,7 +152,8 @@ def test_a_hidden_folder_may_be_allowed_itself(make: Make, tmp_path: Path) -> No
 @pytest.mark.parametrize("path", ["", "a\0b"])
 def test_a_path_has_a_name(make: Make, notes: Path, tmp_path: Path, path: str) -> None:
     server = make(tmp_path / "new.db", notes)
-    assert "paths: expected files or folders, got" in refused(server, "index", paths=[path])
+    said = refused(server, "index", paths=[path])
+    assert said.endswith(f": paths: expected files or folders, got {path!r}; leave it out")
     assert "got none; name some" in refused(server, "index", paths=[])
 
 
