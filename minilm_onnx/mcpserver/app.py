@@ -32,7 +32,8 @@ WHERE = """\
 only passages whose metadata matches, such as: lang = 'en' and modified >= 2026-01-31. Texts are
 in single quotes; fields are named as in the metadata of passages. Operators: =, !=, <, <=, >, >=,
 in (...), like '%...%', is null, and, or, not, parentheses"""
-TopK = Annotated[int, Field(description="passages to give, 1 to 4096")]
+# Strict: else true would be 1, and "no" would be false.
+TopK = Annotated[int, Field(strict=True, description="passages to give, 1 to 4096")]
 
 
 class Server(MCPServer[Any]):
@@ -132,7 +133,10 @@ def create_server(library: Library) -> Server:
         ] = None,
         where: Annotated[str | None, Field(description=WHERE)] = None,
         hybrid: Annotated[
-            bool, Field(description="join the ranking by meaning with the one by words (BM25)")
+            bool,
+            Field(
+                strict=True, description="join the ranking by meaning with the one by words (BM25)"
+            ),
         ] = False,
     ) -> Found:
         """Find the passages of the user's files that are nearest to a question in meaning."""

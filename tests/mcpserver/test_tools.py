@@ -214,6 +214,13 @@ def test_every_argument_is_described(make: Make, db: Path, notes: Path) -> None:
         ("search", {"query": "a", "top_k": 0}, "top_k: expected a positive int"),
         ("search", {"query": "a", "top_k": 4097}, "top_k: expected at most 4096, got 4097"),
         ("search", {"query": "a", "top_k": "x"}, "search: top_k: Input should be a valid integer"),
+        ("search", {"query": "a", "top_k": True}, "top_k: Input should be a valid integer"),
+        ("search", {"query": "a", "top_k": "3"}, "top_k: Input should be a valid integer"),
+        ("search", {"query": "a", "top_k": 3.0}, "top_k: Input should be a valid integer"),
+        ("search", {"query": "a", "hybrid": 1}, "hybrid: Input should be a valid boolean"),
+        ("search", {"query": "a", "hybrid": "no"}, "hybrid: Input should be a valid boolean"),
+        ("search", {"query": "a", "source": ["a", 1]}, "search: source."),
+        ("similar", {"uri": "a", "top_k": "3"}, "top_k: Input should be a valid integer"),
         ("search", {"query": "a", "source": ""}, "source: expected a pattern"),
         (
             "search",
