@@ -13,6 +13,7 @@ from minilm_onnx.index.folding import folded
 from minilm_onnx.index.indexing import Outcome, index_paths
 from minilm_onnx.index.passages import judged
 from minilm_onnx.index.ranking import Result
+from minilm_onnx.index.store import is_there
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.mcpserver.answers import Found, Indexed, Passage, Status
 from minilm_onnx.mcpserver.folders import Folders
@@ -111,7 +112,7 @@ class Library:
         if not paths:
             raise InputError("paths: expected files or folders, got none; name some")
         named = [self.folders.named(path) for path in paths]
-        done = index_paths(self._opened(), named, check=self.folders.check)
+        done = index_paths(self._opened(create=True), named, check=self.folders.check)
         return _indexed(done)
 
     def close(self) -> None:
@@ -120,10 +121,20 @@ class Library:
             if self._index:
                 self._index.close()
 
-    def _opened(self) -> TextIndex:
+    def _opened(self, *, create: bool = False) -> TextIndex:
+        """Give the index; what only reads makes no file.
+
+        Raises:
+            InputError: there is none, or it is not one of this encoder.
+            DatabaseError: it cannot be opened.
+        """
         with self._lock:
             if self._index is None:
-                create = self.folders is not None
+                if self.folders and not create and not is_there(self._path):
+                    raise InputError(
+                        f"{self._path}: expected an index, got none, since nothing is indexed yet; "
+                        "call the tool index"
+                    )
                 self._index = TextIndex(self._path, self._load(), create_file=create)
             return self._index
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -11,6 +12,7 @@ pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
 
 from minilm_onnx import InputError
 from minilm_onnx.mcpserver.folders import Folders
+from tests.mcpserver.conftest import connected
 from tests.mcpserver.test_tools import called, refused
 
 Make = Callable[..., Any]
@@ -47,6 +49,28 @@ def test_index_makes_a_database_and_brings_it_up_to_date(
     assert second["removed"] == [f"{notes}/shop.md"]
     (found,) = called(server, "search", query="money back")["passages"]
     assert found["text"] == "Nothing is paid back."
+
+
+def test_only_index_makes_a_database(make: Make, notes: Path, tmp_path: Path) -> None:
+    from mcp import MCPError
+
+    async def read(client: Any) -> None:
+        with pytest.raises(MCPError, match="nothing is indexed yet"):
+            await client.read_resource(uri)
+
+    uri = f"minilm-onnx://passages/{quote(str(notes), safe='')}%2Frefunds.txt/1-1"
+    server = make(tmp_path / "new.db", notes)
+    for name, arguments in (
+        ("search", {"query": "refund"}),
+        ("similar", {"uri": uri}),
+        ("status", {}),
+    ):
+        said = refused(server, name, **arguments)
+        assert "new.db: expected an index, got none, since nothing is indexed yet; call" in said
+    connected(server, read)
+    assert not list(tmp_path.glob("new.db*"))
+    called(server, "index", paths=["."])
+    assert called(server, "status")["sources"] == 2
 
 
 def test_a_relative_path_begins_at_the_only_folder(
@@ -97,8 +121,7 @@ def test_no_path_leads_out_of_the_folders(
         said = refused(server, "index", paths=[way])
         assert "expected a path in the folders that may be indexed, got one outside" in said
         assert str(notes) in said
-    status = called(server, "status")
-    assert (status["passages"], status["sources"]) == (0, 0)
+    assert not (tmp_path / "new.db").exists()
 
 
 def test_a_link_in_a_folder_is_not_read_if_it_leads_out(
