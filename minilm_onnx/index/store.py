@@ -178,7 +178,8 @@ class Store:
             connection.close()  # somebody began to write, of which it takes no notice
             connection = None
         if connection is None:
-            connection = self._connect(create=self._create)
+            # Only the first time: in the place of one that was deleted, an empty one would be made.
+            connection = self._connect(create=self._create and not self._is_ours)
             with self._lock:
                 for ended in [thread for thread in self._connections if not thread.is_alive()]:
                     self._connections.pop(ended).close()

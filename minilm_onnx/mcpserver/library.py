@@ -45,7 +45,9 @@ class Library:
         self.folders = folders
         self._path, self._load = path.absolute(), load
         self._lock = threading.Lock()
+        self._encoder: SentenceEncoder | None = None
         self._index: TextIndex | None = None
+        self._file: tuple[int, int] | None = None
 
     def search(
         self,
@@ -118,25 +120,43 @@ class Library:
     def close(self) -> None:
         """Close the index, if it was opened."""
         with self._lock:
-            if self._index:
-                self._index.close()
+            self._close()
+
+    def _close(self) -> None:
+        if self._index is not None:  # an index of no passages is false, and looks into its file
+            self._index.close()
+        self._index = None
 
     def _opened(self, *, create: bool = False) -> TextIndex:
-        """Give the index; what only reads makes no file.
+        """Give the index, of the file that is there now; what only reads makes none.
 
         Raises:
             InputError: there is none, or it is not one of this encoder.
             DatabaseError: it cannot be opened.
         """
         with self._lock:
+            found = _identity(self._path)
+            if found is None or found != self._file:
+                self._close()
             if self._index is None:
-                if self.folders and not create and not is_there(self._path):
+                if self.folders and not create and not found:
                     raise InputError(
                         f"{self._path}: expected an index, got none, since nothing is indexed yet; "
                         "call the tool index"
                     )
-                self._index = TextIndex(self._path, self._load(), create_file=create)
+                self._encoder = self._encoder or self._load()
+                self._index = TextIndex(self._path, self._encoder, create_file=create)
+                # From before it was opened: else one that came meanwhile would go unnoticed.
+                self._file = found or _identity(self._path)
             return self._index
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tell a file from another that takes its place; None where there is none."""
+    if not is_there(path):
+        return None
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 def _passage(result: Result) -> Passage:

@@ -321,3 +321,15 @@ def test_numbers_that_do_not_go_up_end_no_reader() -> None:
     for numbers, before in (([3, 3], 2), ([4, 2], 2), ([2], 2)):
         with pytest.raises(DatabaseError, match="passages"):
             check_order(numbers, before)
+
+
+def test_a_file_that_was_deleted_is_not_made_again(
+    tmp_path: Path, encoder: SentenceEncoder
+) -> None:
+    """By a thread that had no connection yet, which would find it empty."""
+    with TextIndex(tmp_path / "notes.db", encoder) as index:
+        index.add("a", "A cat.")
+        (tmp_path / "notes.db").unlink()
+        with ThreadPoolExecutor() as pool, pytest.raises(InputError, match="cannot be opened"):
+            pool.submit(index.sources).result()
+    assert not (tmp_path / "notes.db").exists()

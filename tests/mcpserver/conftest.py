@@ -1,6 +1,8 @@
 """An index of some notes, and a client of its server."""
 
 import asyncio
+import json
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -27,6 +29,7 @@ FIRST: dict[str, Any] = {
         "clientInfo": {"name": "a test", "version": "1"},
     },
 }
+INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 Ask = Callable[[Callable[[Any], Awaitable[T]]], T]
 
 
@@ -39,6 +42,32 @@ def connected(server: Any, call: Callable[[Any], Awaitable[T]]) -> T:
             return await call(client)
 
     return asyncio.run(asked())
+
+
+def say(process: "subprocess.Popen[str]", *messages: Any) -> None:
+    """Write to a server's stdin."""
+    assert process.stdin
+    process.stdin.write("".join(json.dumps(one) + "\n" for one in messages))
+    process.stdin.flush()
+
+
+def began(process: "subprocess.Popen[str]") -> None:
+    """Say the first words of a client."""
+    say(process, FIRST, INITIALIZED)
+    assert process.stdout
+    assert json.loads(process.stdout.readline())["id"] == 1
+
+
+def ask(process: "subprocess.Popen[str]", method: str, **params: Any) -> Any:
+    """Ask a server over stdin, and wait for its result."""
+    say(process, request(method, **params))
+    assert process.stdout
+    return json.loads(process.stdout.readline())["result"]
+
+
+def request(method: str, **params: Any) -> Any:
+    """Give a request that is not the first."""
+    return {"jsonrpc": "2.0", "id": 2, "method": method, "params": params}
 
 
 def fill(folder: Path, encoder: SentenceEncoder) -> Path:

@@ -18,7 +18,7 @@ pytest.importorskip("mcp", reason="minilm-onnx[mcp] is not installed")
 pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
 
 from minilm_onnx import SentenceEncoder
-from tests.mcpserver.conftest import COMMAND, FIRST, REFUND, connected, fill
+from tests.mcpserver.conftest import COMMAND, FIRST, REFUND, ask, began, connected, fill
 from tests.support.libraries import ROOT
 from tests.support.running import run
 from tests.support.servers import stop
@@ -114,6 +114,28 @@ def test_stdout_has_nothing_but_the_protocol(db: Path, end: signal.Signals | Non
         assert process.wait(60) == 0
         assert process.stdout.read() == process.stderr.read() == ""
     assert [path.name for path in db.parent.glob("notes.db*")] == ["notes.db"]
+
+
+def test_the_process_ends_well_without_its_database(db: Path, notes: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "--db", str(db), "--allow-index", str(notes)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        began(process)
+        status = {"name": "status", "arguments": {}}
+        assert not ask(process, "tools/call", **status)["isError"]
+        db.unlink()
+        assert (
+            "nothing is indexed yet" in ask(process, "tools/call", **status)["content"][0]["text"]
+        )
+        assert process.stdin
+        process.stdin.close()
+        assert process.stderr
+        assert (process.wait(60), process.stderr.read()) == (0, "")
+    assert not list(db.parent.glob("notes.db*"))
 
 
 @pytest.mark.parametrize(

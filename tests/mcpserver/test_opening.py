@@ -12,7 +12,7 @@ pytest.importorskip("mcp", reason="minilm-onnx[mcp] is not installed")
 pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
 
 from minilm_onnx.mcpserver.opening import DISCOVERED, HANDSHAKES, answer
-from tests.mcpserver.conftest import COMMAND, FIRST
+from tests.mcpserver.conftest import COMMAND, FIRST, INITIALIZED
 
 CLIENT = FIRST["params"]["clientInfo"]
 META = "io.modelcontextprotocol/"
@@ -27,7 +27,6 @@ DISCOVER = {
     "method": "server/discover",
     "params": {"_meta": ENVELOPE},
 }
-INITIALIZED = {"jsonrpc": "2.0", "method": "notifications/initialized"}
 
 
 def said(db: Path, *messages: Any) -> list[dict[str, Any]]:

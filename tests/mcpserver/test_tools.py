@@ -266,3 +266,28 @@ def test_a_database_that_is_damaged_later_is_a_line(make: Make, db: Path) -> Non
     server = make(db)
     db.write_bytes(b"no database, and as long as a header of one has to be: " * 40)
     assert "expected" in refused(server, "search", query="cat")
+
+
+def test_a_database_that_was_replaced_is_opened_anew(
+    make: Make, db: Path, notes: Path, encoder: SentenceEncoder
+) -> None:
+    server = make(db, notes)
+    assert called(server, "status")["sources"] == 2
+    with TextIndex(db.with_name("other.db"), encoder) as other:
+        other.add("other", "A kettle.")
+    db.with_name("other.db").rename(db)
+    assert called(server, "status")["source_names"] == ["other"]
+    db.unlink()
+    said = "expected an index, got none, since nothing is indexed yet; call the tool index"
+    assert said in refused(server, "search", query="kettle")
+    assert not list(db.parent.glob("notes.db*"))
+    called(server, "index", paths=["refunds.txt"])
+    (found,) = called(server, "search", query="kettle")["passages"]
+    assert found["text"] == REFUND
+
+
+def test_a_database_that_was_deleted_is_missing(make: Make, db: Path) -> None:
+    server = make(db)
+    called(server, "status")
+    db.unlink()
+    assert "notes.db: expected an index, got none; make one" in refused(server, "status")
