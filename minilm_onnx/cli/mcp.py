@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
 # The only address: whoever reaches the server may search, and index where that is allowed.
 HOST, PORT, PATH = "127.0.0.1", 8000, "/mcp"
-# For requests in hand once a signal has come; streams that wait for news end at once.
-GRACE_SECONDS = 5
+# In which calls that are at work end, once the client has left or a signal has come: an index call
+# ends with the passages that it embeds just then, and has lost nothing.
+GRACE_SECONDS = 10
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -84,11 +86,12 @@ def run(options: argparse.Namespace) -> int:
     with ExitStack() as opened:
         make = partial(_server, options, folders, opened)
         if options.http:
+            number = PORT if options.port is None else options.port
             with suppress(KeyboardInterrupt):  # it comes when all is answered
-                _serve_http(make(), PORT if options.port is None else options.port)
+                _serve_http(make(), number, opened.close)
         else:
             with _ending_at_once(opened.close):
-                _serve_stdio(make)
+                _serve_stdio(make, opened.close)
     return 0
 
 
@@ -123,7 +126,15 @@ def _ending_at_once(leave: Callable[[], None]) -> Iterator[None]:
             signal.signal(one, handler)
 
 
-def _serve_stdio(make: "Callable[[], Server]") -> None:
+def _end_soon(leave: Callable[[], None]) -> None:
+    """Have calls that are at work end, and the process after a while whether they have or not."""
+    timer = threading.Timer(GRACE_SECONDS, os._exit, (0,))
+    timer.daemon = True  # so that it keeps nobody waiting
+    timer.start()
+    leave()
+
+
+def _serve_stdio(make: "Callable[[], Server]", leave: Callable[[], None]) -> None:
     """Serve one client; the SDK is imported when it has had its first answer."""
     if sys.stdin.isatty():
         print("waiting for a client on stdin; Ctrl-C ends it", file=sys.stderr)
@@ -131,10 +142,13 @@ def _serve_stdio(make: "Callable[[], Server]") -> None:
     if opening.line:
         import anyio
 
-        anyio.run(make().run_opened, opening)
+        try:
+            anyio.run(make().run_opened, opening, partial(_end_soon, leave))
+        except* BrokenPipeError:  # nobody reads stdout; a thread may still wait for a line of stdin
+            os._exit(0)
 
 
-def _serve_http(server: "Server", number: int) -> None:
+def _serve_http(server: "Server", number: int, leave: Callable[[], None]) -> None:
     import uvicorn
 
     from minilm_onnx.server.running import Server as Listener
@@ -147,9 +161,10 @@ def _serve_http(server: "Server", number: int) -> None:
             access_log=False,
             ws="none",
             proxy_headers=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_graceful_shutdown=GRACE_SECONDS,  # it begins later than that of _end_soon
         )
         said = f"serving on {where}; Ctrl-C ends it"
         announce = partial(print, said, file=sys.stderr, flush=True)
         begin = partial(listen, listening, where)
-        Listener(config, begin, announce, lambda: None).run(sockets=[listening])
+        ending = partial(_end_soon, leave)
+        Listener(config, begin, announce, leave, ending).run(sockets=[listening])

@@ -77,32 +77,47 @@ class Server(MCPServer[Any]):
             )
             raise ToolError(f"{name}: {shorten(wrong)}") from None
 
-    async def run_opened(self, opening: Opening) -> None:
-        """Serve a connection over stdin and stdout from its opening on, until the client leaves."""
+    async def run_opened(self, opening: Opening, left: Callable[[], None]) -> None:
+        """Serve a connection over stdin and stdout from its opening on, until the client leaves.
+
+        Args:
+            opening: how it began.
+            left: called when the client has left, before calls that are at work are waited for.
+
+        Raises:
+            ExceptionGroup: stdout failed.
+        """
         lowlevel = self._lowlevel_server
-        async with stdio_server(stdin=_lines(opening.line)) as (reading, writing):
+        async with stdio_server(stdin=_lines(opening.line, left)) as (reading, writing):
             answers, given = create_memory_object_stream[Any](0)
             async with create_task_group() as group:
-                group.start_soon(_pass_on, given, writing, opening.answered)
+                group.start_soon(_pass_on, given, writing, opening.answered, left)
                 await lowlevel.run(reading, answers, lowlevel.create_initialization_options())
 
 
-async def _lines(first: bytes) -> AsyncIterator[str]:
+async def _lines(first: bytes, left: Callable[[], None]) -> AsyncIterator[str]:
     """Give the line that was read already, then those of stdin."""
     line = first
     while line:
         yield line.decode("utf-8", "replace")
-        line = await run_sync(sys.stdin.buffer.readline)
+        # It may wait for ever where stdout has failed.
+        line = await run_sync(sys.stdin.buffer.readline, abandon_on_cancel=True)
+    left()
 
 
-async def _pass_on(given: Any, writing: Any, answered: int | str | None) -> None:
+async def _pass_on(
+    given: Any, writing: Any, answered: int | str | None, left: Callable[[], None]
+) -> None:
     """Hand on what the SDK says, but for its answer to the request that was answered."""
-    async with given, writing:
-        async for one in given:
-            if answered is not None and _answers(one.message, answered):
-                answered = None
-            else:
-                await writing.send(one)
+    try:
+        async with given, writing:
+            async for one in given:
+                if answered is not None and _answers(one.message, answered):
+                    answered = None
+                else:
+                    await writing.send(one)
+    finally:  # cancelled, where stdout has failed
+        left()
 
 
 def _answers(message: Any, number: int | str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from mcp.shared.uri_template import UriTemplate
 
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import InputError, shorten, shown
+from minilm_onnx.errors import InputError, MiniLMError, shorten, shown
 from minilm_onnx.index.folding import folded
 from minilm_onnx.index.indexing import Outcome, index_paths
 from minilm_onnx.index.passages import judged
@@ -23,6 +23,10 @@ TEMPLATE = "minilm-onnx://passages/{source}/{lines}"
 _TEMPLATE = UriTemplate.parse(TEMPLATE)
 # Names that an answer lists; the model that asks has to read them.
 MOST_NAMES = 100
+ENDED = (
+    "expected a server that is running, got one that ends; what was indexed is kept: call it again "
+    "when the server is back"
+)
 
 
 class Library:
@@ -48,6 +52,7 @@ class Library:
         self._encoder: SentenceEncoder | None = None
         self._index: TextIndex | None = None
         self._file: tuple[int, int] | None = None
+        self._closed = False
 
     def search(
         self,
@@ -105,6 +110,7 @@ class Library:
 
         Raises:
             InputError: no folder may be indexed, or a path is in none of them.
+            MiniLMError: the library was closed meanwhile.
         """
         if self.folders is None:
             raise InputError(
@@ -114,12 +120,18 @@ class Library:
         if not paths:
             raise InputError("paths: expected files or folders, got none; name some")
         named = [self.folders.named(path) for path in paths]
-        done = index_paths(self._opened(create=True), named, check=self.folders.check)
+        try:
+            done = index_paths(self._opened(create=True), named, check=self.folders.check)
+        except InputError as error:
+            if self._closed:
+                raise MiniLMError(ENDED) from error
+            raise
         return _indexed(done)
 
     def close(self) -> None:
-        """Close the index, if it was opened."""
+        """Close the index, if it was opened; a call of `add` that is at work ends soon."""
         with self._lock:
+            self._closed = True
             self._close()
 
     def _close(self) -> None:
@@ -133,8 +145,11 @@ class Library:
         Raises:
             InputError: there is none, or it is not one of this encoder.
             DatabaseError: it cannot be opened.
+            MiniLMError: the library was closed.
         """
         with self._lock:
+            if self._closed:
+                raise MiniLMError(ENDED)
             found = _identity(self._path)
             if found is None or found != self._file:
                 self._close()

@@ -41,6 +41,7 @@ class Server(uvicorn.Server):
         listen: Callable[[], None],
         answering: Callable[[], None],
         leave: Callable[[], None],
+        ending: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare.
 
@@ -49,9 +50,11 @@ class Server(uvicorn.Server):
             listen: called once signals end the process in good order.
             answering: called once requests are answered.
             leave: called before a second SIGINT ends the process at once.
+            ending: called once a signal has come, before what is in hand is waited for.
         """
         super().__init__(config)
         self._listen, self._answering, self._leave = listen, answering, leave
+        self._ending = ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, then say so."""
@@ -62,8 +65,11 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what is in hand, and say that this may take time."""
-        if busy := len(self.server_state.tasks):
-            _say_ending(f"{busy} request{'s' if busy > 1 else ''}")
+        busy = len(self.server_state.tasks)
+        self._ending()
+        if busy:
+            limit = self.config.timeout_graceful_shutdown or GRACE_SECONDS
+            _say_ending(f"{busy} request{'s' if busy > 1 else ''}", limit)
         await super().shutdown(sockets=sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -121,7 +127,7 @@ class Workers(Multiprocess):
                 for process in running:
                     process.kill()
             elif waited > IDLE_SECONDS and not said:
-                _say_ending("requests")
+                _say_ending("requests", GRACE_SECONDS)
                 said = True
             wait([process.sentinel for process in running], timeout=0.1)
 
@@ -131,11 +137,9 @@ class Workers(Multiprocess):
         super().handle_int()
 
 
-def _say_ending(what: str) -> None:
+def _say_ending(what: str, limit: float) -> None:
     with suppress(OSError):  # nobody may read it
-        sys.stderr.write(
-            f"ending: {what} in hand, {GRACE_SECONDS} s at most; Ctrl-C again ends at once\n"
-        )
+        sys.stderr.write(f"ending: {what} in hand, {limit} s at most; Ctrl-C again ends at once\n")
         sys.stderr.flush()
 
 
