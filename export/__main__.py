@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
             "(docs/export.md), or use `minilm-onnx export`, which needs no torch"
         ) from error
     checkpoint = find_checkpoint(options.model, options.name, options.license)
-    vouched = "verified" if checkpoint.pin.revision else "nobody's official files"
+    vouched = "verified" if checkpoint.pin.revision else "a model of your own"
     say(f"{checkpoint.model_id}, {vouched}, from {checkpoint.origin}")
     with warnings.catch_warnings():
         # Of the project's own odd texts.

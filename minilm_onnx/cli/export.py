@@ -52,5 +52,5 @@ def run(options: argparse.Namespace) -> int:
     check_place(out, name)
 
     checkpoint = find_checkpoint(str(options.folder), name, options.license)
-    say(f"{checkpoint.model_id}, nobody's official files, from {checkpoint.origin}")
+    say(f"{checkpoint.model_id}, a model of your own, from {checkpoint.origin}")
     return make(checkpoint, options, out)

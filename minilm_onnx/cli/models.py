@@ -67,7 +67,7 @@ def _folders() -> list[Path]:
         OSError: it cannot be listed.
     """
     home = os.environ.get(HOME)
-    if not home:
+    if not home or not os.path.lexists(home):  # nothing was installed yet
         return []
     if not os.path.isdir(home):  # noqa: PTH112  # Path's raises for names that are too long
         raise InputError(

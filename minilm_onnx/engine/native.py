@@ -72,7 +72,7 @@ def native_for(graph: Path) -> Native | None:
 def no_native(graph: Path) -> str:
     """Say why `native_for` gives nothing for a graph."""
     if not consists_of(graph, DOMAIN, KINDS):
-        return "the graph has other operators"
+        return "the graph has no native operators"
     return why_no_library()
 
 

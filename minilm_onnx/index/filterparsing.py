@@ -33,7 +33,13 @@ MOST_VALUES, MOST_DEPTH = 500, 50
 MOST_TEXT = 100_000
 OPERATORS: dict[str, Operator] = {one: one for one in get_args(Operator)}
 # Operators of other languages, and what they are here.
-SLIPS = {"==": "=", "<>": "!=", "=>": ">=", "=<": "<="}
+SLIPS = {"==": "=", "<>": "!=", "=>": ">=", "=<": "<=", "&&": "and", "||": "or"}
+OTHER_WORDS = {
+    "contains": "= for a value of a list, or like '%text%'",
+    "between": ">= and <=",
+    "starts": "like 'text%'",
+    "ends": "like '%text'",
+}
 WORDS = frozenset({"and", "or", "not", "in", "like", "is", "null", "true", "false"})
 TOKEN = re.compile(
     r"""\s*(?:
@@ -46,7 +52,7 @@ TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-LOOSE_DAY = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}")
+LOOSE_DAY = re.compile(r"[0-9]{4}-[0-9]{1,2}(-[0-9]{1,2})?")
 NAME = re.compile(r"[^\W\d][\w.-]*")
 VALUE = "a value such as 'text', 3.5 or 2026-01-31"
 REMEDY = "see docs/search.md for the syntax of filters"
@@ -117,7 +123,7 @@ class _Parser:
     def whole(self) -> Filter:
         found = self._any_of()
         if self._token.kind != "end":
-            self._fail("and, or, or the end of the filter")
+            self._fail("and, or, or the end of the filter", self._slip(self._token.place))
         return found
 
     @property
@@ -200,7 +206,13 @@ class _Parser:
             return Like(field, self._pattern())
         symbol = self._took("=", "!=", *OPERATORS)
         if not symbol:
-            self._fail("=, !=, <, <=, >, >=, in, like or is")
+            word = self._token.word.lower()
+            hint = ""
+            if word in OTHER_WORDS:
+                hint = f"; write {OTHER_WORDS[word]}"
+            elif self._token.kind == "bare" and NAME.fullmatch(self._token.word):
+                hint = '; a field of several words is in double quotes: "last name"'
+            self._fail("=, !=, <, <=, >, >=, in, like or is", hint)
         value = self._value()
         if symbol in OPERATORS:
             return Compare(field, OPERATORS[symbol], value)
@@ -220,14 +232,18 @@ class _Parser:
             elif MOMENT.fullmatch(token.word):
                 value = as_moment(token.word)
         if value is None:
-            two = self._text[max(0, token.place - 1) : token.place + 1]
-            hint = f"; write {SLIPS[two]}" if two in SLIPS else ""
-            if token.kind == "quoted" or (token.kind == "bare" and NAME.fullmatch(token.word)):
-                hint = f"; a text is in single quotes: '{shorten(token.word.strip(chr(34)))}'"
+            hint = self._slip(token.place - 1)
+            if token.keyword == "null":
+                hint = "; write is null, or is not null"
+            elif token.kind == "quoted" or (token.kind == "bare" and NAME.fullmatch(token.word)):
+                hint = (
+                    f"; a text is in single quotes: '{shorten(token.word.strip(chr(34)))}' (in a "
+                    "shell, with double quotes around the whole filter)"
+                )
             elif MOMENT.fullmatch(token.word):
                 hint = "; there is no such day"
             elif LOOSE_DAY.fullmatch(token.word):
-                hint = "; write a day with two digits for month and day"
+                hint = "; write a day as 2026-01-31"
             self._fail(VALUE, hint)
         self._count()
         self._next += 1
@@ -244,6 +260,11 @@ class _Parser:
             self._next -= 1
             self._fail(f"a character after the last {ESCAPE} of the pattern")
         return pattern
+
+    def _slip(self, place: int) -> str:
+        """Say what to write for an operator of another language at some place."""
+        two = self._text[max(0, place) : place + 2]
+        return f"; write {SLIPS[two]}" if two in SLIPS else ""
 
     def _count(self) -> None:
         self._values += 1

@@ -209,8 +209,8 @@ def check_facts(connection: "apsw.Connection", facts: Facts, path: Path) -> None
         other = shown(found.fingerprint) if found else "nobody"
         raise InputError(
             f"{path}: expected an index by {facts.fingerprint}, this encoder, got one by "
-            f"{other}; use that model, or embed the passages again: "
-            "minilm-onnx index --db FILE --rebuild"
+            f"{other}; use that model, or embed the passages again with this one: "
+            "minilm-onnx index --db FILE --rebuild, and the same --model"
         )
     if found.storage != facts.storage:
         raise InputError(

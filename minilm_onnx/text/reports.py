@@ -74,13 +74,13 @@ class Tally:
         if overflow == "warn" and self.cut:
             warnings.warn(
                 f"{self.cut} of {self.texts} texts are longer than {max_seq_length} tokens and "
-                'were cut; see inspect, or overflow="window"',
+                'were cut; see SentenceEncoder.inspect, or overflow="window"',
                 stacklevel=3,
             )
         if self.unreadable:
             warnings.warn(
                 f"{self.unreadable} of {self.texts} texts are mostly unknown to the model: "
-                "their vectors mean little; see inspect",
+                "their vectors mean little; SentenceEncoder.inspect says which",
                 stacklevel=3,
             )
 

@@ -339,10 +339,13 @@ def test_models_lists_what_is_here(
     assert "cannot be used" in out
     code, out, _ = run(capsys, "similarity", "a", "b", "--model", "mine")
     assert code == 0
-    monkeypatch.setenv("MINILM_ONNX_HOME", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("MINILM_ONNX_HOME", str(tmp_path / "mine" / "manifest.json"))
     code, _, error = run(capsys, "models", "--json")
     assert code == 2
     assert "MINILM_ONNX_HOME: expected a folder" in error
+    monkeypatch.setenv("MINILM_ONNX_HOME", str(tmp_path / "nowhere"))  # nothing was installed yet
+    code, out, _ = run(capsys, "models", "--json")
+    assert [one["name"] for one in json.loads(out)] == [""]
     assert run(capsys, "similarity", "a", "b", "--model", "mine")[0] == 1
 
 

@@ -145,7 +145,7 @@ def test_a_graph_of_other_operators_does_not_load_the_library(
 ) -> None:
     monkeypatch.setenv(KERNEL, "abacus")  # which nobody asks for
     assert native_for(SATURATION) is None
-    assert no_native(SATURATION) == "the graph has other operators"
+    assert no_native(SATURATION) == "the graph has no native operators"
 
 
 def test_the_library_of_another_system_is_not_taken(
