@@ -50,7 +50,6 @@ def run(options: argparse.Namespace) -> int:
     check_name(name)
     out = place_of(options, name.rpartition("/")[2])
     check_place(out, name)
-
     checkpoint = find_checkpoint(str(options.folder), name, options.license)
     say(f"{checkpoint.model_id}, a model of your own, from {checkpoint.origin}")
     return make(checkpoint, options, out)

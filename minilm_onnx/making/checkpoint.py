@@ -145,7 +145,7 @@ def _download(model: str) -> Path:
     try:
         listed = model_info(model, revision=pin.revision, files_metadata=True).siblings or []
         wanted = {
-            one.rfilename: str(one.lfs.sha256 if one.lfs else one.blob_id)
+            one.rfilename: one.lfs.sha256 if one.lfs else one.blob_id
             for one in listed
             if one.rfilename in FILES
         }
@@ -161,8 +161,14 @@ def _download(model: str) -> Path:
             raise ArtifactError(
                 f"{folder / name}: expected a complete download, got no such file; {remedy}"
             )
-        if name not in pin.sha256:  # of which no more is known than what the hub says
-            _check_sum(folder / name, expected, model, HUB)
+        if name in pin.sha256:
+            continue
+        if expected is None:  # as from what stands in for the hub
+            raise ArtifactError(
+                f"{model}: expected the hub's list to have a hash of {name}, got none from "
+                f"{constants.ENDPOINT}; set HF_ENDPOINT to another address, or not at all"
+            )
+        _check_sum(folder / name, expected, model, HUB)
     return folder
 
 

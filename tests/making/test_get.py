@@ -241,6 +241,14 @@ def test_part_of_a_download_is_not_taken_for_the_whole(
     assert installed(tmp_path) == []
 
 
+def test_a_hub_that_lists_no_hashes_is_refused(get: Get, checkpoint: Path, tmp_path: Path) -> None:
+    with serving(checkpoint, MODEL, REVISION, hashes=False) as endpoint:
+        found = get("get", "tiny", "--precision", "fp32", endpoint=endpoint)
+    assert found.returncode == 1
+    assert f"got none from {endpoint}; set HF_ENDPOINT to another" in found.stderr
+    assert installed(tmp_path) == []
+
+
 @pytest.mark.parametrize("name", ["config_sentence_transformers.json", "tokenizer.json"])
 def test_a_damaged_file_in_the_cache_is_removed_so_that_the_next_run_downloads_it(
     get: Get, checkpoint: Path, tmp_path: Path, name: str

@@ -15,7 +15,9 @@ def git_blob(data: bytes) -> str:
 
 
 @contextmanager
-def serving(folder: Path, model: str, revision: str, *, cut: str = "") -> Iterator[str]:
+def serving(
+    folder: Path, model: str, revision: str, *, cut: str = "", hashes: bool = True
+) -> Iterator[str]:
     """Serve a folder as a revision of a model; give the address for HF_ENDPOINT.
 
     Args:
@@ -23,6 +25,7 @@ def serving(folder: Path, model: str, revision: str, *, cut: str = "") -> Iterat
         model: its name.
         revision: the commit.
         cut: a file of which half is sent.
+        hashes: whether the list of files has them.
     """
 
     class Handler(BaseHTTPRequestHandler):
@@ -38,7 +41,7 @@ def serving(folder: Path, model: str, revision: str, *, cut: str = "") -> Iterat
                 siblings = [
                     {
                         "rfilename": one.relative_to(folder).as_posix(),
-                        "blobId": git_blob(one.read_bytes()),
+                        "blobId": git_blob(one.read_bytes()) if hashes else None,
                     }
                     for one in sorted(folder.rglob("*"))
                     if one.is_file()
