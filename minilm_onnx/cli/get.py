@@ -48,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     if model is None or options.name not in (name, model):
         raise InputError(
             f"name: expected one of {', '.join(sorted(names))}, got {shown(options.name)}; "
-            "no other model is pinned: download it and use `minilm-onnx export FOLDER`"
+            "no other model is pinned: `hf download OWNER/NAME --local-dir FOLDER`, then "
+            "`minilm-onnx export FOLDER`"
         )
     out = place_of(options, name)
     damage = ""

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from minilm_onnx.errors import ArtifactError, InputError, shorten, shown
 from minilm_onnx.folder.files import MOST, sha256_of
+from minilm_onnx.folder.layout import MANIFEST
+from minilm_onnx.making.console import say
 from minilm_onnx.making.pins import PINS, Pin
 
 # Digits of one.
@@ -135,6 +137,7 @@ def _download(model: str) -> Path:
     from huggingface_hub import constants, model_info, snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    say(f"{model}: looking for it on the Hugging Face hub")
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     if not sys.stderr.isatty():
         disable_progress_bars()
@@ -235,8 +238,15 @@ def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
         ArtifactError: it has no model.safetensors or no vocabulary.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: expected a folder with --name, got none; give its path")
+        raise InputError(
+            f"{folder}: expected a folder that sentence-transformers saved, got none; give its path"
+        )
     check_name(name)
+    if (folder / MANIFEST).is_file():
+        raise InputError(
+            f"{folder}: expected a checkpoint, got a model folder that is ready; use it with "
+            f"--model {folder}"
+        )
     if not license_id.isprintable():
         raise InputError(f"--license {shown(license_id)}: expected one line; write it anew")
     # The tokenizer is read of tokenizer.json where there is one.
@@ -244,9 +254,12 @@ def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
     weights = folder / "model.safetensors"
     found = [weights.name] * weights.is_file() + vocabularies[:1]
     if len(found) < 2:
+        # Which transformers would load, and with it whatever code is in them.
+        pickled = " and pickled weights" if any(folder.glob("*.bin")) else ""
         raise ArtifactError(
             f"{folder}: expected {weights.name} and {' or '.join(VOCABULARIES)}, got "
-            f"{', '.join(found) or 'neither'}; save the model with sentence-transformers 3 or newer"
+            f"{', '.join(found) or 'neither'}{pickled}; save the model with sentence-transformers "
+            "3 or newer"
         )
     if weights.stat().st_size > MOST:
         raise ArtifactError(
@@ -269,12 +282,12 @@ def check_name(name: str) -> None:
     # Whatever their case: some disks do not tell it.
     if last.lower() in {pinned.rpartition("/")[2].lower() for pinned in PINS}:
         raise InputError(
-            f"--name {shown(name)}: expected a name of your own, got an official model's; choose "
-            "another"
+            f"{shown(name)}: expected a name of your own, got an official model's; give another "
+            "with --name"
         )
     if not name.isprintable() or last.strip() in ("", ".", ".."):
         raise InputError(
-            f"--name {shown(name)}: expected a name for a folder, on one line; choose another"
+            f"{shown(name)}: expected a name for a folder, on one line; give another with --name"
         )
 
 

@@ -92,8 +92,12 @@ def read_folder(checkpoint: Checkpoint) -> Recipe:
 
 def _object(path: Path) -> Config:
     """Read a JSON object; a file that is not there says nothing."""
-    if not path.exists() and path.name != CONFIG:
-        return {}
+    if not path.exists():
+        if path.name != CONFIG:
+            return {}
+        raise ArtifactError(
+            f"{path}: expected the model's configuration, got nothing there; save the model anew"
+        )
     fields = read_json(path)
     if not isinstance(fields, dict):
         raise ArtifactError(

@@ -235,9 +235,10 @@ def test_part_of_a_download_is_not_taken_for_the_whole(
         (snapshot / name).symlink_to(checkpoint / name)
     found = get("get", "tiny", "--precision", "fp32")
     assert found.returncode == 1
-    assert found.stderr.startswith("error: tests/tiny: expected the hub's revision 1234567890")
-    assert "; look at the network" in found.stderr
-    assert len(found.stderr.splitlines()) == 1
+    looking, said = found.stderr.splitlines()
+    assert looking == "export: tests/tiny: looking for it on the Hugging Face hub"
+    assert said.startswith("error: tests/tiny: expected the hub's revision 1234567890")
+    assert "; look at the network" in said
     assert installed(tmp_path) == []
 
 
@@ -287,7 +288,7 @@ def test_a_name_of_ones_own_is_nobodys_official_one_and_that_of_a_folder(
     monkeypatch.setenv("MINILM_ONNX_HOME", str(tmp_path / "models"))
     code, out, said = run(capsys, "export", str(checkpoint), "--name", name, "--precision", "fp32")
     assert (code, out) == (2, "")
-    assert said.startswith("error: --name ")
+    assert said.endswith("give another with --name\n")
     assert len(said.splitlines()) == 1
     assert installed(tmp_path) == []
 
@@ -299,7 +300,26 @@ def test_an_official_name_of_a_folder_is_refused_too(
     (tmp_path / "e5-small-v2").mkdir()
     code, _, said = run(capsys, "export", str(tmp_path / "e5-small-v2"))
     assert code == 2
-    assert "--name 'e5-small-v2': expected a name of your own, got an official model's" in said
+    assert "'e5-small-v2': expected a name of your own, got an official model's" in said
+
+
+def test_a_folder_that_is_no_checkpoint_says_what_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MINILM_ONNX_HOME", str(tmp_path / "models"))
+
+    def refused(folder: Path) -> str:
+        code, out, said = run(capsys, "export", str(folder), "--name", "own")
+        assert (code != 0, out, said.count("\n")) == (True, "", 1)
+        return said
+
+    assert "expected a folder that sentence-transformers saved, got none" in refused(tmp_path / "x")
+    assert "got a model folder that is ready; use it with --model" in refused(BUNDLED)
+    other = tmp_path / "other"
+    other.mkdir()
+    for name in ("tokenizer.json", "pytorch_model.bin"):
+        (other / name).touch()
+    assert "got tokenizer.json and pickled weights; save the model" in refused(other)
 
 
 @pytest.mark.parametrize("words", ["get tiny", "export CHECKPOINT --name own --out OUT"])
