@@ -167,4 +167,7 @@ def _serve_http(server: "Server", number: int, leave: Callable[[], None]) -> Non
         announce = partial(print, said, file=sys.stderr, flush=True)
         begin = partial(listen, listening, where)
         ending = partial(_end_soon, leave)
-        Listener(config, begin, announce, leave, ending).run(sockets=[listening])
+        listener = Listener(config, begin, announce, leave, ending)
+        # Streams that wait for news are cut off at the end, which uvicorn would call an error.
+        logging.getLogger("uvicorn.error").addFilter(lambda _: not listener.should_exit)
+        listener.run(sockets=[listening])

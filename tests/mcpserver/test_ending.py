@@ -1,5 +1,6 @@
 """minilm-onnx mcp that ends while a call is at work, or whose client has gone."""
 
+import json
 import os
 import re
 import signal
@@ -7,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ pytest.importorskip("mcp", reason="minilm-onnx[mcp] is not installed")
 pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
 
 from tests.mcpserver.conftest import COMMAND, FIRST, began, connected, request, say
+from tests.support.servers import stop
 
 INDEX = request("tools/call", name="index", arguments={"paths": ["."]})
 # It embeds only once the index is closed, or never; and says by a pipe that it begins to.
@@ -95,6 +97,27 @@ def test_a_call_that_does_not_end_is_given_up_in_time(notes: Path, tmp_path: Pat
         assert "in hand, 0.3 s at most; " in process.stderr.readline()
         assert (process.wait(60), process.stderr.read()) == (0, "")
         assert result.exception(60)
+
+
+def test_a_stream_that_waits_for_news_ends_without_a_word(db: Path) -> None:
+    from http.client import HTTPConnection
+
+    process = subprocess.Popen(
+        [*COMMAND, "--db", str(db), "--http", "--port", "0"], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr
+    address = process.stderr.readline().split()[2].rstrip(";")
+    with closing(HTTPConnection(address.split("/")[2])) as one:
+        fields = {"Accept": "application/json, text/event-stream"}
+        kind = {"Content-Type": "application/json"}
+        one.request("POST", "/mcp", json.dumps(FIRST), {**fields, **kind})
+        with one.getresponse() as first:
+            session = {"Mcp-Session-Id": first.headers["mcp-session-id"]}
+            first.read()
+        one.request("GET", "/mcp", headers={**fields, **session})
+        with one.getresponse() as stream:
+            assert stream.headers["content-type"].startswith("text/event-stream")
+            assert stop(process) == ""
 
 
 @pytest.mark.parametrize("event", ["closed", "threading.Event()"])
