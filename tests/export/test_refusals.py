@@ -75,7 +75,7 @@ def test_what_cannot_be_exported_is_refused_by_name(tmp_path: Path) -> None:
                 *("--name", "sentence-transformers/all-MiniLM-L6-v2"),
             ]
         )
-    with pytest.raises(InputError, match="expected a folder with --name"):
+    with pytest.raises(InputError, match="expected a folder that sentence-transformers saved"):
         main(["--out", str(tmp_path / "out"), "--model", "some/model", "--name", "mine"])
 
 
