@@ -59,6 +59,7 @@ class Status:
     passages: int
     sources: Annotated[int, Field(description="how many there are")]
     source_names: Annotated[list[str], Field(description="the first of them in order")]
+    fields: Annotated[list[str], Field(description="of metadata, for the filter where")]
     storage: Annotated[str, Field(description="how vectors are kept")]
     model: str
     max_tokens: Annotated[int, Field(description="tokens that the model reads of a text")]

@@ -9,6 +9,7 @@ from mcp.shared.uri_template import UriTemplate
 
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, MiniLMError, shorten, shown
+from minilm_onnx.index.filterparsing import say_unknown
 from minilm_onnx.index.folding import folded
 from minilm_onnx.index.indexing import Outcome, index_paths
 from minilm_onnx.index.passages import judged
@@ -67,6 +68,8 @@ class Library:
         index = self._opened()
         found = index.search(query, top_k=top_k, hybrid=hybrid, source=source, where=where)
         notes = [*_unseen(index.encoder, query), *_notes(index.encoder, found)]
+        if not found and where and (unknown := say_unknown(where, index.fields())):
+            notes.append(unknown)
         return Found(list(map(_passage, found)), notes)
 
     def similar(self, uri: str, *, top_k: int) -> Found:
@@ -83,10 +86,12 @@ class Library:
     def status(self) -> Status:
         """Say what the index is."""
         index = self._opened()
-        encoder, sources = index.encoder, index.sources()
+        encoder, sources, fields = index.encoder, index.sources(), index.fields()
         notes = []
         if len(sources) > MOST_NAMES:
             notes.append(f"{MOST_NAMES} of {len(sources)} sources are listed")
+        if len(fields) > MOST_NAMES:
+            notes.append(f"{MOST_NAMES} of {len(fields)} fields are listed")
         if unfinished := index.unfinished():
             notes.append(
                 f"{len(unfinished)} sources were not finished, since a run was stopped: "
@@ -97,6 +102,7 @@ class Library:
             passages=sum(sources.values()),
             sources=len(sources),
             source_names=list(sources)[:MOST_NAMES],
+            fields=fields[:MOST_NAMES],
             storage=index.storage,
             model=encoder.fingerprint,
             max_tokens=encoder.max_seq_length,

@@ -140,6 +140,7 @@ def test_status_says_what_is_indexed(make: Make, db: Path, notes: Path) -> None:
     assert status["database"] == str(db)
     assert (status["passages"], status["sources"]) == (3, 2)
     assert status["source_names"] == [f"{notes}/refunds.txt", f"{notes}/shop.md"]
+    assert status["fields"] == ["modified"]
     assert status["storage"] == "float32"
     assert status["model"].startswith("all-MiniLM-L6-v2:int8:")
     assert (status["max_tokens"], status["may_index"], status["notes"]) == (256, [], [])
@@ -167,6 +168,12 @@ def test_notes_say_what_the_model_did_not_read_of_a_question(make: Make, db: Pat
     assert found["passages"] == []
     assert found["notes"] == [
         "no results: there are no passages, or none that fit source and where"
+    ]
+    asked = {"query": "cat", "where": "modified < 2000-01-01"}
+    assert called(server, "search", **asked)["notes"][1:] == []
+    asked["where"] = "lnag = 'en'"
+    assert called(server, "search", **asked)["notes"][1:] == [
+        "no passage has the field lnag; there are modified"
     ]
 
 
