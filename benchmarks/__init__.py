@@ -4,4 +4,4 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 # Of this project's own making: calibration's, and others that it has not seen.
-TEXTS = ROOT / "export" / "texts"
+TEXTS = ROOT / "minilm_onnx" / "making" / "texts"

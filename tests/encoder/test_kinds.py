@@ -16,7 +16,7 @@ from tests.golden.draw import FILE, TIMES, drawn
 from tests.support.texts import bare
 
 KINDS = read_kinds()
-TEXTS = Path(__file__).parents[2] / "export" / "texts"
+TEXTS = Path(__file__).parents[2] / "minilm_onnx" / "making" / "texts"
 WORDS, REPLIES = f"word {TIMES} times", "short replies"
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*mostly unknown")
