@@ -36,9 +36,9 @@ def add_parser(subparsers: Subparsers) -> None:
         run,
         "bench",
         summary="how fast this machine is",
-        description="Measure texts and tokens a second, latency by length, memory and the "
-        "machine's ceiling, on made-up texts as long as real ones, and compare with the "
-        "published run. Nothing else should run meanwhile.",
+        description="Measure texts and tokens per second, latency by length, memory, and the "
+        "machine's maximum speed of int8 products, on generated texts as long as real ones. "
+        "Compare them with the published results. Nothing else should run meanwhile.",
         examples=(
             "minilm-onnx bench",
             "minilm-onnx bench --seconds 20 --threads 1 --json",
@@ -49,9 +49,9 @@ def add_parser(subparsers: Subparsers) -> None:
         type=float,
         default=20.0,
         metavar="S",
-        help="time for the bulk measurement; default: %(default)s",
+        help="seconds for the bulk measurement; default: %(default)s",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, to post or to keep")
+    parser.add_argument("--json", action="store_true", help="print JSON, to publish or to keep")
 
 
 def run(options: argparse.Namespace) -> int:

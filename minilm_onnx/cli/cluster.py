@@ -24,8 +24,8 @@ def add_parser(subparsers: Subparsers) -> None:
         run,
         "cluster",
         summary="groups of lines about the same thing",
-        description="Print groups of lines that are all near one of them, the largest group first "
-        "and its centre first of its lines. A line is in one group at most.",
+        description="Print groups of similar lines, the largest group first. All lines of a group "
+        "are close to its first line, the centre. A line is in at most one group.",
         examples=("minilm-onnx cluster feedback.txt --threshold 0.6 --least 3",),
     )
     add_file(parser)
@@ -34,14 +34,14 @@ def add_parser(subparsers: Subparsers) -> None:
         type=cosine,
         default=0.75,
         metavar="COSINE",
-        help="least cosine to the centre of a group; default: %(default)s",
+        help="minimum cosine to the centre of a group; default: %(default)s",
     )
     parser.add_argument(
         "--least",
         type=at_least_one,
         default=2,
         metavar="N",
-        help="least lines of a group; default: 2",
+        help="minimum number of lines in a group; default: 2",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 

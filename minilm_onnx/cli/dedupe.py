@@ -31,10 +31,10 @@ def add_parser(subparsers: Subparsers) -> None:
         run,
         "dedupe",
         summary="lines that say what an earlier one says",
-        description="Print each line that is nearly the same as an earlier one, below that one; or "
-        "write the others to a file. A line that is longer than the model reads is one only if "
-        "what is not read of it is the same, too. All lines are compared with all: 100,000 take a "
-        "minute or two once they are embedded.",
+        description="Print each line that has near-duplicates, and these below it; or write the "
+        "other lines to a file. A line that is longer than the model reads is a duplicate only if "
+        "the part that is not read is the same, too. Each line is compared with all others: "
+        "100,000 take a minute or two after they are embedded.",
         examples=(
             "minilm-onnx dedupe questions.txt",
             "minilm-onnx dedupe rows.jsonl --field body --threshold 0.95 --out fewer.jsonl",
@@ -42,14 +42,18 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     add_file(parser)
     parser.add_argument(
-        "--threshold", type=cosine, default=0.9, metavar="COSINE", help="least cosine; default: 0.9"
+        "--threshold",
+        type=cosine,
+        default=0.9,
+        metavar="COSINE",
+        help="minimum cosine; default: %(default)s",
     )
     parser.add_argument(
         "--out",
         type=Path,
         metavar="FILE",
-        help="write the rows that are kept, as they are in the file, whole or not at all; blank "
-        "lines are kept in plain text, and left out of .jsonl and .csv",
+        help="write the rows without the duplicates, unchanged, complete or not at all; blank "
+        "lines are kept in plain text, but not in .jsonl and .csv",
     )
     parser.add_argument("--json", action="store_true", help="print the duplicates as JSON")
 

@@ -30,7 +30,8 @@ def add_parser(subparsers: Subparsers) -> None:
         run,
         "embed",
         summary="texts to vectors",
-        description="Embed one text a row, in order. An empty line of plain text is an empty text.",
+        description="Embed the text of each row, in order. An empty line of plain text is an empty "
+        "text.",
         examples=(
             "minilm-onnx embed texts.txt --out vectors.npy",
             "minilm-onnx embed rows.jsonl.gz --field body --out vectors.npy --resume",
@@ -45,39 +46,39 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--out",
         metavar="FILE",
-        help="file to write, whole or not at all: .npy rows of float32, .jsonl with text and "
-        "embedding, .csv with text, e0, e1, ..., .parquet or .arrow with the input's columns and "
-        "one of vectors; - or nothing is stdout",
+        help="file to write, complete or not at all: .npy (float32 rows), .jsonl (text and "
+        "embedding), .csv (text, e0, e1, ...), .parquet or .arrow (the input's columns and the "
+        "vectors); default, and -: stdout",
     )
     parser.add_argument(
         "--format",
         choices=(*FORMATS, *COLUMNAR),
-        help="default: by the suffix of --out, jsonl on stdout",
+        help="output format; default: by the suffix of --out; jsonl on stdout",
     )
     parser.add_argument(
         "--column",
         default="embedding",
         metavar="NAME",
-        help="the vectors' column in .parquet and .arrow; default: %(default)s",
+        help="name of the column of vectors in .parquet and .arrow; default: %(default)s",
     )
     parser.add_argument(
         "--precision",
         choices=("float32", "int8"),
         default="float32",
-        help="of that column; int8 is 127 times a vector over its greatest component; default: "
-        "%(default)s",
+        help="type of that column; int8 scales each vector so that its largest component is 127; "
+        "default: %(default)s",
     )
     parser.add_argument(
         "--engine",
         choices=("local", "ray"),
         default="local",
-        help="ray: on all machines of a Ray cluster, from .parquet or .jsonl, a file or a folder, "
-        "to a folder; run it again to resume; default: %(default)s",
+        help="ray: use all machines of a Ray cluster; reads .parquet or .jsonl (a file or a "
+        "folder), writes a folder, and resumes if run again; default: %(default)s",
     )
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="keep finished work in FILE.partial when interrupted, and resume from what is there",
+        help="if interrupted, keep finished work in FILE.partial; if there is some, resume from it",
     )
 
 

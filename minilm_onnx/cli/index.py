@@ -30,8 +30,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "index",
         summary="files and folders into a database to search",
         description="Split text, Markdown, JSON lines and tables (.csv, .tsv, .parquet, .arrow) "
-        "into passages, embed them, and keep them in one file. Run again, it embeds only what "
-        "changed and takes out what is gone; it may be stopped at any time.",
+        "into passages, embed them, and store them in one file. Run it again to embed only what "
+        "changed and to remove what no longer exists. It can be stopped at any time.",
         examples=(
             "minilm-onnx index notes/ --db notes.db",
             "minilm-onnx index faq.csv --field question --db faq.db",
@@ -43,26 +43,26 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs="*",
         metavar="PATH",
         help="a file (.txt, .md, .rst, .jsonl, .csv, .tsv, also with .gz; .parquet, .arrow; any "
-        "other is read as text) or a folder of those",
+        "other is read as text) or a folder",
     )
     parser.add_argument("--db", type=Path, required=True, metavar="FILE", help="the database")
     add_field(parser)
     parser.add_argument(
         "--lines",
         action=argparse.BooleanOptionalAction,
-        help="whether each line of a text file is a text of its own, or a JSON object with "
-        "--field; default: no",
+        help="whether each line of a text file is a separate text, or with --field a JSON object; "
+        "default: no",
     )
     parser.add_argument(
         "--storage",
         choices=get_args(Storage),
-        help="how vectors are kept; default: what the database has, float32 in a new one",
+        help="how vectors are stored; default: as the database has them; float32 in a new one",
     )
     parser.add_argument(
         "--rebuild",
         action="store_true",
-        help="embed all passages again, where another model or runtime made the database or it is "
-        "to be of another --storage",
+        help="embed all passages again, to change the model, the runtime or --storage of a "
+        "database",
     )
     parser.set_defaults(rest="paths")
 

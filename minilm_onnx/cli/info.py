@@ -25,7 +25,7 @@ def add_parser(subparsers: Subparsers) -> None:
         run,
         "info",
         summary="which model, which versions, which CPU",
-        description="Verify the model folder's sha256 sums and say what runs here.",
+        description="Verify the sha256 hashes of the model folder, and say what runs here.",
         examples=(
             "minilm-onnx info",
             "minilm-onnx info --model model-fp32 --json",

@@ -14,8 +14,8 @@ from minilm_onnx.reading.rows import Row, Rows, open_rows
 from minilm_onnx.text.reports import tallied
 
 FILE = (
-    "one text a line, JSON lines, .csv, .tsv, .parquet or .arrow, by its suffix; .gz is unpacked; "
-    "- is stdin"
+    "one text per line, JSON lines, .csv, .tsv, .parquet or .arrow, by its suffix; .gz is "
+    "unpacked; - is stdin"
 )
 # Cosines to hold at a time.
 MOST_COSINES = 2**24

@@ -55,7 +55,7 @@ def add_parser(subparsers: Subparsers) -> None:
         type=Path,
         metavar="FOLDER",
         help="let clients index files below this folder; hidden files, and links that lead out of "
-        "it, are refused; may be given more than once; default: the database is only read",
+        "it, are refused; can be repeated; default: the database is only read",
     )
     parser.add_argument(
         "--http",

@@ -23,8 +23,9 @@ def add_parser(subparsers: Subparsers) -> None:
         run,
         "models",
         summary="which models are here",
-        description=f"List the model in the package, and those in the folder that the environment "
-        f"variable {HOME} names; --model takes their names. The commands get and export make more.",
+        description="List the model in the package and those in the folder that the environment "
+        f"variable {HOME} names. --model takes their names. The commands get and export install "
+        "more.",
         examples=("minilm-onnx models", "minilm-onnx models --json"),
         model=False,
     )

@@ -82,8 +82,8 @@ def add_field(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--field",
         metavar="NAME",
-        help="column or JSON field that holds the text; default: text (or the only column of a "
-        "table without it); with it, lines of other files are read as JSON",
+        help="column or JSON field that holds the text; default: text, or else the only column of "
+        "a table; in other files each line is then read as JSON",
     )
 
 
@@ -145,7 +145,10 @@ def _add_encoder_options(parser: argparse._ArgumentGroup) -> None:
         "the package",
     )
     parser.add_argument(
-        "--threads", type=int, metavar="N", help="threads; default: all CPUs the process may use"
+        "--threads",
+        type=int,
+        metavar="N",
+        help="number of threads; default: the CPUs that the process may use",
     )
     parser.add_argument(
         "--spinning",
@@ -155,26 +158,26 @@ def _add_encoder_options(parser: argparse._ArgumentGroup) -> None:
     parser.add_argument(
         "--pinning",
         action=argparse.BooleanOptionalAction,
-        help="whether each thread keeps to a CPU while it works; default: where there are as many "
+        help="whether each thread stays on one CPU while it works; default: if there are as many "
         "threads as CPUs",
     )
     parser.add_argument(
         "--exact-products",
         action=argparse.BooleanOptionalAction,
-        help="whether to use int8 kernels of onnxruntime that cannot saturate; default: where this "
-        "CPU needs them; the native operators' never do",
+        help="whether to use onnxruntime's int8 kernels that cannot saturate; default: if this CPU "
+        "needs them; the native operators never saturate",
     )
     parser.add_argument(
         "--bf16",
         action="store_true",
-        help="multiply in bf16: faster and less exact, for an fp32 folder on an Arm CPU that has "
-        "it; refused where it would have no effect",
+        help="multiply in bf16: faster and less exact, for an fp32 model on an Arm CPU with bf16; "
+        "refused where it would have no effect",
     )
     parser.add_argument(
         "--token-budget",
         type=int,
         metavar="N",
-        help=f"tokens a run may hold; less takes less memory; default: {TOKEN_BUDGET}",
+        help=f"maximum tokens in a batch; less takes less memory; default: {TOKEN_BUDGET}",
     )
 
 

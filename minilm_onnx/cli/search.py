@@ -44,8 +44,8 @@ def add_parser(subparsers: Subparsers) -> None:
         run,
         "search",
         summary="which passages of a database, or of a file, answer a question",
-        description="Print the passages that are nearest to a question in meaning, the best first: "
-        "score, source and line, the headings above, and the passage.",
+        description="Print the passages that are closest to a question in meaning, the best first: "
+        "score, source and lines, the headings above, and the passage.",
         examples=(
             "minilm-onnx search --db notes.db how do I get my money back",
             'minilm-onnx search --db notes.db "error XK9931" --hybrid --source "*.md" --json',
@@ -57,8 +57,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "words",
         nargs="+",
         metavar="WORD",
-        help="the question; without --db before it a file, each line of which is a text (Markdown, "
-        "JSON lines, .csv, .tsv, .parquet and .arrow are read as in index; - is stdin)",
+        help="the question; without --db, first a file with one text per line (Markdown, JSON "
+        "lines, .csv, .tsv, .parquet and .arrow are read as in index; - is stdin)",
     )
     parser.add_argument("--db", type=Path, metavar="FILE", help="a database made by index")
     parser.add_argument(
@@ -66,28 +66,28 @@ def add_parser(subparsers: Subparsers) -> None:
         type=at_least_one,
         default=5,
         metavar="N",
-        help="passages to give, at most 4096; default: 5",
+        help="number of passages, at most 4096; default: 5",
     )
     parser.add_argument(
         "--hybrid",
         action="store_true",
-        help="join the ranking by meaning with the one by words (BM25), by reciprocal ranks",
+        help="combine the ranking by meaning with a ranking by words (BM25), by reciprocal ranks",
     )
     parser.add_argument(
         "--source",
         action="append",
         metavar="PATTERN",
-        help="only of sources, or in folders, that fit, such as 'notes/*.md', in quotes; * is any "
-        "text; may be given more than once",
+        help="search only sources or folders that match, such as 'notes/*.md' (in quotes; * is "
+        "any text); can be repeated",
     )
     parser.add_argument(
         "--where",
         action="append",
         metavar="FILTER",
-        help="only passages whose metadata matches, such as \"lang = 'en' and year >= 2020\", in "
-        "quotes; fields of JSON lines, tables and front matter, and modified, a file's time; "
-        "=, !=, <, <=, >, >=, in (...), like '...%%', is null, and, or, not, parentheses "
-        "(docs/search.md)",
+        help="search only passages whose metadata matches, such as \"lang = 'en' and year >= "
+        '2020" (in quotes). Fields are those of JSON lines, tables and front matter, and '
+        "modified, the file's time. Operators: =, !=, <, <=, >, >=, in (...), like '...%%', is "
+        "null, and, or, not, parentheses (docs/search.md)",
     )
     add_field(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON array")

@@ -35,10 +35,10 @@ def add_parser(subparsers: Subparsers) -> None:
         run,
         "serve",
         summary="a server that clients of OpenAI, Ollama and TEI can use",
-        description="Answer embedding requests of OpenAI's, Ollama's and Text Embeddings "
-        "Inference's protocols over HTTP. Only this machine can reach it unless --host says "
-        "otherwise. SIGINT and SIGTERM end it once what it accepted is answered, after a minute at "
-        "most; a second SIGINT ends it at once.",
+        description="Serve embeddings over HTTP, in the protocols of OpenAI, Ollama and Text "
+        "Embeddings Inference. Only this machine can reach the server, unless --host says "
+        "otherwise. After SIGINT or SIGTERM it answers what it has accepted, and ends within a "
+        "minute; a second SIGINT ends it at once.",
         examples=(
             "minilm-onnx serve",
             "minilm-onnx serve --port 11434 --name my-embeddings",
@@ -48,80 +48,87 @@ def add_parser(subparsers: Subparsers) -> None:
             "minilm-onnx serve --unix-socket /run/minilm.sock",
         ),
     )
-    parser.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="default: 127.0.0.1")
-    parser.add_argument("--port", type=port, default=8080, metavar="N", help="default: 8080")
     parser.add_argument(
-        "--unix-socket", metavar="FILE", help="listen there instead of on an address"
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="address to listen on; default: 127.0.0.1",
+    )
+    parser.add_argument(
+        "--port", type=port, default=8080, metavar="N", help="port to listen on; default: 8080"
+    )
+    parser.add_argument(
+        "--unix-socket", metavar="FILE", help="listen on this socket instead of an address"
     )
     parser.add_argument(
         "--name",
         action="append",
         default=[],
         metavar="NAME",
-        help="another name that requests may call the model by; may be given more than once; lists "
-        "of models show the first",
+        help="another name for the model in requests; can be repeated; lists of models show the "
+        "first",
     )
     parser.add_argument(
         "--any-name",
         action="store_true",
-        help="answer to whatever name requests call the model by; without it, another model's name "
-        "is an error, since its vectors would be others",
+        help="accept any model name in requests; without this, the name of another model is an "
+        "error, because that model's vectors would be different",
     )
     parser.add_argument(
         "--api-keys",
         type=Path,
         metavar="FILE",
-        help=f"one key a line, of which requests must bring one; default: those of {KEYS}, with "
-        "commas between, if it is set",
+        help="file of keys, one per line; each request must have one of them; default: the keys in "
+        f"{KEYS}, separated by commas, if it is set",
     )
     parser.add_argument(
         "--allow-origin",
         action="append",
         default=[],
         metavar="ORIGIN",
-        help="let web pages of this origin ask, as https://mine.example; * stands for the first "
-        "part of a host (app://*), for the port (http://localhost:*), or alone for all; may be "
-        "given more than once",
+        help="allow requests from web pages of this origin, such as https://mine.example; * stands "
+        "for the first part of a host (app://*) or for the port (http://localhost:*), and * alone "
+        "for all origins; can be repeated",
     )
     parser.add_argument(
         "--allow-host",
         action="append",
         default=[],
         metavar="NAME",
-        help="answer requests that call this server by this name, as behind a proxy; * stands for "
-        "any part of it; may be given more than once; default: on 127.0.0.1 and ::1 localhost and "
-        "--host alone, on other addresses any",
+        help="answer requests to this host name, for example behind a proxy; * stands for any part "
+        "of it; can be repeated; default: only localhost and --host if it is 127.0.0.1 or ::1; any "
+        "name on other addresses",
     )
     parser.add_argument(
         "--workers",
         type=at_least_one,
         default=1,
         metavar="N",
-        help="processes that answer, each with a model and a share of the CPUs; default: 1",
+        help="number of processes, each with its own model and a share of the CPUs; default: 1",
     )
     parser.add_argument(
         "--max-requests",
         type=at_least_one,
         metavar="N",
-        help="requests that may be here at a time; others get 429 at once; default: 1024",
+        help="requests accepted at the same time; others get 429 at once; default: 1024",
     )
     parser.add_argument(
         "--max-texts",
         type=at_least_one,
         metavar="N",
-        help="texts that a request may have; eight times as many on Ollama's /api/embed, in parts "
-        "of N; default: 2048",
+        help="maximum texts in a request; eight times as many on Ollama's /api/embed, in parts of "
+        "N; default: 2048",
     )
     parser.add_argument(
         "--deadline",
         type=_seconds,
         metavar="SECONDS",
-        help="give up a request that still waits after so long; default: 60",
+        help="give up a request that has waited this long; default: 60",
     )
     parser.add_argument(
         "--log-requests",
         action="store_true",
-        help="a line of JSON on stderr for every request, without its texts",
+        help="write a line of JSON to stderr for every request, without its texts",
     )
 
 

@@ -26,8 +26,8 @@ def add_parser(subparsers: Subparsers) -> None:
         run,
         "similarity",
         summary="how alike texts are",
-        description="Print the cosine similarity of A with each B, a line each, in their order; or "
-        "draw that of all lines of a file with each other.",
+        description="Print the cosine similarity of A and each B, one per line, in their order. Or "
+        "draw the similarities between all lines of a file.",
         examples=(
             'minilm-onnx similarity "a cat" "a dog" "a car"',
             "minilm-onnx similarity texts.txt --heatmap out.png",
@@ -39,7 +39,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "--heatmap",
         type=Path,
         metavar="OUT",
-        help=f"draw the lines of a file, at most {MOST_TEXTS}, as .png, .svg or .html",
+        help=f"draw the lines of a file (at most {MOST_TEXTS}) as a heat map: .png, .svg or .html",
     )
     add_field(parser)
     parser.set_defaults(rest="b")

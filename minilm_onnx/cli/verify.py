@@ -18,9 +18,9 @@ def add_parser(subparsers: Subparsers) -> None:
         run,
         "verify",
         summary="whether the model works as it should on this machine",
-        description="Check the files, the tokenizer, the vectors and their bits against what "
-        "the export's reference gave, measure a second of speed, and give advice. Takes seconds; "
-        "exits with 1 if something is wrong.",
+        description="Compare files, tokenizer, vectors and bits with what the export stored of its "
+        "reference, measure the speed for a second, and give advice. Takes a few seconds. Exits "
+        "with 1 if something is wrong.",
         examples=(
             "minilm-onnx verify",
             "minilm-onnx verify --json > verified.json",

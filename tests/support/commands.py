@@ -10,49 +10,52 @@ from minilm_onnx.cli import build_parser
 DOCUMENT = Path(__file__).parents[2] / "docs" / "commands.md"
 HEAD = """# Commands and options
 
-`python -m tests.support.commands` wrote this page from the program's own `--help`. Every command
-exits with 0; with 2 for wrong arguments, texts or files, and with 1 for a failure on the way, a
-wrong model folder, or nothing found, and then says so on one line of stderr. `minilm-onnx
---version` prints the version, `minilm-onnx COMMAND --help` what stands here, and `minilm-onnx`
-alone the list of commands, with exit code 2.
+`python -m tests.support.commands` generated this page from the program's own `--help`.
+
+| exit code | meaning |
+| ---: | --- |
+| 0 | success |
+| 1 | a failure on the way, a wrong model folder, or nothing found |
+| 2 | wrong arguments, texts or files; also `minilm-onnx` alone, which lists the commands |
+
+An error is one line on stderr. `minilm-onnx --version` prints the version, and
+`minilm-onnx COMMAND --help` what is on this page.
 
 ## The files that commands read
 
-Every command reads a file in the same way, by what its name ends with, in capitals or not:
+Every command reads files in the same way. The end of the file's name decides, in capitals or not:
 
 | name ends in | a row is | its text is |
 | --- | --- | --- |
-| `.jsonl`, `.ndjson` | a line that is not blank | the field `--field` of the object, or `text` |
-| `.csv` | a row below the first | the column `--field`, or `text`, or the only one |
-| `.tsv` | a line below the first | the column `--field`, or `text`, or the only one |
-| `.parquet`, `.arrow` | a row | the column `--field`, or `text`, or the only one of texts |
+| `.jsonl`, `.ndjson` | a line that is not blank | the object's field `--field`, or else `text` |
+| `.csv` | a row below the first | the column `--field`, or else `text`, or else the only column |
+| `.tsv` | a line below the first | the column `--field`, or else `text`, or else the only column |
+| `.parquet`, `.arrow` | a row | the column `--field`, or `text`, or the only column of texts |
 | anything else; `-` for stdin | a line | the line |
-| the same, with `--field` | a line that is not blank | that field of the object |
+| the same, with `--field` | a line that is not blank | the object's field `--field` |
 
-The same rule finds the text everywhere: the field or column that `--field` names, else `text`, else
-the only column of a table. Summaries say which one was read unasked, and where plain lines seem to
-be JSON or a table, as from a pipe, whose name has no suffix, or to end in CR alone.
+If a column was chosen without `--field`, the summary says which. It also says so if plain lines
+look like JSON or like a table, for example from a pipe, which has no suffix, and if lines seem to
+end in CR alone.
 
-`.gz` behind all but `.parquet` and `.arrow` is unpacked. Text is UTF-8, with a byte order mark or
-without, with line ends LF or CR LF. Fields of `.csv` are separated by the comma, the semicolon,
-the tab or the `|` by which the first row that is not blank has the field; a first line such as
-`sep=;` chooses one of these. A field in quotes may hold line ends, and a row 64 MiB. In `.tsv` a
-quote is a character like any other, unless quotes stand around a whole field.
-
-A blank line of plain text is an empty text to `embed`, so that vectors and lines have the same
-numbers; commands that compare texts leave it out. Null in `.parquet` and `.arrow` is a row without
-a text: it gets no vector in these files, `embed` refuses it for others, and commands that compare
-or search texts leave it out.
-
-The model reads 256 tokens of a text. Every command counts on stderr the texts that it did not read
-whole, and those that are mostly unknown to it; `--json` of `dedupe`, `cluster` and `search FILE`
-has `cut` for each text. `dedupe` drops no text that differs from its original only in what was not
-read.
-
-`index` and `search` split Markdown (`.md`, `.markdown`) at its headings, and `index` takes plain
-text as one document, unless `--lines` says otherwise. `index` finds files of all kinds above in
-folders, and the text suffixes that [search.md](search.md) lists. `embed --engine ray` takes only
-`.parquet` and `.jsonl`, not packed.
+- **Compression.** `.gz` at the end is unpacked, except after `.parquet` and `.arrow`.
+- **Encoding.** Text is UTF-8, with or without a byte order mark; lines end in LF or CR LF.
+- **`.csv`.** The separator is the comma, the semicolon, the tab or the `|`: the one with which the
+  first row that is not blank has the field. A first line such as `sep=;` chooses one. A quoted
+  field can contain line ends. A row can have 64 MiB.
+- **`.tsv`.** A quote is an ordinary character, unless a whole field is in quotes.
+- **Blank lines.** In plain text, a blank line is an empty text for `embed`, so that vectors and
+  lines have the same numbers. Commands that compare texts ignore it.
+- **Null.** A null in `.parquet` or `.arrow` is a row without a text. It gets no vector in these
+  formats, and `embed` refuses it for others. Commands that compare or search texts ignore it.
+- **Long texts.** The model reads 256 tokens of a text. Every command reports on stderr how many
+  texts it did not read completely, and how many are mostly unknown to the model. With `--json`,
+  `dedupe`, `cluster` and `search FILE` have `cut` for each text. `dedupe` never drops a text that
+  differs from its original only in what was not read.
+- **Documents.** `index` and `search` split Markdown (`.md`, `.markdown`) at its headings. `index`
+  takes plain text as one document, unless `--lines` is given. In folders, `index` finds files of
+  all kinds above, and those with the text suffixes that [search.md](search.md) lists.
+- **Ray.** `embed --engine ray` takes only `.parquet` and `.jsonl`, not packed.
 """
 
 
