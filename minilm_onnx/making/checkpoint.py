@@ -128,8 +128,8 @@ def _whose(folder: Path) -> str:
 def _download(model: str) -> Path:
     """Fetch the pinned revision with huggingface_hub, and hold every file to the hub's list.
 
-    The hub is asked for the list each time: without a network, huggingface_hub gives whatever part
-    of a revision an earlier download left behind, as if it were all.
+    The hub is asked for the list each time: without a network, huggingface_hub 0.36 gives whatever
+    part of a revision an earlier download left behind, as if it were all.
 
     Raises:
         ArtifactError: the hub gave no such files, not all of them, or others than it lists.
