@@ -123,6 +123,11 @@ def printable(text: str) -> str:
     return " ".join(words)
 
 
+def printable_line(line: str) -> str:
+    """Do the same with a line whose spaces mean something."""
+    return line if line.isprintable() else "".join(map(_shown, line))
+
+
 def is_harmless(character: str) -> bool:
     """Whether a terminal shows a character, or joins others by it; not if it commands by it.
 

@@ -2,17 +2,14 @@
 
 import argparse
 import json
-import os
-import shutil
 import stat
 import sys
-import textwrap
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from minilm_onnx.cli.hits import show
 from minilm_onnx.cli.inputs import note_of_field, say_waiting
 from minilm_onnx.cli.options import (
     Subparsers,
@@ -30,11 +27,6 @@ from minilm_onnx.index.folding import folded
 
 if TYPE_CHECKING:
     from minilm_onnx.index.ranking import Result
-
-
-INDENT = " " * 8
-# Of a passage, on a terminal.
-MOST_LINES = 5
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -105,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=2))
     else:
         for result in found:
-            print(_show(result))
+            print(show(result))
     if not found:
         where = f" in sources that fit {' or '.join(options.source)}" if options.source else ""
         where += f" whose metadata matches {printable(options.where)}" if options.where else ""
@@ -207,44 +199,3 @@ def _is_file(name: str) -> bool:
         return True
     except (OSError, ValueError):  # too long, or with a NUL
         return False
-
-
-def _show(result: "Result") -> str:
-    """Put a result in lines: as many as it needs, or a few as wide as the terminal."""
-    source = result.source
-    if source.startswith("/"):
-        with suppress(OSError):  # the current folder is gone
-            near = os.path.relpath(source)
-            source = source if near.startswith("..") else near
-    lines = f"{result.first_line}"
-    if result.last_line > result.first_line:
-        lines += f"-{result.last_line}"
-    text = printable(result.text)
-    if sys.stdout.isatty():
-        width = max(40, shutil.get_terminal_size().columns)
-        text = textwrap.fill(
-            text,
-            width,
-            subsequent_indent=INDENT,
-            initial_indent=INDENT,
-            max_lines=MOST_LINES,
-            placeholder=" ...",
-        )
-    else:
-        text = INDENT + text
-    place = "  ".join(printable(part) for part in (f"{source}:{lines}", result.headings) if part)
-    described = _described(result.metadata)
-    return f"{result.score:.4f}  {place}\n{described}{text}"
-
-
-def _described(metadata: Mapping[str, Any]) -> str:
-    """Put metadata on a line, but for a file's time, which --json has; "" if there is none."""
-    # Not needed by the other commands.
-    from minilm_onnx.reading.metadata import MODIFIED, values_of
-
-    said = [
-        f"{printable(name)}: {shorten(printable(', '.join(values)))}"
-        for name, values in values_of(metadata).items()
-        if name != MODIFIED
-    ]
-    return f"{INDENT}{shorten('; '.join(said))}\n" if said else ""
