@@ -3,5 +3,3 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# Of this project's own making: calibration's, and others that it has not seen.
-TEXTS = ROOT / "minilm_onnx" / "making" / "texts"

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from benchmarks import TEXTS
 from minilm_onnx import SentenceEncoder
+from minilm_onnx.making.corpus import TEXTS
 from minilm_onnx.measure.sample import sample_texts
 from minilm_onnx.reading.rows import open_rows
 

@@ -27,7 +27,7 @@ def test_what_is_not_installed_is_said_in_a_line(
         done = subprocess.run(
             [sys.executable, "-c", RUN.format(without, module), *given],
             cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
             capture_output=True,
             text=True,
         )

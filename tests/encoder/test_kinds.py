@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,11 +11,11 @@ from benchmarks.kinds import LIMITS, Kinds, read_kinds
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.arrays import FloatArray
 from minilm_onnx.engine.native import RUNTIME
+from minilm_onnx.making.corpus import TEXTS
 from tests.golden.draw import FILE, TIMES, drawn
 from tests.support.texts import bare
 
 KINDS = read_kinds()
-TEXTS = Path(__file__).parents[2] / "minilm_onnx" / "making" / "texts"
 WORDS, REPLIES = f"word {TIMES} times", "short replies"
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*mostly unknown")
