@@ -200,13 +200,12 @@ def _check_sum(path: Path, expected: str, model: str, origin: str) -> None:
     Raises:
         ArtifactError: it is another file.
     """
-    with path.open("rb") as file:
-        if len(expected) == SHA256:
-            kind, found = "sha256", hashlib.file_digest(file, "sha256").hexdigest()
-        else:
-            kind, data = "git blob", file.read()
-            blob = b"blob %d\0%b" % (len(data), data)
-            found = hashlib.sha1(blob, usedforsecurity=False).hexdigest()
+    if len(expected) == SHA256:
+        kind, found = "sha256", sha256_of(path)
+    else:
+        kind, data = "git blob", path.read_bytes()
+        blob = b"blob %d\0%b" % (len(data), data)
+        found = hashlib.sha1(blob, usedforsecurity=False).hexdigest()
     if found == expected:
         return
     if origin.startswith(HUB):

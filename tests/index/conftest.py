@@ -1,4 +1,4 @@
-"""An index that is empty, for those that fill it."""
+"""An index that is empty, for those that fill it, and one of TEXTS."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +7,7 @@ import pytest
 
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.index.textindex import TextIndex
+from tests.support.indexes import STORAGES, fill
 
 
 @pytest.fixture
@@ -17,4 +18,15 @@ def db(tmp_path: Path) -> Path:
 @pytest.fixture
 def index(db: Path, encoder: SentenceEncoder) -> Iterator[TextIndex]:
     with TextIndex(db, encoder) as made:
+        yield made
+
+
+@pytest.fixture(params=STORAGES)
+def filled(
+    request: pytest.FixtureRequest, db: Path, encoder: SentenceEncoder
+) -> Iterator[TextIndex]:
+    """An index of TEXTS, once in each storage."""
+    with TextIndex(db, encoder, storage=request.param) as made:
+        fill(made)
+        assert made.storage == request.param
         yield made

@@ -1,6 +1,5 @@
 """Passages by where they stand, and their neighbours."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,21 +8,11 @@ import pytest
 from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.index.indexing import index_paths
 from minilm_onnx.index.textindex import TextIndex
-from tests.support.indexes import STORAGES, TEXTS, fill
+from tests.support.indexes import TEXTS
 
 pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
 pytest.importorskip("sqlite_vec", reason="minilm-onnx[search] is not installed")
 pytest.importorskip("semantic_text_splitter", reason="minilm-onnx[search] is not installed")
-
-
-@pytest.fixture(params=STORAGES)
-def filled(
-    request: pytest.FixtureRequest, db: Path, encoder: SentenceEncoder
-) -> Iterator[TextIndex]:
-    """An index of TEXTS, once in each storage."""
-    with TextIndex(db, encoder, storage=request.param) as made:
-        fill(made)
-        yield made
 
 
 def test_similar_finds_what_brute_force_finds(filled: TextIndex, encoder: SentenceEncoder) -> None:

@@ -1,7 +1,7 @@
 """TextIndex: finds what brute force finds, by meaning and by words, and says what is wrong."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,22 +17,11 @@ from minilm_onnx.index.storage import rescored, stored, unstored
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.index.words import words_of
 from tests.conftest import documented
-from tests.support.indexes import STORAGES, TEXTS, TOPICS, fill
+from tests.support.indexes import TEXTS, TOPICS, fill
 
 pytest.importorskip("apsw", reason="minilm-onnx[search] is not installed")
 pytest.importorskip("sqlite_vec", reason="minilm-onnx[search] is not installed")
 pytest.importorskip("semantic_text_splitter", reason="minilm-onnx[search] is not installed")
-
-
-@pytest.fixture(params=STORAGES)
-def filled(
-    request: pytest.FixtureRequest, db: Path, encoder: SentenceEncoder
-) -> Iterator[TextIndex]:
-    """An index of TEXTS, once in each storage."""
-    with TextIndex(db, encoder, storage=request.param) as made:
-        fill(made)
-        assert made.storage == request.param
-        yield made
 
 
 def test_search_finds_what_brute_force_finds(filled: TextIndex, encoder: SentenceEncoder) -> None:
