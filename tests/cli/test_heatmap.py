@@ -68,7 +68,8 @@ def luminance(colour: FloatArray) -> float:
 
 
 def rgb(colour: str) -> FloatArray:
-    return np.frombuffer(bytes.fromhex(colour[1:]), dtype=np.uint8).astype(np.float32) / 255
+    levels = np.frombuffer(bytes.fromhex(colour[1:]), dtype=np.uint8)
+    return levels.astype(np.float32) / np.float32(255)
 
 
 @pytest.mark.parametrize("dark", [False, True])
