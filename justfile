@@ -35,6 +35,7 @@ generate:
     python -m tests.support.commands
     python -m tests.support.reference
     python -m tests.support.rooms
+    python -m tests.support.terminal
     python -m tests.support.versions
 
 # Compile the native operators anew, after a change in kernels/.
