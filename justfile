@@ -38,6 +38,10 @@ generate:
     python -m tests.support.terminal
     python -m tests.support.versions
 
+# Take the pictures of the docs anew, after a change of what they show; needs chromium and playwright.
+pictures:
+    python -m tests.support.screenshots
+
 # Compile the native operators anew, after a change in kernels/.
 kernels:
     python kernels/build.py
