@@ -37,6 +37,7 @@ generate:
     python -m tests.support.rooms
     python -m tests.support.terminal
     python -m tests.support.versions
+    python -m benchmarks.machines
 
 # Take the pictures of the docs anew, after a change of what they show; needs chromium and playwright.
 pictures:
