@@ -23,6 +23,7 @@ REQUIREMENTS = (
     "transformers==4.57.6",
     "nncf==3.4.0",
     "openvino==2026.4.1",
+    "openvino-tokenizers==2026.4.1.0",
     "ctranslate2==4.8.5",
     "tqdm==4.70.1",
     ".",

@@ -8,6 +8,7 @@ from benchmarks.contenders.sentence_transformers_torch import load_backend
 
 REQUIREMENTS = (
     "torch==2.13.0",
+    # The newest that optimum-onnx 0.1.0 takes: it wants transformers below 4.58, and 6.0 wants 5.
     "sentence-transformers==5.7.0",
     "transformers==4.57.6",
     "optimum-onnx==0.1.0",
