@@ -76,7 +76,8 @@ def set_up(name: str, home: Path, checkpoint: Path, lock: Path | None) -> Note:
     step, reason = "install", ""
     npm = npm_requirements(name)
     try:
-        install(home / name / "venv", [line for line in requirements if line not in npm])
+        unwanted = getattr(module(name), "UNWANTED", ())
+        install(home / name / "venv", [line for line in requirements if line not in npm], unwanted)
         if npm:
             npm_install(home / name / "venv", npm)
         step = "prepare"
@@ -103,18 +104,21 @@ def set_up(name: str, home: Path, checkpoint: Path, lock: Path | None) -> Note:
     return note
 
 
-def install(venv: Path, requirements: Sequence[str]) -> None:
-    """Make an environment from nothing."""
+def install(venv: Path, requirements: Sequence[str], unwanted: Sequence[str] = ()) -> None:
+    """Make an environment from nothing; packages that are unwanted are uninstalled again."""
     shutil.rmtree(venv, ignore_errors=True)
     # Without pip, whose size no contender's user pays for.
     call([sys.executable, "-m", "venv", "--without-pip", str(venv)])
-    pip = [sys.executable, "-m", "pip", "--python", str(venv), "install", "-qq"]
+    pip = [sys.executable, "-m", "pip", "--python", str(venv)]
+    installing = [*pip, "install", "-qq"]
     # The build of torch for CPUs, before anything can bring another.
     for torch in (line for line in requirements if line.startswith("torch==")):
-        call([*pip, torch])
+        call([*installing, torch])
     here = f"git+file://{ROOT}"
     own = (str(ROOT) if line == "." else line for line in requirements)
-    call([*pip, *(line.replace("git+file://.", here) for line in own)])
+    call([*installing, *(line.replace("git+file://.", here) for line in own)])
+    if unwanted:
+        call([*pip, "uninstall", "-qq", "--yes", *unwanted])
 
 
 def npm_install(venv: Path, requirements: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ A contender module has:
     BATCHES             settings to sweep for `batch`: texts, or padded tokens, a run may hold
     SETUP_REQUIREMENTS  optional: what another environment needs to convert the checkpoint
     NPM_REQUIREMENTS    optional: what npm installs beside that, pinned
+    UNWANTED            optional: packages that pip brings and setup uninstalls again
     SAME_MODEL          optional: False for another model, whose vectors are not compared
     prepare(checkpoint, folder)    convert the checkpoint's folder to what the engine loads
     load(folder, threads) -> embed(texts, batch) -> (N, 384) float32 unit rows, in order

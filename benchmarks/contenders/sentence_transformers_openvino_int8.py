@@ -14,12 +14,13 @@ REQUIREMENTS = (
     "torch==2.13.0",
     "sentence-transformers==6.2.0",
     "transformers==5.5.4",
-    # 2.2.0 asks for torchvision, whose build on PyPI needs CUDA's torch: beside torch for CPUs
-    # transformers cannot be imported.
-    "optimum-intel==2.1.0",
+    "optimum-intel==2.2.0",
     "openvino==2026.4.1",
     "numpy==2.4.6",
 )
+# optimum-intel asks for it, and PyPI's build needs CUDA's torch: beside torch for CPUs, importing
+# transformers fails. Text needs none.
+UNWANTED = ("torchvision",)
 SETUP_REQUIREMENTS = convert.REQUIREMENTS
 BATCHES = (4, 8, 16, 32)
 # Where sentence-transformers looks when it is told no other.

@@ -29,14 +29,20 @@ def load_backend(
     backend: str = "torch",
     options: dict[str, Any] | None = None,
     tokens: int = MAX_TOKENS,
+    compiled: dict[str, Any] | None = None,
 ) -> Embed:
-    """Load a folder with one of sentence-transformers' backends; options are the backend's."""
+    """Load a folder with one of sentence-transformers' backends; options are the backend's.
+
+    With `compiled` the model is compiled, with these arguments of torch.compile.
+    """
     import torch
     from sentence_transformers import SentenceTransformer
 
     torch.set_num_threads(threads)
     model = SentenceTransformer(str(folder), device="cpu", backend=backend, model_kwargs=options)
     model.max_seq_length = tokens
+    if compiled is not None:
+        model.compile(**compiled)
 
     def embed(texts: Sequence[str], batch: Batch) -> FloatArray:
         found = model.encode(

