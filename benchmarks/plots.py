@@ -16,10 +16,10 @@ from benchmarks.contenders import OURS
 from benchmarks.report import (
     NAMES,
     Line,
-    by_speed,
     call_ms,
     mean_cosine,
     of,
+    of_this_model,
     on_disk,
     peak_rss,
     texts_per_second,
@@ -51,7 +51,8 @@ def draw_all(lines: Sequence[Line], folder: Path) -> None:
     """Write speed.svg, latency.svg and memory.svg."""
     for name, draw in (("speed", speed), ("latency", latency), ("memory", memory)):
         with mpl.rc_context(STYLE):
-            picture = Figure(figsize=(8, 4.5), layout="constrained")
+            rows = len(of_this_model(lines)) if draw is not latency else MOST_LINES
+            picture = Figure(figsize=(8, 0.9 + 0.3 * max(rows, 12)), layout="constrained")
             draw(lines, picture.subplots())
             part = folder / f"{name}.svg.part"
             picture.savefig(part, format="svg", transparent=True, metadata={"Date": None})
@@ -78,7 +79,7 @@ def speed(lines: Sequence[Line], axes: Any) -> None:
     """Draw texts a second, and write how near the vectors are beside each bar."""
     speeds = {
         name: median(texts_per_second(lines, name))
-        for name in by_speed(lines)
+        for name in of_this_model(lines)
         if of(lines, name, "corpus")
     }
     for place, (name, texts) in enumerate(speeds.items()):
@@ -97,7 +98,7 @@ def speed(lines: Sequence[Line], axes: Any) -> None:
 
 def latency(lines: Sequence[Line], axes: Any) -> None:
     """Draw the median latency of requests of 1, 8 and 32 texts, of the fastest engines."""
-    for name, marker in zip(by_speed(lines)[:MOST_LINES], MARKERS, strict=False):
+    for name, marker in zip(of_this_model(lines)[:MOST_LINES], MARKERS, strict=False):
         times = {size: call_ms(lines, name, workload) for workload, size in SIZES.items()}
         known = {size: ms for size, ms in times.items() if ms is not None}
         ours = name == OURS
@@ -121,7 +122,7 @@ def latency(lines: Sequence[Line], axes: Any) -> None:
 
 def memory(lines: Sequence[Line], axes: Any) -> None:
     """Draw what each takes at its peak, and on disk."""
-    peaks = {name: peak_rss(lines, name) or 0.0 for name in by_speed(lines)}
+    peaks = {name: peak_rss(lines, name) or 0.0 for name in of_this_model(lines)}
     names = sorted(peaks, key=lambda name: peaks[name])
     for place, name in enumerate(names):
         axes.barh(place - 0.19, peaks[name], 0.36, color=colour(name))

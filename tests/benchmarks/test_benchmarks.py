@@ -317,9 +317,13 @@ def test_plots_hold_every_contender_and_no_date(tmp_path: Path) -> None:
         lines.append(bulk(name, 0, 0.0) | {"workload": "setup", **sizes})
         requests = {"workload": "request_8", "latencies_ms": [5.0 * speed]}
         lines.append(bulk(name, 0, 0.0) | requests)
+    # Another model, which is fast, would leave no room for the others.
+    lines.append(bulk("c", 0, 1000.0))
+    lines.append(bulk("c", 0, 0.0) | {"workload": "vectors", "same_model": False})
     draw_all(lines, tmp_path)
     for name in ("speed", "latency", "memory"):
         picture = (tmp_path / f"{name}.svg").read_text("utf-8")
+        assert ">c<" not in picture
         assert f">{NAMES[OURS]}<" in picture
         assert ">b<" in picture
         assert "<dc:date>" not in picture
