@@ -1,4 +1,8 @@
-"""libembedding-ng, a C engine with onnxruntime 1.20.1 inside, on the hub's kind of int8 file."""
+"""libembedding-ng, a C engine with onnxruntime 1.20.1 inside, on the hub's kind of int8 file.
+
+Its own tokenizer reads most scripts but Latin otherwise, and some signs beside a figure: 14 of the
+220 texts that are compared have a cosine below 0.9, the least 0.2.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,9 @@
 """model2vec: a vector for every token of the vocabulary, and their weighted mean.
 
 It is made from the checkpoint with model2vec's default settings. No layers are left, so it is
-another model of 256 dimensions: word order and context have no influence.
+another model of 256 dimensions: word order and context have no influence. By the measures of
+benchmarks.quality it has 66.1 on STS-B, 74.0 on STS13, 74.8 on STS15 and 41.9 on SciFact, where the
+int8 model of this project has 82.0, 80.6, 85.4 and 64.6.
 """
 
 from collections.abc import Sequence
