@@ -35,7 +35,13 @@ generate:
     python -m tests.support.commands
     python -m tests.support.reference
     python -m tests.support.rooms
+    python -m tests.support.terminal
     python -m tests.support.versions
+    python -m benchmarks.machines
+
+# Take the pictures of the docs anew, after a change of what they show; needs chromium and playwright.
+pictures:
+    python -m tests.support.screenshots
 
 # Compile the native operators anew, after a change in kernels/.
 kernels:

@@ -4,7 +4,6 @@ Each has one file for light and dark: its colours are those of the server's page
 in it names the dark ones for a reader whose system is dark.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -25,9 +24,8 @@ from benchmarks.report import (
     peak_rss,
     texts_per_second,
 )
+from minilm_onnx.cli.palette import INK, KEY, OTHER, PALE, RULE, with_dark
 
-INK, RULE, KEY, OTHER, PALE = "#1d232b", "#c6cdd6", "#0b5cad", "#8a97a6", "#cfd6de"
-DARK = {INK: "#e4e8ee", RULE: "#46505c", KEY: "#7db8f5", OTHER: "#6f7d8c", PALE: "#3a444f"}
 STYLE: dict[Any, Any] = {  # keys that matplotlib has a type of its own for
     # One run, one picture: no date, no random identifiers; text stays text.
     "svg.hashsalt": OURS,
@@ -59,17 +57,6 @@ def draw_all(lines: Sequence[Line], folder: Path) -> None:
             picture.savefig(part, format="svg", transparent=True, metadata={"Date": None})
         part.write_text(with_dark(part.read_text("utf-8")), "utf-8")
         part.rename(folder / f"{name}.svg")
-
-
-def with_dark(svg: str) -> str:
-    """Give a picture that is also right on a dark page."""
-    rules = "".join(
-        f'[style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
-        for light, dark in DARK.items()
-        for kind in ("fill", "stroke")
-    )
-    sheet = f"<style>@media (prefers-color-scheme: dark){{{rules}}}</style>"
-    return re.sub(r"(<svg [^>]*>)", lambda found: f"{found[1]}\n {sheet}", svg, count=1)
 
 
 def colour(name: str) -> str:

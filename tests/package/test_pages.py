@@ -76,11 +76,17 @@ def test_every_page_is_reached_from_the_index() -> None:
     assert "docs/README.md" in read(ROOT / "README.md")[0]
 
 
-@pytest.mark.parametrize("generator", ["commands", "reference", "rooms"])
+@pytest.mark.parametrize(
+    "generator",
+    [
+        *(f"tests.support.{name}" for name in ("commands", "reference", "rooms")),
+        "benchmarks.machines",
+    ],
+)
 def test_generated_pages_are_what_their_generator_writes(generator: str) -> None:
-    if generator == "reference":
+    if generator.endswith("reference"):
         pytest.importorskip("griffe", reason="griffe is not installed")
-    module = import_module(f"tests.support.{generator}")
+    module = import_module(generator)
     assert module.DOCUMENT.read_text("utf-8") == module.render(), "stale: run just generate"
 
 

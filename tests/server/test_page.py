@@ -61,7 +61,7 @@ def test_the_page_works_in_a_browser(
     ]
     assert texts[4] == "Refunds are paid within ten days."
     vectors = encoder.encode(texts[:4])
-    shown = [float(value) for value in re.findall(r"<td style=[^>]*>(-?\d\.\d\d)</td>", page)]
+    shown = [float(value) for value in re.findall(r'<td class="share[^>]*>(-?\d\.\d\d)</td>', page)]
     np.testing.assert_allclose(shown[:16], (vectors @ vectors.T).ravel(), atol=0.0051)
     assert "sentence-transformers/all-MiniLM-L6-v2, int8, 256 tokens" in page
     assert page.count('role="alert" id="alike-error"></div>') == 1
@@ -112,4 +112,19 @@ def test_the_page_is_used_by_keyboard_alone(url: str, encoder: SentenceEncoder) 
         shown = float(first.locator("td").first.inner_text())
         question, dog = encoder.encode(["which animal barks?", "a dog"])
         assert shown == pytest.approx(float(question @ dog), abs=0.0051)
+        # What is long is opened by a key; what no text has, has no column.
+        heads = page.locator("#rank-result thead")
+        playwright.expect(heads).to_have_text("cosinetexttokens")
+        write("#list", "a dog " * 300 + "\na \U0001f680")
+        go_to("#question")
+        page.keyboard.press("Enter")
+        playwright.expect(heads).to_have_text("cosinetexttokenstokens cut offunknown to the model")
+        go_to("#rank-result summary")
+        summary = page.locator("#rank-result summary")
+        closed = summary.bounding_box()
+        page.keyboard.press("Enter")
+        opened = summary.bounding_box()
+        assert closed
+        assert opened
+        assert opened["height"] > 4 * closed["height"]
         assert said == []
