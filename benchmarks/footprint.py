@@ -116,13 +116,13 @@ def tables(found: dict[str, Any]) -> str:
     ]
     return "\n".join(
         [
-            f"An install takes {found['full_mib']:.0f} MiB on disk, the lean one "
-            f"{found['lean_mib']:.0f}. `import minilm_onnx` takes {found['import_ms']:.0f} ms "
-            "beyond numpy and onnxruntime; from the start of a process to the end of one that gave "
-            f"a vector, {found['first_vector_ms']:.0f} ms pass, "
-            f"{found['first_vector_ratio']:.2f} times what importing numpy and onnxruntime alone "
-            f"takes there (medians of {len(found['rounds_ms'])} processes of Python "
-            f"{found['python']}).",
+            f"The installation takes {found['full_mib']:.0f} MiB on disk, and the lean one "
+            f"{found['lean_mib']:.0f} MiB. `import minilm_onnx` takes {found['import_ms']:.0f} ms "
+            "in addition to numpy and onnxruntime. A process that computes one vector takes "
+            f"{found['first_vector_ms']:.0f} ms from start to end, "
+            f"{found['first_vector_ratio']:.2f} times as long as a process that only imports "
+            f"numpy and onnxruntime. (Medians of {len(found['rounds_ms'])} processes, Python "
+            f"{found['python']}.)",
             "",
             "| package | MiB | needed |",
             "| --- | ---: | --- |",

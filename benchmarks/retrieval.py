@@ -35,7 +35,6 @@ from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.reading.documents import Document
 from minilm_onnx.vectors.pooling import l2_normalize
 
-PUBLISHED = 64.51  # of the model in fp32 over whole documents, by MTEB
 PASSAGES = 100_000
 DEPTH = 100
 ROUNDS = 7
@@ -189,11 +188,10 @@ def tables(found: dict[str, Any]) -> str:
     quality, speed = found["quality"], found["speed"]
     exact = quality["float32"]
     lines = [
-        f"SciFact, {quality['documents']:,} documents and {quality['queries']} questions, nDCG@10: "
-        f"{quality['ndcg_whole_documents']:.2f} for the vectors of whole documents, cut at 256 "
-        f"tokens, as MTEB measures (published for the model in fp32: {PUBLISHED}). In an index, "
-        f"which splits them into {exact['passages']:,} passages below their titles, and ranks a "
-        "document by its best passage:",
+        f"nDCG@10 of SciFact, {quality['documents']:,} documents and {quality['queries']} "
+        "questions ([quality.md](quality.md#in-search-results) has it for whole documents, as MTEB "
+        f"measures it). The index splits the documents into {exact['passages']:,} passages below "
+        "their titles, and ranks a document by its best passage:",
         "",
         "| storage | vectors | words (BM25) | hybrid | recall@10 of float32 | bytes a passage "
         "| file MiB |",

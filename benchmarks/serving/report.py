@@ -99,8 +99,9 @@ def _compared(lines: Sequence[Line]) -> str:
         if (these := [line for line in lines if _is(line, "minilm_onnx", count)])
     ]
     return (
-        f"At {COMPARED} connections {own / rates[best]:.1f} times {SERVERS[best].title}; the 99th "
-        f"percentile over the median: {', '.join(spread)}."
+        f"At {COMPARED} connections, minilm-onnx answers {own / rates[best]:.1f} times as many "
+        f"requests as {SERVERS[best].title}. Its 99th percentile, divided by its median, is "
+        f"{', '.join(spread)} connections."
     )
 
 
@@ -114,7 +115,7 @@ def _memory(lines: Sequence[Line]) -> str:
             f"| {SERVERS[name].title} | {most:.0f} | {cosine['mean']:.4f} / {cosine['min']:.4f} |"
         )
     head = [
-        "| server | MiB at most | cosine to sentence-transformers fp32, mean / least |",
+        "| server | peak memory, MiB | cosine to sentence-transformers fp32, mean / minimum |",
         "| --- | ---: | --- |",
     ]
     return "\n".join([*head, *rows])

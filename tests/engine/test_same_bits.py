@@ -96,7 +96,7 @@ def test_the_kernel_for_avx_vnni_gives_the_bits_that_the_manifest_states(
 
 
 def test_the_table_of_hashes_is_of_the_bundled_model(encoder: SentenceEncoder) -> None:
-    """docs/quality.md names every kernel, and one hash; docs/edge.md shows what verify prints."""
+    """docs/quality.md names every kernel, and one hash; other pages show what verify prints."""
     build = pytest.importorskip("kernels.build", reason="not a checkout")
     page = (ROOT / "docs" / "quality.md").read_text("utf-8")
     rows = re.findall(r"^\| [^|]* \| `(\w+)` \|.*\| `(\w+)` \|$", page, re.MULTILINE)
@@ -104,5 +104,6 @@ def test_the_table_of_hashes_is_of_the_bundled_model(encoder: SentenceEncoder) -
     assert named == {PLAIN, *(name for machine in build.KERNELS.values() for name in machine)}
     assert encoder.manifest
     assert {bits for _, bits in rows} == {encoder.manifest.bits[:16]}
-    shown = (ROOT / "docs" / "edge.md").read_text("utf-8")
-    assert f"the same bits as on every CPU: sha256 {encoder.manifest.bits[:16]}...;" in shown
+    for name in ("edge.md", "walk.zh.md"):
+        shown = (ROOT / "docs" / name).read_text("utf-8")
+        assert f"the same bits as on every CPU: sha256 {encoder.manifest.bits[:16]}...;" in shown

@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 from minilm_onnx.cli import build_parser
-from tests.support.documents import ROOT, Block, blocks, lines, pages, run_python, shell
+from tests.support.documents import (
+    ROOT,
+    Block,
+    blocks,
+    check_printed,
+    lines,
+    pages,
+    run_python,
+    shell,
+)
 
 pytestmark = [
     pytest.mark.skipif(not (ROOT / "docs").exists(), reason="not a checkout"),
@@ -62,6 +71,10 @@ NOT_RUN = {
 }
 # Python that has its own test, by what stands before it, since it needs a server or a framework.
 ELSEWHERE = {"docs/mcp.md", "docs/outgrow.md", "docs/integrations.md", "docs/cluster.md"}
+# Of docs/walk.zh.md, needs a framework: tests/integrations/ecosystem/test_docs.py runs it.
+WALK = "example walk"
+# Before commands whose output is shown as it is.
+SHOWN = "shown"
 RAY = "--engine ray"
 
 
@@ -81,7 +94,7 @@ def test_python_runs_and_prints_what_the_page_says(
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for block in blocks(page):
-        if block.language == "python":
+        if block.language == "python" and block.mark != WALK:
             run_python(block, namespace)
 
 
@@ -104,7 +117,9 @@ def test_commands_run(page: str, tmp_path: Path) -> None:
             if block.language == "sh" and not why_not(block):
                 # tests/integrations/ecosystem/test_docs.py runs those, with Ray.
                 kept = [line for line in block.code.splitlines() if RAY not in line]
-                reader.run(Block(block.page, "", "sh", "\n".join(kept), ""))
+                printed = reader.run(Block(block.page, "", "sh", "\n".join(kept), ""))
+                if block.mark == SHOWN:
+                    check_printed(printed, block.said)
 
 
 def test_blocks_that_are_not_run_have_options_that_exist() -> None:

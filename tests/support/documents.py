@@ -75,10 +75,14 @@ def run_python(block: Block, namespace: dict[str, Any]) -> None:
             raise
         pytest.skip(f"{error.name} is not installed")
     if block.said:
-        found, said = printed.getvalue(), block.said
-        assert NUMBER.sub("#", found) == NUMBER.sub("#", said)
-        scores, expected = ([float(n) for n in NUMBER.findall(text)] for text in (found, said))
-        assert scores == pytest.approx(expected, abs=TOLERANCE)
+        check_printed(printed.getvalue(), block.said)
+
+
+def check_printed(found: str, said: str) -> None:
+    """Compare what code prints with what the page says, numbers within a tolerance."""
+    assert NUMBER.sub("#", found) == NUMBER.sub("#", said)
+    scores, expected = ([float(n) for n in NUMBER.findall(text)] for text in (found, said))
+    assert scores == pytest.approx(expected, abs=TOLERANCE)
 
 
 def lines(block: Block) -> list[str]:
@@ -124,8 +128,9 @@ class Shell:
         self.server: subprocess.Popen[str] | None = None
         self.port = 8080
 
-    def run(self, block: Block) -> None:
-        """Run a block; what it installs is only looked up."""
+    def run(self, block: Block) -> str:
+        """Run a block, and give what it prints; what it installs is only looked up."""
+        printed = ""
         for line in lines(block):
             if line.startswith("pip install"):
                 check_extras(line)
@@ -134,14 +139,15 @@ class Shell:
             elif line.startswith("minilm-onnx mcp") and "--http" in line:
                 self.serve(shlex.split(line)[2:], "mcp")
             elif line.startswith("minilm-onnx mcp"):
-                self.command(f"{line} < /dev/null")  # a client that leaves at once
+                printed += self.command(f"{line} < /dev/null")  # a client that leaves at once
             elif line.startswith("minilm-onnx bench"):
-                self.command(f"{line} --seconds 1")  # the last one counts
+                printed += self.command(f"{line} --seconds 1")  # the last one counts
             else:
-                self.command(line.replace(":8080", f":{self.port}"))
+                printed += self.command(line.replace(":8080", f":{self.port}"))
         self.end()
+        return printed
 
-    def command(self, line: str) -> None:
+    def command(self, line: str) -> str:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", line],
             cwd=self.folder,
@@ -151,6 +157,7 @@ class Shell:
             timeout=300,
         )
         assert done.returncode == 0, f"{line}: {done.stderr}{done.stdout}"
+        return done.stdout
 
     def serve(self, arguments: list[str], command: str = "serve") -> None:
         """Start a server on a free port, or on a socket in the folder."""

@@ -8,8 +8,8 @@ import pytest
 
 from minilm_onnx import SentenceEncoder
 from tests.conftest import documented
-from tests.package.test_docs import RAY
-from tests.support.documents import blocks, furnish, pages, shell
+from tests.package.test_docs import RAY, WALK
+from tests.support.documents import blocks, furnish, pages, run_python, shell
 
 BLOCKS = {
     "langchain": ("langchain_core", "The bakery opens at six."),
@@ -22,6 +22,15 @@ BLOCKS = {
     "txtai": ("txtai", "The bakery opens at six."),
     "keybert": ("keybert", "bread"),
 }
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+def test_the_last_block_of_the_walk_in_chinese_prints_what_it_shows() -> None:
+    pytest.importorskip("qdrant_client", reason="qdrant_client is not installed")
+    (block,) = (one for one in blocks("docs/walk.zh.md") if one.mark == WALK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the framework's own
+        run_python(block, {"__name__": "__main__"})
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
