@@ -32,6 +32,7 @@ docs *args:
 
 # Write the generated pages anew.
 generate:
+    python -m tests.support.badges
     python -m tests.support.commands
     python -m tests.support.reference
     python -m tests.support.rooms

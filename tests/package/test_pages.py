@@ -79,7 +79,7 @@ def test_every_page_is_reached_from_the_index() -> None:
 @pytest.mark.parametrize(
     "generator",
     [
-        *(f"tests.support.{name}" for name in ("commands", "reference", "rooms")),
+        *(f"tests.support.{name}" for name in ("badges", "commands", "reference", "rooms")),
         "benchmarks.machines",
     ],
 )
