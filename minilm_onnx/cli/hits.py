@@ -37,7 +37,15 @@ def show(result: "Result") -> str:
     if result.headings:
         place += f"  {_styled(printable(result.headings), CYAN)}"
     text = _on_terminal(result.text) if sys.stdout.isatty() else INDENT + printable(result.text)
-    return f"{_styled(f'{result.score:.4f}', FAINT)}  {place}\n{_described(result.metadata)}{text}"
+    return f"{_styled(_score(result), FAINT)}  {place}\n{_described(result.metadata)}{text}"
+
+
+def _score(result: "Result") -> str:
+    """Say how good a result is: its cosine, or its ranks, whose sum nobody could read."""
+    if result.hybrid is None:
+        return f"{result.score:.4f}"
+    ranks = {"words": result.hybrid.words, "meaning": result.hybrid.meaning}
+    return ", ".join(f"{how} #{rank}" for how, rank in ranks.items() if rank is not None)
 
 
 def _on_terminal(text: str) -> str:

@@ -37,7 +37,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "search",
         summary="which passages of a database, or of a file, answer a question",
         description="Print the passages that are closest to a question in meaning, the best first: "
-        "score, source and lines, the headings above, and the passage.",
+        "score, source and lines, the headings above, and the passage. The score is a cosine; with "
+        "--hybrid the ranks by words and by meaning are shown instead.",
         examples=(
             "minilm-onnx search --db notes.db how do I get my money back",
             'minilm-onnx search --db notes.db "error XK9931" --hybrid --source "*.md" --json',

@@ -41,14 +41,12 @@ from minilm_onnx.index.metadata import Described, checked, read_fields, refuse_w
 from minilm_onnx.index.passages import Passage, Splitter, judged
 from minilm_onnx.index.places import mean_vector, passages_at
 from minilm_onnx.index.ranking import (
-    FUSED,
     MOST_FOUND,
     Result,
-    by_words,
     check_query,
-    fused,
     nearest,
     results,
+    search_both,
 )
 from minilm_onnx.index.rebuilding import compact, rebuild
 from minilm_onnx.index.schema import Facts, check_facts, read_facts, read_runtimes
@@ -244,15 +242,8 @@ class TextIndex(Closing):
                 refuse_without(connection)
             scope = scope_of(connection, patterns, wanted)
             if hybrid:
-                depth = max(top_k, FUSED)
-                rankings = [
-                    nearest(connection, self._facts, vector, depth, scope),
-                    by_words(connection, query, depth, scope),
-                ]
-                ranked = fused(rankings, top_k)
-            else:
-                ranked = nearest(connection, self._facts, vector, top_k, scope)
-            return results(connection, ranked)
+                return search_both(connection, self._facts, query, vector, top_k, scope)
+            return results(connection, nearest(connection, self._facts, vector, top_k, scope))
 
     def similar(
         self, source: str, first_line: int, last_line: int, *, top_k: int = 5

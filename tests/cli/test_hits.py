@@ -1,11 +1,12 @@
 """How search shows a passage on a terminal, and elsewhere."""
 
 import sys
+from dataclasses import replace
 
 import pytest
 
 from minilm_onnx.cli.hits import show
-from minilm_onnx.index.ranking import Result
+from minilm_onnx.index.ranking import Hybrid, Result
 
 CODE = "```python\ndef f(x):\n    return x\n\tif\x1b[2J:\n```\n\none more line\n"
 
@@ -47,6 +48,16 @@ def test_a_pipe_gets_a_line_of_text_without_colours() -> None:
         "        lang: en",
         "        Send it back.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("words", "meaning", "said"),
+    [(1, 3, "words #1, meaning #3"), (2, None, "words #2"), (None, 1, "meaning #1")],
+)
+def test_a_hybrid_result_shows_its_ranks(words: int | None, meaning: int | None, said: str) -> None:
+    """A sum of reciprocal ranks, 0.0325 at best, would be taken for a poor cosine."""
+    found = replace(result("Send it back."), hybrid=Hybrid(words, meaning, 0.4))
+    assert show(found).splitlines()[0] == f"{said}  notes.md:3-9  Orders > Returns"
 
 
 @pytest.mark.usefixtures("terminal")
