@@ -28,6 +28,9 @@ from minilm_onnx.index.folding import folded
 if TYPE_CHECKING:
     from minilm_onnx.index.ranking import Result
 
+# Bytes of a file that takes seconds to embed.
+LARGE = 2**17
+
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
@@ -197,7 +200,7 @@ def _in_file(options: argparse.Namespace) -> _Found:
         options.top,
         field=options.field,
         where=options.where,
-        show_bar=show_bar(),
+        show_bar=show_bar(hint=file == "-" or Path(file).stat().st_size > LARGE),
     )
     said = found.tally.said(encoder.max_seq_length)
     said += "; index splits long ones" if found.tally.cut else ""
