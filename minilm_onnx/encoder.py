@@ -27,7 +27,7 @@ from minilm_onnx.checks import check_positive
 from minilm_onnx.closing import Closing
 from minilm_onnx.construction import TheirOptions, load_asked, settings_asked
 from minilm_onnx.engine.asynchronous import OwnThread
-from minilm_onnx.engine.embedder import Embedder
+from minilm_onnx.engine.embedder import Done, Embedder
 from minilm_onnx.engine.native import RUNTIME, native_for
 from minilm_onnx.engine.policy import Policy, choose_policy
 from minilm_onnx.engine.silent import onnxruntime
@@ -432,7 +432,7 @@ class SentenceEncoder(Closing):
         texts: Texts,
         *,
         prompt_names: Sequence[str] = (),
-        show_progress_bar: bool = False,
+        done: Done = lambda count: None,
     ) -> tuple[Matrix, list[TextReport]]:
         """Embed texts, equal ones once, and say what the model saw of each.
 
@@ -440,7 +440,7 @@ class SentenceEncoder(Closing):
             texts: what to embed.
             prompt_names: the first of these that there is is put before each text; where there is
                 none, the prompt of texts that are given none.
-            show_progress_bar: as in `encode`.
+            done: called with the number of texts done since.
 
         Returns:
             (N, 384) float32 unit rows, whether the model normalises or not; and a report a text.
@@ -452,8 +452,7 @@ class SentenceEncoder(Closing):
         limit = self.max_seq_length
         name = next((name for name in prompt_names if name in self.prompts), None)
         given = put_before(self._prompt(name, None), as_texts(texts))
-        with progress_bar(len(given), show=show_progress_bar) as done:
-            vectors, reports = self._embedder.embed(given, limit, "truncate", None, done)
+        vectors, reports = self._embedder.embed(given, limit, "truncate", None, done)
         return self._unit(vectors), reports
 
     def with_default_prompt(self, texts: Sequence[str]) -> Sequence[str]:
@@ -473,12 +472,14 @@ class SentenceEncoder(Closing):
         tokens: TokenizedTexts,
         *,
         batch_size: int | None = None,
+        done: Done = lambda count: None,
     ) -> Matrix:
         """Run the graph on tokenised texts: equal lengths together, then pool, normalise, reorder.
 
         Args:
             tokens: from `tokenize_texts`.
             batch_size: as in `encode`.
+            done: called with the number of texts done since.
 
         Returns:
             (N, 384) float32 unit rows.
@@ -487,7 +488,7 @@ class SentenceEncoder(Closing):
             InputError: batch_size is not a positive integer.
             SessionError: onnxruntime failed.
         """
-        return self._unit(self._embedder.embed_tokens(tokens, batch_size, lambda count: None))
+        return self._unit(self._embedder.embed_tokens(tokens, batch_size, done))
 
     def hidden_states(self, tokens: TokenizedTexts) -> list[FloatArray]:
         """Run the graph on tokenised texts, and keep the last hidden state of every token.

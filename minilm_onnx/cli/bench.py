@@ -40,7 +40,8 @@ def add_parser(subparsers: Subparsers) -> None:
         summary="how fast this machine is",
         description="Measure texts and tokens per second, latency by length, memory, and the "
         "machine's maximum speed of int8 products, on generated texts as long as real ones. "
-        "Compare them with the published results. Nothing else should run meanwhile.",
+        "Compare them with the published results. Nothing else should run meanwhile; on Linux, "
+        "bench says how much of the CPUs other programs took.",
         examples=(
             "minilm-onnx bench",
             "minilm-onnx bench --seconds 20 --threads 1 --json",
@@ -62,11 +63,13 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"--seconds: expected a positive number, got {options.seconds}")
     # Not needed by the other commands.
     from minilm_onnx.measure.ceiling import measure_ceiling
+    from minilm_onnx.measure.others import others_between, read_cpus
 
     start = time.perf_counter()
     encoder = load_encoder(options)
     load_ms = (time.perf_counter() - start) * 1e3
     threads = encoder.policy.threads
+    before = read_cpus()
     bulk = measure_bulk(encoder, options.seconds)
     facts: dict[str, Any] = {
         "format": FORMAT,
@@ -80,6 +83,7 @@ def run(options: argparse.Namespace) -> int:
         "peak_rss_mib": peak_rss_mib(),
         "latency_ms": {str(length): latency_ms(encoder, length) for length in LENGTHS},
         "ceiling": asdict(measure_ceiling(threads)),
+        "others": asdict(others := others_between(before, read_cpus())),
         "published": json.loads(packaged(PUBLISHED).read_text("utf-8")),
     }
     if options.json:
@@ -87,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for name, value in rows(facts):
         print(f"{name:<10} {value}")
+    if others.said:
+        print(f"{'meanwhile':<10} {others.said}")
     return 0
 
 

@@ -50,7 +50,9 @@ def run(options: argparse.Namespace) -> int:
     """Print the groups."""
     read = read_and_embed(options, load_encoder(options))
     texts = read.texts
-    groups = community_detection(read.vectors, options.threshold, options.least, read.batch_size)
+    groups = community_detection(
+        read.vectors, options.threshold, options.least, read.batch_size, read.show_bar
+    )
     if options.json:
         named = [
             [

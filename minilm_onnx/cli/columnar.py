@@ -10,6 +10,7 @@ from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.writing import whole_file
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
+from minilm_onnx.progress import Update
 from minilm_onnx.reading.arrow import first_line, needed
 from minilm_onnx.reading.columnar import ColumnarFile
 from minilm_onnx.reading.columns import without_dictionaries
@@ -31,7 +32,6 @@ def write_texts(
     kind: str,
     encoder: SentenceEncoder,
     embedded: Iterator[tuple[list[str], Matrix, list[TextReport]]],
-    show: Callable[[int], None],
 ) -> Tally:
     """Write texts that came without a table, and their vectors, as one of two columns."""
     needed()
@@ -43,7 +43,6 @@ def write_texts(
         for texts, vectors, reports in embedded:
             write(pa.table({"text": pa.array(texts, pa.string())}), vectors)
             tally.add(reports)
-            show(tally.texts)
     return tally
 
 
@@ -52,20 +51,18 @@ def write_rows(
     kind: str,
     encoder: SentenceEncoder,
     table: ColumnarFile,
-    show: Callable[[int, int], None],
+    done: Update,
 ) -> Tally:
     """Embed a column, and write all columns with the vectors; null has none."""
     import pyarrow as pa
 
     tally = Tally()
-    rows = 0
     with _open_vectors(options, kind, encoder, table.schema) as write:
         for batch, texts in table.batches():
-            vectors, reports = embed_column(encoder, texts)
+            vectors, reports = embed_column(encoder, texts, done=done)
             write(pa.Table.from_batches([batch]), vectors)
             tally.add(reports)
-            rows += len(vectors)
-            show(rows, tally.texts)
+            done(len(texts) - len(reports), 0)  # null has no vector
     return tally
 
 

@@ -69,7 +69,13 @@ def run(options: argparse.Namespace) -> int:
         encoder.unread([row.text])[0] if cut else ""
         for row, cut in zip(texts, read.cut, strict=True)
     ]
-    found = near_duplicates(read.vectors, options.threshold, read.batch_size, unread=unread)
+    found = near_duplicates(
+        read.vectors,
+        options.threshold,
+        read.batch_size,
+        unread=unread,
+        show_progress_bar=read.show_bar,
+    )
     if options.json:
         named = [
             {

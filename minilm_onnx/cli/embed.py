@@ -3,22 +3,23 @@
 import argparse
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.columnar import FORMATS as COLUMNAR
 from minilm_onnx.cli.columnar import write_rows, write_texts
 from minilm_onnx.cli.inputs import FILE, note_of_field, open_input
-from minilm_onnx.cli.options import Subparsers, add_command, add_field, load_encoder
+from minilm_onnx.cli.options import Subparsers, add_command, add_field, load_encoder, show_bar
 from minilm_onnx.cli.resuming import open_resumable
 from minilm_onnx.cli.spread import run_on_cluster, without_text
 from minilm_onnx.cli.writing import FORMATS, open_output, refuse_input
 from minilm_onnx.encoder import SentenceEncoder
-from minilm_onnx.errors import InputError, installing
+from minilm_onnx.errors import InputError
+from minilm_onnx.progress import Update, named_bar
 from minilm_onnx.reading.columnar import CHUNK, CHUNK_CHARACTERS, ColumnarFile
 from minilm_onnx.reading.kinds import is_columnar
+from minilm_onnx.reading.rows import Rows
 from minilm_onnx.text.pieces import chunks
 from minilm_onnx.text.reports import Tally, TextReport
 
@@ -109,25 +110,25 @@ def run(options: argparse.Namespace) -> int:
     refuse_input(options.out, options.file)
     write = _resume if options.resume else _write
     missing, seems = 0, ""
+    # Not among vectors that are printed on the same terminal.
+    shown = not (options.out is None and sys.stdout.isatty()) and show_bar()
     field: str | None
     if is_columnar(options.file) and kind in COLUMNAR:
         with (
             ColumnarFile(options.file, options.field) as table,
-            _progress(table.rows, "row") as show,
+            named_bar("embed", table.rows, show=shown) as done,
         ):
-            tally = write_rows(options, kind, encoder, table, show)
+            tally = write_rows(options, kind, encoder, table, done)
             missing, field = table.rows - tally.texts, table.column
     else:
-        with open_input(options) as source, _progress(source.total, source.unit) as show:
-            texts, field, seems = source.texts(), source.field, source.seems
-
-            def show_read(count: int) -> None:
-                show(source.position(), count)
-
+        with open_input(options) as source:
+            field, seems = source.field, source.seems
             if kind in COLUMNAR:
-                tally = write_texts(options, kind, encoder, _embedded(encoder, texts), show_read)
+                with named_bar("embed", source.total, show=shown) as done:
+                    embedded = _embedded(encoder, source.texts(), source, done)
+                    tally = write_texts(options, kind, encoder, embedded)
             else:
-                tally = write(options.out, kind, encoder, texts, show_read)
+                tally = write(options.out, kind, encoder, source, shown)
     where = options.out or "stdout"
     shape = f"{tally.texts} x {encoder.dimension} {options.precision}"
     summary = f"{tally.texts} texts to {where}: {shape}"
@@ -140,16 +141,18 @@ def _write(
     out: Path | None,
     kind: str,
     encoder: SentenceEncoder,
-    texts: Iterator[str],
-    show: Callable[[int], None],
+    source: Rows,
+    shown: bool,
 ) -> Tally:
     """Embed all texts, and say what the model did not see."""
     tally = Tally()
-    with open_output(out, kind, encoder.dimension) as output:
-        for chunk, vectors, reports in _embedded(encoder, texts):
+    with (
+        named_bar("embed", source.total, show=shown) as done,
+        open_output(out, kind, encoder.dimension) as output,
+    ):
+        for chunk, vectors, reports in _embedded(encoder, source.texts(), source, done):
             output.write(chunk, vectors)
             tally.add(reports)
-            show(tally.texts)
     return tally
 
 
@@ -157,19 +160,20 @@ def _resume(
     out: Path,
     kind: str,
     encoder: SentenceEncoder,
-    texts: Iterator[str],
-    show: Callable[[int], None],
+    source: Rows,
+    shown: bool,
 ) -> Tally:
     """Do the same, resuming what an earlier run left, and leave as much for a later one."""
     made_by = f"{encoder.fingerprint} by {encoder.runtime}"  # for the same bits throughout
+    texts = source.texts()
     with open_resumable(out, kind, encoder.dimension, made_by) as output:
         output.skip(texts)
         if output.tally.texts:
             print(f"resuming after {output.tally.texts} texts", file=sys.stderr)
         try:
-            for chunk, vectors, reports in _embedded(encoder, texts):
-                output.write(chunk, vectors, reports)
-                show(output.tally.texts)
+            with named_bar("embed", source.total, show=shown) as done:
+                for chunk, vectors, reports in _embedded(encoder, texts, source, done):
+                    output.write(chunk, vectors, reports)
         except BaseException:
             if output.tally.texts:
                 print(
@@ -182,11 +186,27 @@ def _resume(
 
 
 def _embedded(
-    encoder: SentenceEncoder, texts: Iterator[str]
+    encoder: SentenceEncoder, texts: Iterator[str], source: Rows, done: Update
 ) -> Iterator[tuple[list[str], Matrix, list[TextReport]]]:
-    """Give texts, vectors, and what the model saw, a chunk at a time."""
+    """Give texts, vectors, and what the model saw, a chunk at a time.
+
+    Args:
+        encoder: makes the vectors.
+        texts: those of a file that are left.
+        source: the file.
+        done: called with each batch, in what the file's position is in.
+    """
+    told = source.position()
+    done(told, 0)
     for chunk in chunks(texts, CHUNK, CHUNK_CHARACTERS):
-        yield chunk, *encoder.embed_texts(chunk)
+        read = source.position()
+        share = (read - told) / len(chunk)
+        told = read
+
+        def part(count: int, share: float = share) -> None:
+            done(count * share, count)
+
+        yield chunk, *encoder.embed_texts(chunk, done=part)
 
 
 def _format(given: str | None, out: Path | None) -> str:
@@ -214,28 +234,3 @@ def _format(given: str | None, out: Path | None) -> str:
             "beginning or end, which a pipe cannot do"
         )
     return kind
-
-
-@contextmanager
-def _progress(size: int | None, unit: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a bar over the input's bytes, "B", or a table's rows, on a terminal only.
-
-    Yields:
-        A function to call with how many of these are read, and the texts done so far.
-    """
-    if not sys.stderr.isatty():
-        yield lambda position, texts: None
-        return
-    try:
-        from tqdm import tqdm
-    except ImportError:
-        print(f"no progress bar; for one, {installing('progress')}", file=sys.stderr)
-        yield lambda position, texts: None
-        return
-    with tqdm(total=size, unit=unit, unit_scale=True, desc="embed", leave=False) as bar:
-
-        def show(position: int, texts: int) -> None:
-            bar.set_postfix_str(f"{texts} texts", refresh=False)
-            bar.update(position - bar.n)
-
-        yield show

@@ -1,30 +1,30 @@
 """How search shows a passage: on a terminal in a few lines, with colours where it takes them."""
 
 import os
-import re
 import shutil
 import sys
-import textwrap
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from minilm_onnx.cli.options import printable, printable_line
+from minilm_onnx.cli.excerpt import Span, excerpt
+from minilm_onnx.cli.options import printable
 from minilm_onnx.errors import shorten
 
 if TYPE_CHECKING:
     from minilm_onnx.index.ranking import Result
 
 INDENT = " " * 8
-# Of a passage, on a terminal.
-MOST_LINES = 5
-# What says code or a table, whose lines mean something: a fence, an indent, a bar at both ends.
-LAID_OUT = re.compile(r"^(?:```|~~~| {4}|\t|\|.*\|\s*$)", re.MULTILINE)
 BOLD, CYAN, FAINT = "1", "36", "2"
 
 
-def show(result: "Result") -> str:
-    """Put a result in lines: as many as it needs, or a few as wide as the terminal."""
+def show(result: "Result", marked: Span | None = None) -> str:
+    """Put a result in lines: as many as it needs, or a few as wide as the terminal.
+
+    Args:
+        result: what was found.
+        marked: a part of its text, to be set off; for a terminal that takes colours.
+    """
     source = result.source
     if source.startswith("/"):
         with suppress(OSError):  # the current folder is gone
@@ -36,28 +36,26 @@ def show(result: "Result") -> str:
     place = _styled(printable(f"{source}:{lines}"), BOLD)
     if result.headings:
         place += f"  {_styled(printable(result.headings), CYAN)}"
-    text = _on_terminal(result.text) if sys.stdout.isatty() else INDENT + printable(result.text)
-    return f"{_styled(f'{result.score:.4f}', FAINT)}  {place}\n{_described(result.metadata)}{text}"
+    text = INDENT + printable(result.text)
+    if sys.stdout.isatty():
+        text = _on_terminal(result.text, marked)
+    return f"{_styled(_score(result), FAINT)}  {place}\n{_described(result.metadata)}{text}"
 
 
-def _on_terminal(text: str) -> str:
-    """Wrap a text; of code and tables keep the lines, and show the beginning of each."""
-    width = max(40, shutil.get_terminal_size().columns)
-    if not LAID_OUT.search(text):
-        return textwrap.fill(
-            printable(text),
-            width,
-            subsequent_indent=INDENT,
-            initial_indent=INDENT,
-            max_lines=MOST_LINES,
-            placeholder=" ...",
-        )
-    lines = [printable_line(line.expandtabs(4).rstrip()) for line in text.strip("\n").splitlines()]
-    room = width - len(INDENT)
-    shown = [line if len(line) <= room else f"{line[: room - 4]} ..." for line in lines]
-    if len(shown) > MOST_LINES:
-        shown[MOST_LINES - 1 :] = ["..."]
-    return "\n".join(f"{INDENT}{line}".rstrip() for line in shown)
+def _score(result: "Result") -> str:
+    """Say how good a result is: its cosine, or its ranks, whose sum nobody could read."""
+    if result.hybrid is None:
+        return f"{result.score:.4f}"
+    ranks = {"words": result.hybrid.words, "meaning": result.hybrid.meaning}
+    return ", ".join(f"{how} #{rank}" for how, rank in ranks.items() if rank is not None)
+
+
+def _on_terminal(text: str, marked: Span | None) -> str:
+    width = max(40, shutil.get_terminal_size().columns) - len(INDENT)
+    return "\n".join(
+        f"{INDENT}{before}{_styled(part, BOLD) if part else ''}{behind}".rstrip()
+        for before, part, behind in excerpt(text, marked, width)
+    )
 
 
 def _described(metadata: Mapping[str, Any]) -> str:
@@ -74,10 +72,10 @@ def _described(metadata: Mapping[str, Any]) -> str:
 
 
 def _styled(words: str, style: str) -> str:
-    return f"\x1b[{style}m{words}\x1b[0m" if _takes_colour() else words
+    return f"\x1b[{style}m{words}\x1b[0m" if takes_colour() else words
 
 
-def _takes_colour() -> bool:
+def takes_colour() -> bool:
     """Whether stdout is a terminal that takes colours, and nobody refuses them: no-color.org."""
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False

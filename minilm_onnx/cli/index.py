@@ -117,11 +117,13 @@ def run(options: argparse.Namespace) -> int:
         for path in paths:
             refuse_missing(path)  # before a database is made for nothing
     rebuilt: list[int] = []
+    shown = show_bar()
     with TextIndex(
         options.db,
         load_encoder(options),
         storage=options.storage,
         rebuild_vectors=options.rebuild,
+        show_progress_bar=shown,
         done=rebuilt.append,
     ) as index:
         if options.rebuild:
@@ -134,7 +136,7 @@ def run(options: argparse.Namespace) -> int:
                 paths,
                 text_field=options.field,
                 lines=options.lines,
-                show_progress_bar=show_bar(),
+                show_progress_bar=shown,
                 outcome=outcome,
             )
         finally:

@@ -9,6 +9,7 @@ from minilm_onnx.arrays import Matrix
 from minilm_onnx.cli.options import add_field, show_bar
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError
+from minilm_onnx.progress import named_bar
 from minilm_onnx.reading.guesses import CR
 from minilm_onnx.reading.rows import Row, Rows, open_rows
 from minilm_onnx.text.reports import tallied
@@ -33,6 +34,7 @@ class EmbeddedRows:
         texts: those that are not blank, N.
         vectors: (N, H) float32 unit rows.
         cut: whether the model did not read a text whole, N.
+        show_bar: whether a bar is shown while they are compared.
     """
 
     head: str | None
@@ -41,6 +43,7 @@ class EmbeddedRows:
     texts: list[Row]
     vectors: Matrix
     cut: list[bool]
+    show_bar: bool
 
     @property
     def batch_size(self) -> int:
@@ -117,11 +120,11 @@ def read_and_embed(
             raise InputError(
                 f"{source.name}: expected lines of text{limit}, got {len(texts)}; check the file"
             )
-    vectors, reports = encoder.embed_texts(
-        [row.text for row in texts], show_progress_bar=show_bar()
-    )
+    shown = show_bar()
+    with named_bar("embed", len(texts), show=shown) as done:
+        vectors, reports = encoder.embed_texts([row.text for row in texts], done=done)
     note = tallied(reports).said(encoder.max_seq_length) + note_of_field(
         options, source.field, source.seems
     )
     cut = [report.cut for report in reports]
-    return EmbeddedRows(source.head, note, rows, texts, vectors, cut)
+    return EmbeddedRows(source.head, note, rows, texts, vectors, cut, shown)

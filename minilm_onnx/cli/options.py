@@ -12,7 +12,7 @@ from unicodedata import bidirectional, category
 from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.engine.batches import TOKEN_BUDGET
 from minilm_onnx.engine.native import KERNEL, NONE, PLAIN
-from minilm_onnx.errors import InputError
+from minilm_onnx.errors import InputError, installing
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -199,6 +199,16 @@ def load_encoder(options: argparse.Namespace) -> SentenceEncoder:
     )
 
 
-def show_bar() -> bool:
-    """Whether a progress bar can be shown, and somebody would see it."""
-    return sys.stderr.isatty() and find_spec("tqdm") is not None
+def show_bar(*, hint: bool = True) -> bool:
+    """Whether a progress bar can be shown, and somebody would see it.
+
+    Args:
+        hint: whether to say what to install where it is missing.
+    """
+    if not sys.stderr.isatty():
+        return False
+    if find_spec("tqdm") is not None:
+        return True
+    if hint:
+        print(f"no progress bar; for one, {installing('progress')}", file=sys.stderr)
+    return False

@@ -5,11 +5,11 @@ import json
 import stat
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minilm_onnx.cli.hits import show
+from minilm_onnx.cli.hits import show, takes_colour
 from minilm_onnx.cli.inputs import note_of_field, say_waiting
 from minilm_onnx.cli.options import (
     Subparsers,
@@ -28,6 +28,9 @@ from minilm_onnx.index.folding import folded
 if TYPE_CHECKING:
     from minilm_onnx.index.ranking import Result
 
+# Bytes of a file that takes seconds to embed.
+LARGE = 2**17
+
 
 def add_parser(subparsers: Subparsers) -> None:
     """Add the subcommand."""
@@ -37,7 +40,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "search",
         summary="which passages of a database, or of a file, answer a question",
         description="Print the passages that are closest to a question in meaning, the best first: "
-        "score, source and lines, the headings above, and the passage.",
+        "score, source and lines, the headings above, and the passage. The score is a cosine; with "
+        "--hybrid the ranks by words and by meaning are shown instead.",
         examples=(
             "minilm-onnx search --db notes.db how do I get my money back",
             'minilm-onnx search --db notes.db "error XK9931" --hybrid --source "*.md" --json',
@@ -86,24 +90,54 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.set_defaults(rest="words")
 
 
+@dataclass(frozen=True)
+class _Found:
+    """What a search gave.
+
+    Attributes:
+        encoder: that was asked.
+        question: what was.
+        results: the best first.
+        cut: whether the model did not read one whole, a bool a result; [] of a database.
+        hint: why there may be none.
+    """
+
+    encoder: SentenceEncoder
+    question: str
+    results: "list[Result]"
+    cut: list[bool]
+    hint: str = ""
+
+
 def run(options: argparse.Namespace) -> int:
     """Search, and print what was found; 1 if nothing was."""
     options.where = _one_filter(options.where or [])
-    found, cut, hint = _in_database(options) if options.db else _in_file(options)
+    found = _in_database(options) if options.db else _in_file(options)
     if options.json:
-        rows = [asdict(result) for result in found]
-        for row, one in zip(rows, cut, strict=False):  # passages of a database are not cut
+        rows = [asdict(result) for result in found.results]
+        for row, one in zip(rows, found.cut, strict=False):  # passages of a database are not cut
             row["cut"] = one
         print(json.dumps(rows, indent=2))
+    elif found.results and takes_colour():
+        _show_marked(found)
     else:
-        for result in found:
+        for result in found.results:
             print(show(result))
-    if not found:
+    if not found.results:
         where = f" in sources that fit {' or '.join(options.source)}" if options.source else ""
         where += f" whose metadata matches {printable(options.where)}" if options.where else ""
-        print(f"no results: there are no passages{where}{hint}", file=sys.stderr)
+        print(f"no results: there are no passages{where}{found.hint}", file=sys.stderr)
         return 1
     return 0
+
+
+def _show_marked(found: _Found) -> None:
+    """Print results, in each the sentence that answers the question set off."""
+    from minilm_onnx.index.sentences import answering
+
+    query = found.encoder.encode_query(folded(found.question))
+    for result in found.results:
+        print(show(result, answering(found.encoder, query, result.text)), flush=True)
 
 
 def _one_filter(filters: list[str]) -> str | None:
@@ -116,8 +150,8 @@ def _one_filter(filters: list[str]) -> str | None:
     return filters[0] if filters else None
 
 
-def _in_database(options: argparse.Namespace) -> "tuple[list[Result], list[bool], str]":
-    """Search; give the results, what was cut of them, and why there may be none."""
+def _in_database(options: argparse.Namespace) -> _Found:
+    """Search, and say what the model did not read of the question."""
     if options.field is not None:
         raise InputError("--field: expected a file to search, got --db; leave it out")
     _refuse_files(options.words)
@@ -136,10 +170,10 @@ def _in_database(options: argparse.Namespace) -> "tuple[list[Result], list[bool]
         )
         _say_cut(index.encoder, question)
         unknown = say_unknown(options.where, index.fields()) if options.where and not found else ""
-    return found, [], f"; {unknown}" if unknown else ""
+        return _Found(index.encoder, question, found, [], f"; {unknown}" if unknown else "")
 
 
-def _in_file(options: argparse.Namespace) -> "tuple[list[Result], list[bool], str]":
+def _in_file(options: argparse.Namespace) -> _Found:
     """Do the same in a file."""
     for name in ("hybrid", "source"):
         if getattr(options, name):
@@ -166,14 +200,14 @@ def _in_file(options: argparse.Namespace) -> "tuple[list[Result], list[bool], st
         options.top,
         field=options.field,
         where=options.where,
-        show_bar=show_bar(),
+        show_bar=show_bar(hint=file == "-" or Path(file).stat().st_size > LARGE),
     )
     said = found.tally.said(encoder.max_seq_length)
     said += "; index splits long ones" if found.tally.cut else ""
     if said := said + note_of_field(options, None, found.seems):
         print(f"{counted(found.tally.texts, 'text')}{said}", file=sys.stderr)
     _say_cut(encoder, question)
-    return found.results, found.cut, ""
+    return _Found(encoder, question, found.results, found.cut)
 
 
 def _say_cut(encoder: SentenceEncoder, question: str) -> None:

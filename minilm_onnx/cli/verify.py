@@ -8,6 +8,7 @@ from dataclasses import asdict
 from minilm_onnx.cli.info import surroundings, where
 from minilm_onnx.cli.options import Subparsers, add_command, load_encoder
 from minilm_onnx.engine.cpus import cgroup_quota, cpu_name
+from minilm_onnx.measure.others import others_between, read_cpus
 from minilm_onnx.verify.verification import advise, measure_speed, run_checks
 
 
@@ -34,7 +35,9 @@ def run(options: argparse.Namespace) -> int:
     encoder = load_encoder(options)
     checks = run_checks(encoder)
     ok = all(check.ok for check in checks)
-    speed, advice = measure_speed(encoder), advise(encoder)
+    before = read_cpus()
+    speed, others = measure_speed(encoder), others_between(before, read_cpus())
+    advice = advise(encoder)
     facts, cpu, quota = surroundings(encoder), cpu_name(), cgroup_quota()
     if options.json:
         print(
@@ -47,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
                     "fingerprint": encoder.fingerprint,
                     "checks": [asdict(check) for check in checks],
                     "texts_per_second": speed,
+                    "others": asdict(others),
                     "advice": advice,
                 },
                 indent=2,
@@ -61,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         ("model", encoder.fingerprint),
         *((check.name, f"{'ok    ' if check.ok else 'WRONG '} {check.found}") for check in checks),
         ("speed", f"{speed:,.0f} texts/s; minilm-onnx bench says more"),
+        *([("meanwhile", others.said)] if others.said else []),
         *(("advice", line) for line in advice),
     ]
     for name, value in rows:

@@ -89,24 +89,45 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
     (cpu.cfs_quota_us, cpu.cfs_period_us).
     """
     limits = []
+    for place, names in _cgroups(root):
+        words = " ".join(_read(place / name) for name in names).split()
+        if len(words) == 2 and words[0] not in ("max", "-1"):
+            limits.append(int(words[0]) / int(words[1]))
+    return min(limits, default=None)
+
+
+def quota_periods(root: Path = Path("/")) -> tuple[int, int]:
+    """Read in how many periods the quota of the cgroup and its parents ran out, and of how many.
+
+    Sources: nr_throttled and nr_periods of cpu.stat, as above. A cgroup without a quota has none.
+    """
+    stopped = periods = 0
+    for place, _ in _cgroups(root):
+        lines = (line.partition(" ") for line in _read(place / "cpu.stat").splitlines())
+        counts = {name: int(count) for name, _, count in lines if count.isdecimal()}
+        stopped += counts.get("nr_throttled", 0)
+        periods += counts.get("nr_periods", 0)
+    return stopped, periods
+
+
+def _cgroups(root: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """Give the folders of the cgroup and its parents, and the names of the files of their quota."""
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            base, names = root / "sys/fs/cgroup", ["cpu.max"]
+            base = root / "sys/fs/cgroup"
+            names: tuple[str, ...] = ("cpu.max",)
         elif "cpu" in controllers.split(","):
             base = root / "sys/fs/cgroup" / controllers
-            names = ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+            names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
         else:
             continue
         # In a container the path may be the host's, of which only the top is mounted.
         folder = base / path.replace("..", "").strip("/")
         for place in (folder, *folder.parents):
-            words = " ".join(_read(place / name) for name in names).split()
-            if len(words) == 2 and words[0] not in ("max", "-1"):
-                limits.append(int(words[0]) / int(words[1]))
+            yield place, names
             if place == base:
                 break
-    return min(limits, default=None)
 
 
 def cpu_name(root: Path = Path("/")) -> str:

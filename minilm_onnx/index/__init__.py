@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minilm_onnx.index.contents import StoredPassage
     from minilm_onnx.index.indexing import Outcome, index_paths
-    from minilm_onnx.index.ranking import Result
+    from minilm_onnx.index.ranking import Hybrid, Result
     from minilm_onnx.index.textindex import Change, TextIndex
 
-__all__ = ["Change", "Outcome", "Result", "StoredPassage", "TextIndex", "index_paths"]
+__all__ = ["Change", "Hybrid", "Outcome", "Result", "StoredPassage", "TextIndex", "index_paths"]
 
 # Loaded when asked for: the command line, whose options name the kinds of storage, starts sooner.
 MODULES = {
     "Change": "textindex",
+    "Hybrid": "ranking",
     "Outcome": "indexing",
     "Result": "ranking",
     "StoredPassage": "contents",

@@ -60,7 +60,8 @@ def replace_source(
         digest: of all that its passages depend on.
         passages: what it is to have.
         embed: gives (N, H) float32 of N texts.
-        done: called with the number of passages that are dealt with since.
+        done: called with the number of passages that are dealt with since, but for those that are
+            embedded: `embed` sees them.
         note: to be kept with the source.
         new: whether the index must not have the source yet.
         described: what the passages say of themselves, one after the other.
@@ -87,7 +88,7 @@ def replace_source(
                 check_facts(connection, facts, store.path)
                 _stage(connection, facts, rows, fresh)
             embedded += fresh
-            done(CHUNK)
+            done(CHUNK - fresh)
         rows, fresh = _rows(store, facts, name, key, last, passages, embed)
         embedded += fresh
         with store.writing() as connection:
@@ -106,9 +107,9 @@ def replace_source(
                     _publish(connection, facts, (name, digest, note), key, described)
                     note_time(connection, name, modified)
                 connection.execute("DELETE FROM staged WHERE source = ?", (name,))
-                done(len(passages) - last)
+                done(len(passages) - last - fresh)
                 return embedded
-        done(-last)
+        done(-last - fresh)  # all once more
     raise damaged("staged passages")
 
 

@@ -14,6 +14,7 @@ from minilm_onnx.index.metadata import with_time
 from minilm_onnx.index.passages import Passage, Splitter
 from minilm_onnx.index.ranking import Result, check_query
 from minilm_onnx.index.sums import changed_at
+from minilm_onnx.progress import named_bar
 from minilm_onnx.reading.documents import Document, pages, read_documents
 from minilm_onnx.reading.guesses import seems_to_be
 from minilm_onnx.reading.kinds import MARKDOWN, ROWS, suffix_of
@@ -76,11 +77,9 @@ def search_file(
     passages = _passages(encoder, documents)
     if not passages:
         return Found([], [], Tally())
-    vectors, reports = encoder.embed_texts(
-        [passage.embedded for passage, _ in passages],
-        prompt_names=DOCUMENT_PROMPTS,
-        show_progress_bar=show_bar,
-    )
+    texts = [passage.embedded for passage, _ in passages]
+    with named_bar("embed", len(texts), show=show_bar) as done:
+        vectors, reports = encoder.embed_texts(texts, prompt_names=DOCUMENT_PROMPTS, done=done)
     (hits,) = semantic_search(encoder.encode_query(folded(query)), vectors, top_k=top_k)
     return Found(
         [_result(hit["score"], str(file), *passages[hit["corpus_id"]], modified) for hit in hits],

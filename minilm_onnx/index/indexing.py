@@ -15,7 +15,7 @@ from minilm_onnx.index.sqlite import damaged
 from minilm_onnx.index.store import is_there
 from minilm_onnx.index.sums import changed_at, check_name, read_whole, size_of, sum_of
 from minilm_onnx.index.textindex import Change, TextIndex
-from minilm_onnx.progress import progress_bar
+from minilm_onnx.progress import Update, named_bar
 from minilm_onnx.reading.columns import FIELD
 from minilm_onnx.reading.documents import read_documents
 from minilm_onnx.reading.folders import find_files
@@ -75,7 +75,7 @@ def index_paths(
             before, else "text", else a table's only column.
         lines: whether each line of text is a text; None for what a file was read as before, or
             no. Of a file that was named itself, with `text_field`, each line is JSON.
-        show_progress_bar: whether to show one over the bytes of the files, on a terminal.
+        show_progress_bar: whether to show one, on a terminal.
         outcome: to be filled meanwhile, for who wants to know what was done before an error.
         check: called with each file before it is read; raises InputError to refuse it.
 
@@ -122,9 +122,8 @@ def index_paths(
                 gone.append(name)
         except InputError as error:  # it may be there, in a folder that cannot be looked into
             outcome.refused.setdefault(str(Path(name).parent), error)
-    with progress_bar(
-        sum(map(size_of, sources.values())), show=show_progress_bar, unit="B"
-    ) as done:
+    size = sum(map(size_of, sources.values()))
+    with named_bar("index", size, show=show_progress_bar) as done:
         for name, file in sources.items():
             part = _Part(size_of(file), done)
             try:
@@ -232,19 +231,19 @@ def _by_passages(names: Sequence[str], sizes: dict[str, int]) -> Iterator[list[s
 class _Part:
     """A file's part of the progress: shares of it as bytes, and never more than it has."""
 
-    def __init__(self, size: int, done: Callable[[int], object]) -> None:
+    def __init__(self, size: int, done: Update) -> None:
         self._size, self._done = size, done
         self._told = 0
         self._share = 0.0
 
-    def add(self, share: float) -> None:
+    def add(self, share: float, embedded: int) -> None:
         self._share += share
         told = max(0, min(self._size, round(self._share * self._size)))
-        self._done(told - self._told)
+        self._done(told - self._told, embedded)
         self._told = told
 
     def finish(self) -> None:
-        self._done(self._size - self._told)
+        self._done(self._size - self._told, 0)
 
 
 def _below(name: str, sources: Sequence[str]) -> list[str]:

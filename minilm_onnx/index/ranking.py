@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from minilm_onnx.arrays import Vector
@@ -31,11 +31,27 @@ FUSION, FUSED = 60, 100
 
 
 @dataclass(frozen=True, slots=True)
+class Hybrid:
+    """Where a hybrid search found a passage.
+
+    Attributes:
+        words: its rank by words, from 1; None where it is not among those that were joined.
+        meaning: its rank by meaning, likewise.
+        cosine: of query and passage.
+    """
+
+    words: int | None
+    meaning: int | None
+    cosine: float
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A passage that answers a query.
 
     Attributes:
-        score: cosine of query and passage; of a hybrid search, the sum of reciprocal ranks.
+        score: cosine of query and passage; of a hybrid search, the sum of reciprocal ranks, which
+            is at most 0.033 and says nothing of how near the passage is: see `hybrid`.
         source: what the passage is of.
         first_line: where it begins there, counted from 1.
         last_line: where it ends.
@@ -43,6 +59,7 @@ class Result:
         text: the passage.
         metadata: what its document says of itself, by field; of a file also `modified`, when it was
             changed.
+        hybrid: where a hybrid search found it; None of other searches.
     """
 
     score: float
@@ -52,6 +69,7 @@ class Result:
     headings: str
     text: str
     metadata: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    hybrid: Hybrid | None = None
 
 
 def check_query(query: str) -> None:
@@ -86,13 +104,37 @@ def nearest(
     found = few
     if found is None:
         found = [passage for passage, _ in _found(connection, facts, query, MOST_FOUND, scope)]
-    marks = ", ".join("?" * len(found))
+    return sorted(_rescored(connection, query, found), key=_best_first)[:top_k]
+
+
+def cosines(
+    connection: "apsw.Connection", facts: Facts, query: Vector, passages: Sequence[int]
+) -> dict[int, float]:
+    """Compare some passages with a query, (H,) float32 of length 1; give their cosines.
+
+    Raises:
+        DatabaseError: one of them has no vector.
+    """
+    if facts.storage == "binary":
+        found = dict(_rescored(connection, query, passages))
+    else:
+        gaps = _compared(connection, facts, query, passages)
+        found = {passage: 1 - gap for passage, gap in gaps}
+    if len(found) != len(passages):
+        raise damaged("a vector")
+    return found
+
+
+def _rescored(
+    connection: "apsw.Connection", query: Vector, passages: Sequence[int]
+) -> list[Ranked]:
+    """Give passages whose vectors are bits, with their cosines by the bytes beside these."""
+    marks = ", ".join("?" * len(passages))
     rows: list[Any] = connection.execute(
-        f"SELECT id, codes FROM passages WHERE id IN ({marks})", found
+        f"SELECT id, codes FROM passages WHERE id IN ({marks})", passages
     ).fetchall()
     scores = rescored([codes for _, codes in rows], query).tolist()
-    ranked = [(passage, score) for (passage, _), score in zip(rows, scores, strict=True)]
-    return sorted(ranked, key=_best_first)[:top_k]
+    return [(passage, score) for (passage, _), score in zip(rows, scores, strict=True)]
 
 
 def _few(connection: "apsw.Connection", scope: Scope) -> list[int] | None:
@@ -214,6 +256,28 @@ def fused(rankings: Sequence[Sequence[Ranked]], top_k: int) -> list[Ranked]:
             else:
                 later[passage] = max(later[passage], share)
     return sorted({**later, **scores}.items(), key=_best_first)[:top_k]
+
+
+def search_both(
+    connection: "apsw.Connection",
+    facts: Facts,
+    query: str,
+    vector: Vector,
+    top_k: int,
+    scope: Scope = EVERYTHING,
+) -> list[Result]:
+    """Find passages by meaning and by words, joined by `fused`; the arguments are as above."""
+    depth = max(top_k, FUSED)
+    by_meaning = nearest(connection, facts, vector, depth, scope)
+    with_words = by_words(connection, query, depth, scope)
+    ranked = fused([by_meaning, with_words], top_k)
+    words = {passage: rank for rank, (passage, _) in enumerate(with_words, 1)}
+    meaning = {passage: rank for rank, (passage, _) in enumerate(by_meaning, 1)}
+    close = cosines(connection, facts, vector, [passage for passage, _ in ranked])
+    return [
+        replace(found, hybrid=Hybrid(words.get(passage), meaning.get(passage), close[passage]))
+        for (passage, _), found in zip(ranked, results(connection, ranked), strict=True)
+    ]
 
 
 def results(connection: "apsw.Connection", ranked: Sequence[Ranked]) -> list[Result]:

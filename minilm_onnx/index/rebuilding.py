@@ -1,7 +1,9 @@
 """All vectors of an index made anew: by another model, in another storage, or in less room."""
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from minilm_onnx.arrays import FloatArray
 from minilm_onnx.errors import DatabaseError, shown
 from minilm_onnx.index.changes import CHUNK, Done, Embed
 from minilm_onnx.index.contents import check_order, count_passages
@@ -16,6 +18,7 @@ from minilm_onnx.index.schema import (
 from minilm_onnx.index.sqlite import fetch
 from minilm_onnx.index.storage import stored, typed
 from minilm_onnx.index.store import Store
+from minilm_onnx.progress import named_bar
 
 if TYPE_CHECKING:
     import apsw
@@ -23,10 +26,30 @@ if TYPE_CHECKING:
 # The largest chunk that vectors lie in, which is kept until its last one goes.
 CHUNK_OF_VECTORS = 1024
 REBUILDING = "rebuilding"
+# Passages that are to be embedded again, beyond one.
+MISSING = (
+    "FROM passages "
+    "LEFT JOIN rebuilt ON rebuilt.id = passages.id AND rebuilt.digest = passages.digest "
+    "WHERE rebuilt.id IS NULL AND passages.id > ?"
+)
 
 
-def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
+def rebuild(
+    store: Store,
+    facts: Facts,
+    embed: Callable[[Sequence[str], Done], FloatArray],
+    done: Done,
+    *,
+    show_progress_bar: bool = False,
+) -> None:
     """Embed every passage again, then replace all vectors at once.
+
+    Args:
+        store: the database.
+        facts: what it is to be made of.
+        embed: gives (N, H) float32 of N texts, and calls a function with how many are done since.
+        done: called with the number of passages embedded again since.
+        show_progress_bar: whether to show one, on a terminal.
 
     Raises:
         DatabaseError: SQLite failed.
@@ -36,10 +59,16 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
         if _goal(connection) != goal:
             connection.execute("DELETE FROM rebuilt")
             connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (REBUILDING, goal))
+    with store.reading() as connection:
+        left = connection.execute(f"SELECT count(*) {MISSING}", (0,)).get
+    with named_bar("rebuild", left, show=show_progress_bar) as update:
+        _rebuild(store, facts, goal, lambda texts: embed(texts, update), done)
+
+
+def _rebuild(store: Store, facts: Facts, goal: str, embed: Embed, done: Done) -> None:
     missing = (
-        "SELECT passages.id, passages.digest, passages.headings, passages.text FROM passages "
-        "LEFT JOIN rebuilt ON rebuilt.id = passages.id AND rebuilt.digest = passages.digest "
-        "WHERE rebuilt.id IS NULL AND passages.id > ? ORDER BY passages.id LIMIT ?"
+        "SELECT passages.id, passages.digest, passages.headings, passages.text "
+        f"{MISSING} ORDER BY passages.id LIMIT ?"
     )
 
     def check_goal(connection: "apsw.Connection") -> None:

@@ -41,14 +41,12 @@ from minilm_onnx.index.metadata import Described, checked, read_fields, refuse_w
 from minilm_onnx.index.passages import Passage, Splitter, judged
 from minilm_onnx.index.places import mean_vector, passages_at
 from minilm_onnx.index.ranking import (
-    FUSED,
     MOST_FOUND,
     Result,
-    by_words,
     check_query,
-    fused,
     nearest,
     results,
+    search_both,
 )
 from minilm_onnx.index.rebuilding import compact, rebuild
 from minilm_onnx.index.schema import Facts, check_facts, read_facts, read_runtimes
@@ -100,6 +98,7 @@ class TextIndex(Closing):
         storage: Storage | None = None,
         create_file: bool = True,
         rebuild_vectors: bool = False,
+        show_progress_bar: bool = False,
         done: Done = lambda count: None,
     ) -> None:
         """Open an index, or make one where there is none.
@@ -113,6 +112,7 @@ class TextIndex(Closing):
             rebuild_vectors: whether to embed all passages again where the file was made by another
                 model or is to be of another storage, which is refused otherwise; or by another
                 runtime, whose vectors differ in their last bits.
+            show_progress_bar: whether to show one for that, on a terminal.
             done: called with the number of passages embedded again since.
 
         Raises:
@@ -137,7 +137,13 @@ class TextIndex(Closing):
                 others = set(read_runtimes(connection)) - {facts.runtime}
                 made_otherwise = read_facts(connection) != facts or bool(others)
             if made_otherwise and rebuild_vectors:
-                rebuild(self._store, facts, lambda texts: self._embed(texts, Tally()), done)
+                rebuild(
+                    self._store,
+                    facts,
+                    lambda texts, done: self._embed(texts, Tally(), done),
+                    done,
+                    show_progress_bar=show_progress_bar,
+                )
             self._facts = facts
             self.check()
         except BaseException:
@@ -244,15 +250,8 @@ class TextIndex(Closing):
                 refuse_without(connection)
             scope = scope_of(connection, patterns, wanted)
             if hybrid:
-                depth = max(top_k, FUSED)
-                rankings = [
-                    nearest(connection, self._facts, vector, depth, scope),
-                    by_words(connection, query, depth, scope),
-                ]
-                ranked = fused(rankings, top_k)
-            else:
-                ranked = nearest(connection, self._facts, vector, top_k, scope)
-            return results(connection, ranked)
+                return search_both(connection, self._facts, query, vector, top_k, scope)
+            return results(connection, nearest(connection, self._facts, vector, top_k, scope))
 
     def similar(
         self, source: str, first_line: int, last_line: int, *, top_k: int = 5
@@ -363,7 +362,7 @@ class TextIndex(Closing):
         note: str = "",
         modified: str | None = None,
         new: bool = False,
-        done: Callable[[float], object] = lambda share: None,
+        done: Callable[[float, int], object] = lambda share, embedded: None,
     ) -> Change:
         """Put documents in the place of what a source had, all at once.
 
@@ -374,7 +373,8 @@ class TextIndex(Closing):
             note: to be kept with the source.
             modified: when its file was changed, as `time_of` gives it; None of what is no file.
             new: whether the index must not have the source yet.
-            done: called with the share of them, of 1, that is done since.
+            done: called with the share of their passages, of 1, that is done since, and how many
+                of these were embedded.
 
         Raises:
             InputError: the index has the source where it must not, or was rebuilt meanwhile.
@@ -391,10 +391,10 @@ class TextIndex(Closing):
         tally = Tally()
 
         def embed(texts: Sequence[str]) -> FloatArray:
-            return self._embed(texts, tally)
+            return self._embed(texts, tally, lambda count: part(count, count))
 
-        def part(count: int) -> None:
-            done(count / max(1, len(passages)))
+        def part(count: int, embedded: int = 0) -> None:
+            done(count / max(1, len(passages)), embedded)
 
         embedded = replace_source(
             self._store,
@@ -482,11 +482,11 @@ class TextIndex(Closing):
         Tally(change.passages, 0, change.unreadable).warn(self.encoder.max_seq_length, "truncate")
         return change
 
-    def _embed(self, texts: Sequence[str], tally: Tally) -> FloatArray:
+    def _embed(self, texts: Sequence[str], tally: Tally, done: Done) -> FloatArray:
         before = self.encoder.prompts.get("document", "")
         tokens = self.encoder.tokenize_texts(put_before(before, texts))
         tally.add(judged(self.encoder, texts, tokens.reports))
-        return self.encoder.embed_tokens(tokens)
+        return self.encoder.embed_tokens(tokens, done=done)
 
 
 def _fingerprint(encoder: SentenceEncoder) -> str:

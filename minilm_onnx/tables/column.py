@@ -1,5 +1,6 @@
 """A column of vectors, put beside the columns it belongs to."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
@@ -86,20 +87,25 @@ class Vectors:
 
 
 def embed_column(
-    encoder: SentenceEncoder, texts: list[str | None]
+    encoder: SentenceEncoder,
+    texts: list[str | None],
+    *,
+    done: Callable[[int], object] = lambda count: None,
 ) -> tuple[Matrix, list[TextReport]]:
     """Embed texts that may be null, and say what the model saw of the others.
 
     Args:
         encoder: makes the vectors.
         texts: N texts or None.
+        done: called with the number of texts done since.
 
     Returns:
         (N, H) float32, NaN where there is no text; and a report a text.
     """
     there = [place for place, text in enumerate(texts) if text is not None]
     vectors: Matrix = np.full((len(texts), encoder.dimension), np.nan, dtype=np.float32)
-    vectors[there], reports = encoder.embed_texts([text for text in texts if text is not None])
+    given = [text for text in texts if text is not None]
+    vectors[there], reports = encoder.embed_texts(given, done=done)
     return vectors, reports
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from minilm_onnx.arrays import FloatArray, IndexArray
 from minilm_onnx.checks import check_positive
 from minilm_onnx.errors import InputError, shown
+from minilm_onnx.progress import named_bar
 from minilm_onnx.vectors.distinct import distinct
 from minilm_onnx.vectors.inputs import Vectors, as_floats, refuse_nan
 from minilm_onnx.vectors.nearest import in_chunks
@@ -18,6 +19,7 @@ def community_detection(
     threshold: float = 0.75,
     min_community_size: int = 10,
     batch_size: int = 1024,
+    show_progress_bar: bool = False,
 ) -> list[list[int]]:
     """Find groups of vectors that are all near one of them.
 
@@ -30,6 +32,7 @@ def community_detection(
         threshold: least cosine to the centre.
         min_community_size: least number of vectors in a group, its centre included.
         batch_size: rows to compare with all at a time.
+        show_progress_bar: whether to show one, on a terminal.
 
     Returns:
         Positions of each group, its centre first; the largest group first.
@@ -44,7 +47,7 @@ def community_detection(
     unit = distinct(_unit_rows(embeddings))
     least = min(min_community_size, len(unit.which))
     groups: list[IndexArray] = []
-    for _, cosines in _cosines(unit.rows, batch_size):
+    for _, cosines in _cosines(unit.rows, batch_size, show_bar=show_progress_bar):
         for line in cosines:
             numbers = np.flatnonzero(line >= threshold)
             numbers = numbers[np.argsort(-line[numbers], kind="stable")]
@@ -67,6 +70,7 @@ def near_duplicates(
     batch_size: int = 1024,
     *,
     unread: Sequence[str] | None = None,
+    show_progress_bar: bool = False,
 ) -> list[tuple[int, int, float]]:
     """Find the vectors that are near an earlier one.
 
@@ -79,6 +83,7 @@ def near_duplicates(
         batch_size: rows to compare with all at a time.
         unread: of each text what its vector does not tell, from `SentenceEncoder.unread`: texts
             are near only if these are equal, but for white space. None for nothing of any.
+        show_progress_bar: whether to show one, on a terminal.
 
     Returns:
         (row, its original, their cosine) of each that is not kept, in order.
@@ -101,7 +106,7 @@ def near_duplicates(
     repeated = np.flatnonzero(np.bincount(different.which, minlength=count) > 1)
     # Of each different row its originals, each with the place from which on it is the nearest.
     originals: list[list[tuple[int, int, float]]] = []
-    for first, cosines in _cosines(rows, batch_size, earlier=True):
+    for first, cosines in _cosines(rows, batch_size, earlier=True, show_bar=show_progress_bar):
         for number, line in enumerate(cosines, first):
             near = np.flatnonzero(line[:number] >= threshold)
             near = near[kept[near] & (labels[near] == labels[number])]
@@ -150,19 +155,24 @@ def _unit_rows(embeddings: Vectors) -> FloatArray:
 
 
 def _cosines(
-    rows: FloatArray, batch_size: int, *, earlier: bool = False
+    rows: FloatArray, batch_size: int, *, earlier: bool = False, show_bar: bool = False
 ) -> Iterator[tuple[int, FloatArray]]:
     """Compare some of the different rows at a time with all, or with none that come later.
 
     Yields:
         The number of the first, and the cosines; a row's own is 1, which a sum may miss.
     """
-    for first, chunk in in_chunks(rows, batch_size):
-        others = rows[: first + len(chunk)] if earlier else rows
-        cosines: FloatArray = chunk @ others.T
-        own = np.arange(len(chunk))
-        cosines[own, first + own] = chunk.any(axis=1)
-        yield first, cosines
+    count = len(rows)
+    with named_bar("compare", count * count, show=show_bar) as done:
+        for first, chunk in in_chunks(rows, batch_size):
+            end = first + len(chunk)
+            others = rows[:end] if earlier else rows
+            cosines: FloatArray = chunk @ others.T
+            own = np.arange(len(chunk))
+            cosines[own, first + own] = chunk.any(axis=1)
+            yield first, cosines
+            # The work grows with what each row is compared with.
+            done(end * end - first * first if earlier else len(chunk) * count, len(chunk))
 
 
 def check_threshold(threshold: float) -> None:

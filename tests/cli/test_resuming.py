@@ -19,12 +19,12 @@ from minilm_onnx.cli import embed, main
 from minilm_onnx.encoder import SentenceEncoder
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 embed.CHUNK, chunks, real = 4, 0, SentenceEncoder.embed_texts
-def embed_texts(self, texts):
+def embed_texts(self, texts, **options):
     global chunks
     chunks += 1
     if chunks == int(sys.argv[2]):
         os.kill(os.getpid(), getattr(signal, sys.argv[1]))
-    return real(self, texts)
+    return real(self, texts, **options)
 SentenceEncoder.embed_texts = embed_texts
 sys.exit(main(sys.argv[3:]))
 """

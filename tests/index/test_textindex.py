@@ -96,6 +96,42 @@ def test_a_hybrid_search_finds_a_word_that_vectors_overlook(index: TextIndex) ->
     assert index.search("???", hybrid=True)
 
 
+def test_a_hybrid_search_says_where_it_found_a_passage(filled: TextIndex) -> None:
+    """The ranks, which a sum does not tell, and the cosine, that of a search by meaning alone."""
+    for name in ("a", "b"):  # more than the first 100 of a ranking
+        for number in range(25):
+            filled.add(f"{name}/{number}", f"Shop {name} {number} on refunds and on trains.")
+    filled.add("codes", "XK9931")
+    query = "refunds and XK9931"
+    alone = {one.source: one for one in filled.search(query, top_k=200)}
+    ranks = {source: rank for rank, source in enumerate(alone, 1)}
+    found = {one.source: one for one in filled.search(query, top_k=200, hybrid=True)}
+    assert found.keys() == alone.keys()
+    assert alone["codes"].hybrid is None
+    words = [one.hybrid.words for one in found.values() if one.hybrid and one.hybrid.words]
+    assert sorted(words) == list(range(1, 1 + 50 + 9 + 1))
+    for source, one in found.items():
+        assert one.hybrid is not None
+        assert one.hybrid.meaning == ranks[source]
+        assert one.hybrid.cosine == pytest.approx(alone[source].score, abs=1e-6)
+    for one in filled.search(query, hybrid=True):
+        assert one.hybrid is not None
+        sums = (1 / (60 + rank) for rank in (one.hybrid.words, one.hybrid.meaning) if rank)
+        assert one.score == pytest.approx(sum(sums))
+
+
+def test_a_passage_found_by_words_alone_has_no_rank_by_meaning(index: TextIndex) -> None:
+    for number in range(120):
+        index.add(f"{number}", f"Opening hours of shop {number}.")
+    index.add("soup", "Zebra soup: boil the carrots, add the onions, stir.")
+    query = "opening hours of the zebra"
+    (soup,) = [one for one in index.search(query, hybrid=True, top_k=100) if one.source == "soup"]
+    assert soup.hybrid is not None
+    assert (soup.hybrid.words, soup.hybrid.meaning, soup.score) == (1, None, 1 / 61)
+    cosine = index.encoder.encode(query) @ index.encoder.encode(soup.text)
+    assert soup.hybrid.cosine == pytest.approx(float(cosine), abs=1e-6)
+
+
 def test_ranks_are_fused_by_their_reciprocals() -> None:
     found = fused([[(1, 0.9), (2, 0.8), (3, 0.7)], [(3, 5.0), (4, 4.0)]], 3)
     assert found == [(3, 1 / 63 + 1 / 61), (1, 1 / 61), (2, 1 / 62)]

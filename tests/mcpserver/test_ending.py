@@ -30,10 +30,10 @@ closed, close, embed = threading.Event(), TextIndex.close, TextIndex._embed
 def closing(self):
     close(self)
     closed.set()
-def held(self, texts, tally):
+def held(self, texts, tally, done):
     os.write({begun}, b".")
     ({event}).wait()
-    return embed(self, texts, tally)
+    return embed(self, texts, tally, done)
 TextIndex.close, TextIndex._embed = closing, held
 mcp.GRACE_SECONDS = {grace}
 sys.exit(main({arguments}))

@@ -38,6 +38,7 @@ NAMES = {
     ],
     "minilm_onnx.index": [
         "Change",
+        "Hybrid",
         "Outcome",
         "Result",
         "StoredPassage",

@@ -18,6 +18,7 @@ sentence-transformers.
 FURTHER = (
     "index.textindex.TextIndex",
     "index.ranking.Result",
+    "index.ranking.Hybrid",
     "text.reports.TextReport",
     "server.app.create_app",
     "server.settings.Settings",
@@ -51,6 +52,7 @@ FURTHER = (
 PUBLIC = {
     "index.textindex.TextIndex": "index.TextIndex",
     "index.ranking.Result": "index.Result",
+    "index.ranking.Hybrid": "index.Hybrid",
     "text.reports.TextReport": "text.TextReport",
     "server.app.create_app": "server.create_app",
     "server.settings.Settings": "server.Settings",
