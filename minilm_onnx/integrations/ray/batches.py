@@ -13,7 +13,7 @@ from minilm_onnx.tables.column import Vectors, embed_column
 class Embed:
     """Adds vectors to batches: `dataset.map_batches(Embed, batch_format="pyarrow", ...)`.
 
-    Its arguments are Ray's `fn_constructor_args` and `fn_constructor_kwargs`.
+    Pass its arguments as `fn_constructor_args` and `fn_constructor_kwargs` of `map_batches`.
     """
 
     def __init__(
@@ -25,14 +25,14 @@ class Embed:
         model: str | None = None,
         threads: int = 1,
     ) -> None:
-        """Load the model, once an actor, if it computes the bits that the others compute.
+        """Load the model, once per actor, and check that it computes the same bits as the driver.
 
         Args:
-            field: the column of texts.
-            column: the one to add.
-            expected: what `workers.made_by` says of the driver's encoder of that model.
+            field: the column with the texts.
+            column: the column to add.
+            expected: the result of `workers.made_by` for the driver's encoder with this model.
             model: see `SentenceEncoder`.
-            threads: as many as the actor's `num_cpus`.
+            threads: the same number as the actor's `num_cpus`.
 
         Raises:
             MiniLMError: this machine has another version, model or runtime.
