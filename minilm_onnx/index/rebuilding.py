@@ -47,7 +47,7 @@ def rebuild(store: Store, facts: Facts, embed: Embed, done: Done) -> None:
         if found != goal:
             raise DatabaseError(
                 f"{store.path}: expected to rebuild it for {goal}, got another process that "
-                f"rebuilt it or does, for {shown(found)}; run one at a time"
+                f"has rebuilt it, or is doing so, for {shown(found)}; run one at a time"
             )
 
     last = 0

@@ -440,7 +440,7 @@ class TextIndex(Closing):
         if _fingerprint(self.encoder) != self._facts.fingerprint:
             raise InputError(
                 f"{self.path}: expected the encoder as it was when the index was opened, got other "
-                "prompts or another max_seq_length; open the index anew"
+                "prompts or another max_seq_length; open the index again"
             )
         with self._store.reading() as connection:
             check_facts(connection, self._facts, self.path)
@@ -457,7 +457,7 @@ class TextIndex(Closing):
         facts = Facts(fingerprint, storage or "float32", dimension, runtime)
         if storage == "binary" and dimension % 8:
             raise InputError(
-                f"storage: expected a number of components that 8 divides for binary, got "
+                f"storage: expected a multiple of 8 components for binary, got "
                 f"{dimension}; choose int8, or another truncate_dim"
             )
         if self._store.writable:

@@ -63,8 +63,8 @@ class MiniLMEmbeddingFunction(EmbeddingFunction[Documents]):
         if found != self.encoder.fingerprint:
             raise ArtifactError(
                 f"collection {collection.name}: expected vectors of {self.encoder.fingerprint}, "
-                f"got {found or 'one that says nothing of them'}; open it with the model that "
-                "filled it, or make it anew"
+                f"got {found or 'no fingerprint'}; open it with the model that filled it, or "
+                "create it again"
             )
 
     @staticmethod
@@ -96,7 +96,7 @@ class MiniLMEmbeddingFunction(EmbeddingFunction[Documents]):
         if expected is not None and expected != found:
             raise ArtifactError(
                 f"collection: expected vectors of {expected}, got a model that makes those of "
-                f"{found}; make the collection anew, or install the version that made it"
+                f"{found}; create the collection again, or install the version that made it"
             )
         return made
 
@@ -112,7 +112,7 @@ class MiniLMEmbeddingFunction(EmbeddingFunction[Documents]):
         if old is not None and old != new:
             raise ArtifactError(
                 f"collection: expected vectors of {old}, got a model that makes those of {new}; "
-                "make the collection anew"
+                "create the collection again"
             )
 
     @staticmethod

@@ -167,7 +167,7 @@ def copy_passages(index: TextIndex, client: "Elasticsearch", name: str = "passag
         found = client.indices.get_mapping(index=name).body
         if not all("minilm_onnx" in one["mappings"].get("_meta", {}) for one in found.values()):
             raise InputError(
-                f"{name}: expected an alias of minilm-onnx, got another's; choose another name"
+                f"{name}: expected an alias of minilm-onnx, got another; choose another name"
             )
         before = list(found)
     fresh = f"{name}-{time.time_ns()}"
@@ -178,8 +178,8 @@ def copy_passages(index: TextIndex, client: "Elasticsearch", name: str = "passag
         copied, errors = helpers.bulk(client, actions, raise_on_error=False)
         if errors:
             raise MiniLMError(
-                f"{name}: expected all passages to be taken, got {len(errors)} refused, "  # type: ignore[arg-type]
-                f"the first: {errors[0]}; what was there before is still there"  # type: ignore[index]
+                f"{name}: expected all passages to be accepted, got {len(errors)} rejected, "  # type: ignore[arg-type]
+                f"the first: {errors[0]}; the earlier passages are unchanged"  # type: ignore[index]
             )
         client.indices.refresh(index=fresh)
         swap: list[dict[str, Any]] = [{"add": {"index": fresh, "alias": name}}]
@@ -223,7 +223,7 @@ def search_passages(
         if wanted is not None and "fields" not in found["mappings"]["properties"]:
             raise InputError(
                 f"{name}: expected passages with metadata, got those of an earlier version; "
-                "copy_passages"
+                "call copy_passages"
             )
     knn = {
         "field": "embedding",

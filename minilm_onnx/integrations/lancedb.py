@@ -42,7 +42,7 @@ class MiniLMFunction(TextEmbeddingFunction):
         if self.fingerprint not in (None, found):
             raise ArtifactError(
                 f"table: expected vectors of {self.fingerprint}, got a model that makes those of "
-                f"{found}; make the table anew, or install the version that made it"
+                f"{found}; create the table again, or install the version that made it"
             )
         self.fingerprint = found
 

@@ -57,7 +57,8 @@ def copy_passages(
         found = _comment(cursor, table)
         if found is not None and not found.startswith("minilm-onnx "):
             raise InputError(
-                f"{table}: expected no table, or one of minilm-onnx, got another; choose a name"
+                f"{table}: expected no table, or one of minilm-onnx, got another; "
+                "choose another name"
             )
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
         cursor.execute(
@@ -133,7 +134,9 @@ def search_passages(
     with connection.transaction():
         found = _comment(connection, table)
         if found is None or not found.startswith("minilm-onnx "):
-            raise InputError(f"{table}: expected a table of minilm-onnx, got none; copy_passages")
+            raise InputError(
+                f"{table}: expected a table of minilm-onnx, got none; call copy_passages"
+            )
         encoder.check_fingerprint(found.removeprefix("minilm-onnx "))
         _refuse_former(connection, table)
         register_vector(connection)
@@ -166,7 +169,8 @@ def _packages() -> tuple[Any, Any]:
 def _named(sql: Any, table: str) -> Any:
     if not isinstance(table, str) or NAME.fullmatch(table) is None:
         raise InputError(
-            f"table: expected a name of at most 51 small letters, digits and _, got {shown(table)}"
+            f"table: expected a name of at most 51 lower-case letters, digits and _, got "
+            f"{shown(table)}"
         )
     return sql.Identifier(table)
 
@@ -188,7 +192,8 @@ def _refuse_former(connection: Any, table: str) -> None:
     (count,) = connection.execute(statement, {"table": table}).fetchone()
     if count != 2:
         raise InputError(
-            f"{table}: expected a table with metadata, got one of an earlier version; copy_passages"
+            f"{table}: expected a table with metadata, got one of an earlier version; call "
+            "copy_passages"
         )
 
 

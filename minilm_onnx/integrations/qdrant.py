@@ -65,8 +65,8 @@ def add(
         ids = [_id(place, *pair) for place, pair in enumerate(zip(texts, payloads, strict=True))]
     elif not len(ids) == len(set(ids)) == len(texts):
         raise InputError(
-            f"ids: expected {len(texts)} different ones, one a text, got {len(ids)}, of which "
-            f"{len(set(ids))} differ; leave them out to have them made"
+            f"ids: expected {len(texts)} different ones, one per text, got {len(ids)}, of which "
+            f"{len(set(ids))} differ; leave them out to generate them"
         )
     if not client.collection_exists(collection):
         client.create_collection(
@@ -126,23 +126,22 @@ def _check(client: "QdrantClient", collection: str, encoder: SentenceEncoder) ->
     if found != encoder.fingerprint:
         raise ArtifactError(
             f"collection {collection}: expected vectors of {encoder.fingerprint}, got "
-            f"{found or 'one that says nothing of them'}; choose another name"
+            f"{found or 'no fingerprint'}; choose another name"
         )
 
 
 def _check_payloads(payloads: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> None:
     if len(payloads) != len(texts):
-        raise InputError(f"payloads: expected {len(texts)}, one a text, got {len(payloads)}")
+        raise InputError(f"payloads: expected {len(texts)}, one per text, got {len(payloads)}")
     for place, payload in enumerate(payloads):
         if not isinstance(payload, Mapping):
             raise InputError(
-                f"payloads[{place}]: expected a mapping, got {describe(payload)}; "
-                "give {} for nothing"
+                f"payloads[{place}]: expected a mapping, got {describe(payload)}; use {{}} for none"
             )
         if TEXT in payload:
             raise InputError(
-                f"payloads[{place}]: expected none of the key {TEXT!r}, which keeps the text that "
-                f"is embedded, got {describe(payload[TEXT])}; choose another key"
+                f"payloads[{place}]: expected no key {TEXT!r}, which holds the embedded text, "
+                f"got {describe(payload[TEXT])}; choose another key"
             )
 
 
@@ -154,6 +153,6 @@ def _id(place: int, text: str, payload: Mapping[str, Any]) -> str:
         said = json.dumps([text, to_jsonable_python(dict(payload))], sort_keys=True)
     except ValueError as error:
         raise InputError(
-            f"payloads[{place}]: expected what JSON can say, got: {error}; make a str of it"
+            f"payloads[{place}]: expected what JSON can hold, got: {error}; convert it to a str"
         ) from error
     return str(uuid.uuid5(NAMESPACE, said))

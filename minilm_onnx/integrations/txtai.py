@@ -55,7 +55,7 @@ class MiniLMVectors(Vectors):
         options: dict[str, Any] = dict(self.config.get("vectors") or {})
         threads = options.pop("threads", None)
         if options:
-            raise InputError(f"vectors: expected threads alone, got {', '.join(options)}")
+            raise InputError(f"vectors: expected only threads, got {', '.join(options)}")
         if self.config.get("path") is not None:
             self.config["path"] = absolute(self.config["path"])
         encoder = shared_encoder(self.config.get("path"), threads)
@@ -69,7 +69,7 @@ class MiniLMVectors(Vectors):
         if found != encoder.fingerprint and (found or self.initialized):
             raise ArtifactError(
                 f"index: expected vectors of {encoder.fingerprint}, got "
-                f"{found or 'one that says nothing of them'}; open it with the model that filled "
+                f"{found or 'no fingerprint'}; open it with the model that filled "
                 "it, or reindex it"
             )
         self.config["fingerprint"] = encoder.fingerprint

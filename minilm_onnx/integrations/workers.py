@@ -50,5 +50,5 @@ def check_worker(encoder: SentenceEncoder, expected: Mapping[str, str]) -> None:
         got = ", ".join(f"{name} {found[name]}" for name in others)
         raise MiniLMError(
             f"worker on {platform.node()}: expected {wanted}, as the driver has, got {got}, whose "
-            f"vectors may have other bits; {', and '.join(REMEDIES[name] for name in others)}"
+            f"vectors may have different bits; {', and '.join(REMEDIES[name] for name in others)}"
         )

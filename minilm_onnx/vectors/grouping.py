@@ -131,7 +131,7 @@ def _numbered(texts: Sequence[str] | None, count: int) -> IndexArray:
     if texts is None:
         return np.zeros(count, dtype=np.intp)
     if len(texts) != count:
-        raise InputError(f"unread: expected one str a vector, {count}, got {len(texts)}")
+        raise InputError(f"unread: expected one str per vector, {count}, got {len(texts)}")
     numbers: dict[str, int] = {}
     bare = (" ".join(text.split()) for text in texts)
     return np.array([numbers.setdefault(text, len(numbers)) for text in bare], dtype=np.intp)

@@ -98,13 +98,13 @@ def quantize_embeddings(
     bounds = as_numbers("ranges: expected (2, H) numbers", ranges)
     if bounds.shape != (2, array.shape[1]):
         raise InputError(
-            f"ranges: expected (2, {array.shape[1]}), got {bounds.shape}; give the least and the "
-            "greatest value of each component"
+            f"ranges: expected (2, {array.shape[1]}), got {bounds.shape}; give the minimum and "
+            "the maximum of each component"
         )
     if array.size and (np.any(bounds[1] < bounds[0]) or np.array_equal(*bounds)):
         raise InputError(
-            "ranges: expected the least values, then the greatest, got the same ones or the other "
-            "way round; give ranges_of some hundred vectors"
+            "ranges: expected the minima, then the maxima, got equal or swapped ones; give "
+            "ranges_of some hundred vectors"
         )
     steps = (bounds[1] - bounds[0]) / 255
     steps = np.where(steps == 0, 1, steps)

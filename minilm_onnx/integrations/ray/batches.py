@@ -61,8 +61,8 @@ class Embed:
             return added.beside(batch, vectors)
         if self.field not in batch or self.column in batch:
             raise InputError(
-                f"{self.field}, {self.column}: expected the first among the columns, the second "
-                f"not, got {', '.join(batch)}; name others"
+                f"{self.field}, {self.column}: expected a column of the first name, none of the "
+                f"second, got {', '.join(batch)}; name others"
             )
         vectors, _ = self.encoder.embed_texts(list(batch[self.field]))
         return {**batch, self.column: vectors}

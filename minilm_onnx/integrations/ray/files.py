@@ -107,8 +107,8 @@ def embed_files(
         for number, row in enumerate(done, 1):
             if number == 1 and row["name"] not in names(files, folder):
                 raise MiniLMError(
-                    f"{target}: expected a folder that all machines share, got one where what a "
-                    "worker wrote is not seen; name a shared one"
+                    f"{target}: expected a folder that all machines share, got one that does "
+                    "not show what a worker wrote; name a shared one"
                 )
             without += int(row["without"])
             cut += int(row["cut"])
@@ -117,8 +117,8 @@ def embed_files(
     missing = {job.name(number) for number in range(count)} - names(files, folder)
     if missing:
         raise MiniLMError(
-            f"{target}: expected {count} files, got {len(missing)} too few, {min(missing)} "
-            "among them; run the same again"
+            f"{target}: expected {count} files, got {len(missing)} missing, such as "
+            f"{min(missing)}; run it again to resume"
         )
     sweep(files, folder)
     return Summary(sum(part.rows for part in plan.parts), rows, without, cut, unreadable)
