@@ -195,12 +195,12 @@ def check_arguments(
         if precision != "float32" or truncate_dim is not None:
             raise InputError(
                 "output_value: expected 'sentence_embedding' with precision or truncate_dim, got "
-                f"{output_value!r}; cut or quantise the token vectors yourself"
+                f"{output_value!r}; shorten or quantise the token vectors yourself"
             )
         if overflow == "window":
             raise InputError(
-                "overflow: expected another than 'window', since token_embeddings of windows that "
-                "overlap are no text's; use head_tail or truncate"
+                "overflow: expected another value than 'window' with token_embeddings, since "
+                "overlapping windows repeat tokens; use head_tail or truncate"
             )
     if batch_size is not None:
         check_positive("batch_size", batch_size)
@@ -208,12 +208,12 @@ def check_arguments(
         check_positive("truncate_dim", truncate_dim, dimension)
     if convert_to_tensor:
         raise InputError(
-            "convert_to_tensor: expected False, since there is no torch here, got "
+            "convert_to_tensor: expected False, since this package has no torch, got "
             f"{shown(convert_to_tensor)}; use torch.from_numpy(encoder.encode(...))"
         )
     if not convert_to_numpy:
         raise InputError(
-            "convert_to_numpy: expected True, since there is no torch here, got "
+            "convert_to_numpy: expected True, since this package has no torch, got "
             f"{shown(convert_to_numpy)}; use list(encoder.encode(...)) for a list of vectors"
         )
     check_device(device)

@@ -146,8 +146,9 @@ def _check_revision(asked: Any, artifact: Artifact) -> None:
     commit = isinstance(asked, str) and len(asked) >= SHORTEST_COMMIT and there.startswith(asked)
     if asked is not None and asked != "main" and not commit:
         raise InputError(
-            f"revision: expected None or {there or 'nothing else'}, which {artifact.folder} is of, "
-            f"got {shown(asked)}; export that revision, since nothing is downloaded"
+            f"revision: expected None or {there or 'nothing else'}, as recorded in "
+            f"{artifact.folder}, got {shown(asked)}; export that revision, since nothing is "
+            "downloaded"
         )
 
 
@@ -177,6 +178,6 @@ def _check_kwargs(name: str, given: Any, known: Mapping[str, tuple[object, ...] 
         if value is not None and allowed is not None and plain not in allowed:
             instead = "; with an fp32 folder on Arm, give bf16=True" if plain == "bfloat16" else ""
             raise InputError(
-                f"{name}: expected at most {', '.join(known) or 'nothing'}, as they usually are, "
+                f"{name}: expected only {', '.join(known) or 'nothing'}, with usual values, "
                 f"got {shown(key)}: {shown(value)}; leave it out{instead}"
             )

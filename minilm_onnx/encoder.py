@@ -69,13 +69,14 @@ class SentenceEncoder(Closing):
 
     Attributes:
         folder: the model folder in use.
-        manifest: what that folder says it is; None for a graph that optimum wrote.
-        dimension: components of a vector.
-        truncate_dim: components that are kept of every vector, or None for all; may be set.
-        max_seq_length: tokens read of a text, special tokens included; may be set.
+        manifest: the folder's description of itself; None for a graph that optimum wrote.
+        dimension: the number of components of a vector.
+        truncate_dim: how many components of every vector are kept, or None for all; may be set.
+        max_seq_length: the maximum number of tokens read from a text, special tokens included;
+            may be set.
         policy: how the CPU is used.
-        prompts: what is put before texts, by name; this model wants nothing.
-        default_prompt_name: the prompt of texts that are given none.
+        prompts: the texts that can be put before inputs, by name; this model needs none.
+        default_prompt_name: the name of the prompt that is used where a call names none.
         similarity_fn_name: how `similarity` compares: cosine, dot, euclidean or manhattan.
         device: "cpu".
     """
@@ -99,38 +100,39 @@ class SentenceEncoder(Closing):
         cache_size: int = 0,
         **theirs: Unpack[TheirOptions],
     ) -> None:
-        """Load a model folder. Nothing needs to be set: None is what is best for this CPU.
+        """Load a model folder. No argument is required: None chooses the best value for this CPU.
 
         Args:
-            model: folder that `minilm-onnx export`, or optimum, wrote, or a name; see
-                `minilm_onnx.folder.finding.find_folder`; None for the bundled int8 model.
-                Replace a folder in use by a rename: its weights are mapped, not copied, so what is
-                written into them changes a running encoder.
-            threads: threads that work at a time; None for all CPUs this process may use, by its
-                affinity and its cgroup's quota.
-            spinning: False to have threads that share a batch sleep, not spin, while they wait
-                for each other.
-            pinning: whether each thread keeps to a CPU of its own while it works; None for yes
-                where there are as many threads as CPUs.
-            exact_products: whether to leave int8 products of onnxruntime's to kernels that cannot
-                saturate; None to use those, which are slower, where this CPU's fast ones do.
-                Products of the native operators are exact on every CPU.
-            bf16: True to have onnxruntime multiply in bf16, which is faster and less exact: for an
-                fp32 folder, on Linux or macOS, on an Arm CPU that has it (docs/speed.md). Where it
-                would have no effect it is refused.
-            token_budget: tokens a run may hold. Less is less memory, about 10 KiB a token and
-                thread, 50 without the native library; a single longer text still gets its run.
-            cache_size: texts whose vectors are kept, 1.6 KiB each and the text, for when they
-                come again; 0 for none.
-            theirs: arguments of `SentenceTransformer`: `prompts`, `default_prompt_name`,
-                `similarity_fn_name` and `truncate_dim` mean what they mean there; docs/encode.md
-                says of the others which change nothing, and which are refused.
+            model: a folder written by `minilm-onnx export` or by optimum, or the name of a model;
+                see `minilm_onnx.folder.finding.find_folder`. None for the bundled int8 model.
+                To replace a folder in use, rename the new one into its place: weights are mapped,
+                not copied, so writing into their file changes a running encoder.
+            threads: how many threads work at the same time; None for all CPUs that the affinity
+                of this process and the quota of its cgroup allow.
+            spinning: False to let threads that share a batch sleep instead of spin while they
+                wait for each other.
+            pinning: whether each thread stays on its own CPU while it works; None to do so
+                if there are as many threads as CPUs.
+            exact_products: whether onnxruntime computes int8 products with kernels that cannot
+                saturate, which are slower; None to use them only if the fast kernels of this CPU
+                saturate. Products of the native operators are exact on every CPU.
+            bf16: True to let onnxruntime multiply in bf16, which is faster and less exact. It
+                needs an fp32 folder, Linux or macOS, and an Arm CPU with bf16 (docs/speed.md),
+                and is refused where it would have no effect.
+            token_budget: maximum number of tokens in a batch. A smaller budget needs less memory:
+                about 10 KiB per token and thread, or 50 KiB without the native library. A single
+                text may be longer.
+            cache_size: how many texts to keep with their vectors, in case they come again; each
+                takes 1.6 KiB and its text. 0 for none.
+            theirs: arguments of `SentenceTransformer`. `prompts`, `default_prompt_name`,
+                `similarity_fn_name` and `truncate_dim` have the same meaning here; docs/encode.md
+                says which of the others have no effect, and which are refused.
 
         Raises:
             ArtifactError: the folder is missing, altered or unfamiliar.
             SessionError: onnxruntime cannot load the graph.
             InputError: an argument cannot be honoured, such as a number that is not positive,
-                more threads to pin than CPUs, or bf16 where nothing multiplies in it.
+                more threads to pin than there are CPUs, or bf16 where it would have no effect.
         """
         artifact: Artifact = load_asked(model, theirs)
         if type(cache_size) is not int or cache_size != 0:
@@ -202,36 +204,38 @@ class SentenceEncoder(Closing):
         Args:
             inputs: one text, or a sequence of N texts.
             sentences: the older name of `inputs`.
-            prompt_name: which of `prompts` is put before every text.
-            prompt: what is put before every text, instead.
-            batch_size: texts a run may hold at most; None for as many as is fastest.
-                The vectors are the same bits whatever it is.
-            show_progress_bar: whether to show a bar, on a terminal or in a notebook.
+            prompt_name: the name of the prompt in `prompts` to put before every text.
+            prompt: the prompt itself, instead of a name.
+            batch_size: maximum number of texts in a batch; None for the fastest. Vectors are
+                bit-identical for every batch size.
+            show_progress_bar: whether to show a progress bar, on a terminal or in a notebook.
             output_value: "token_embeddings" for the last hidden state of every token.
-            precision: see `quantize_embeddings`; for int8 and uint8 the ranges are those of this
-                call's vectors, as in sentence-transformers: to compare vectors of several calls,
-                keep float32 and quantise with ranges of your own.
-            convert_to_numpy: True.
-            convert_to_tensor: False.
-            device: None or "cpu".
-            normalize_embeddings: whether to scale to length 1 again what `truncate_dim` left; all
-                other vectors have length 1 anyway.
-            truncate_dim: components to keep; see `truncate_embeddings`.
-            pool: None.
-            chunk_size: None.
-            overflow: what becomes of texts of more than `max_seq_length` tokens. "truncate" reads
-                the first ones, "warn" says so; "error" refuses; "head_tail" reads the first and
-                the last half; "window" reads all in windows that overlap by a quarter, and
-                averages by tokens.
+            precision: see `quantize_embeddings`. For int8 and uint8 the ranges are taken from the
+                vectors of this call, as in sentence-transformers. To compare vectors of several
+                calls, keep float32 and quantise with your own ranges.
+            convert_to_numpy: only True is accepted.
+            convert_to_tensor: only False is accepted.
+            device: only None or "cpu" is accepted.
+            normalize_embeddings: whether to scale vectors that `truncate_dim` shortened to length
+                1 again; all others have length 1 anyway.
+            truncate_dim: how many components to keep; see `truncate_embeddings`.
+            pool: only None is accepted.
+            chunk_size: only None is accepted.
+            overflow: how to treat texts of more than `max_seq_length` tokens. "truncate" reads
+                the first tokens; "warn" does the same with a warning; "error" refuses such texts;
+                "head_tail" reads half of the tokens from the start and half from the end;
+                "window" reads the whole text in windows that overlap by a quarter, and averages
+                their vectors, weighted by tokens.
 
         Returns:
-            Unit vectors, (384,) float32 for a str and (N, 384) for a sequence, in its order; of
-            other shape and type with `truncate_dim` and `precision`. For "token_embeddings" an
-            array of (T, 384) float32 for a str, a list of these for a sequence.
+            Unit vectors in the order of the texts: (384,) float32 for a str, (N, 384) for a
+            sequence. `truncate_dim` and `precision` change shape and type. With
+            "token_embeddings", a (T, 384) float32 array for a str, or a list of such arrays for
+            a sequence.
 
         Raises:
-            InputError: a text is not a str or not valid Unicode, or an argument is one that
-                cannot be honoured here.
+            InputError: a text is not a str or not valid Unicode, or an argument cannot be
+                honoured.
             SessionError: onnxruntime failed.
 
         Warns:
@@ -288,7 +292,7 @@ class SentenceEncoder(Closing):
     def encode_query(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any: ...
 
     def encode_query(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any:
-        """Embed queries: `encode` with the prompt named "query"; this model's is empty."""
+        """Embed queries: `encode` with the prompt named "query", which is empty for this model."""
         return self.encode(inputs, **self._with_prompt(options, "query"))
 
     @overload
@@ -315,20 +319,20 @@ class SentenceEncoder(Closing):
         batch_size: int | None = None,
         overflow: Overflow = "truncate",
     ) -> Iterator[Vector]:
-        """Embed texts as they come, in memory that does not grow with their number.
+        """Embed texts one after another; memory use does not grow with their number.
 
         Args:
-            inputs: texts; 2,048 are read ahead.
+            inputs: the texts; up to 2,048 are read ahead.
             prompt_name: as in `encode`.
             prompt: as in `encode`.
             batch_size: as in `encode`.
             overflow: as in `encode`.
 
         Returns:
-            (384,) float32 unit vectors one by one, in the order of the texts.
+            An iterator of (384,) float32 unit vectors, in the order of the texts.
 
         Raises:
-            InputError: as in `encode`; positions are counted from the first text of all.
+            InputError: as in `encode`; positions are counted from the first text of the stream.
             SessionError: onnxruntime failed.
 
         Warns:
@@ -356,15 +360,15 @@ class SentenceEncoder(Closing):
     async def aencode(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any:
         """Embed texts without blocking the event loop.
 
-        One call at a time computes, on a thread of its own that uses all CPUs; others wait their
-        turn. A call that is cancelled stops after the batch it is at.
+        Calls run one at a time, on a separate thread that uses all CPUs; the others wait. A
+        cancelled call stops after the batch that is running.
 
         Args:
             inputs: as in `encode`.
-            options: as in `encode`, but for `show_progress_bar`.
+            options: as in `encode`, except `show_progress_bar`.
 
         Returns:
-            What `encode` gives.
+            The same as `encode`.
 
         Raises:
             InputError, SessionError: as in `encode`.
@@ -373,15 +377,15 @@ class SentenceEncoder(Closing):
         return await self._thread.run(lambda: self.encode(inputs, **options))
 
     async def aencode_query(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any:
-        """Embed queries as `encode_query` does, as `aencode` does it."""
+        """Embed queries like `encode_query`, without blocking the event loop: `aencode`."""
         return await self.aencode(inputs, **self._with_prompt(options, "query"))
 
     async def aencode_document(self, inputs: str | Texts, **options: Unpack[AllOptions]) -> Any:
-        """Embed documents as `encode_document` does, as `aencode` does it."""
+        """Embed documents like `encode_document`, without blocking the event loop: `aencode`."""
         return await self.aencode(inputs, **self._with_prompt(options, *DOCUMENT_PROMPTS))
 
     def inspect(self, texts: Texts, *, overflow: Overflow = "truncate") -> list[TextReport]:
-        """Say what the model sees of texts: tokens, how many are read, how many it knows.
+        """Report for each text its tokens, how many of them are read, and the share unknown.
 
         Raises:
             InputError: as in `encode`.
@@ -389,21 +393,21 @@ class SentenceEncoder(Closing):
         return self.tokenize_texts(texts, overflow=overflow).reports
 
     def unknown_characters(self, text: str) -> float:
-        """Give the share of a text's characters, spaces left out, that are in unknown tokens.
+        """Return the share of a text's characters, without spaces, that are in unknown tokens.
 
-        `inspect` counts tokens, of which a key of hundreds of characters is one.
+        `inspect` counts tokens instead, where a key of hundreds of characters is a single one.
 
         Raises:
-            InputError: it is no str of valid Unicode.
+            InputError: the text is not a str, or not valid Unicode.
         """
         check_texts([text])
         return self._embedder.unknown_characters(text)
 
     def unread(self, texts: Texts) -> list[str]:
-        """Give what `encode` leaves out of each text: all behind its first `max_seq_length` tokens.
+        """Return the rest of each text that `encode` truncates: all after `max_seq_length` tokens.
 
         Returns:
-            One a text; "" of a text that is read whole.
+            One str per text; "" for a text that is read completely.
 
         Raises:
             InputError: as in `encode`.
@@ -417,10 +421,11 @@ class SentenceEncoder(Closing):
         ]
 
     def tokenize(self, texts: Texts) -> dict[str, IdArray]:
-        """Give what sentence-transformers' `tokenize` gives, as numpy arrays.
+        """Return the same as sentence-transformers' `tokenize`, as numpy arrays.
 
         Returns:
-            input_ids, attention_mask and token_type_ids, (N, T) int64, padded to the longest.
+            input_ids, attention_mask and token_type_ids, each (N, T) int64, padded to the longest
+            text.
 
         Raises:
             InputError: as in `encode`.
@@ -434,16 +439,17 @@ class SentenceEncoder(Closing):
         prompt_names: Sequence[str] = (),
         done: Done = lambda count: None,
     ) -> tuple[Matrix, list[TextReport]]:
-        """Embed texts, equal ones once, and say what the model saw of each.
+        """Embed texts, equal ones only once, and report what the model read of each.
 
         Args:
-            texts: what to embed.
-            prompt_names: the first of these that there is is put before each text; where there is
-                none, the prompt of texts that are given none.
-            done: called with the number of texts done since.
+            texts: the texts to embed.
+            prompt_names: the first of these names that the model has chooses the prompt to put
+                before each text; if it has none of them, the default prompt is used.
+            done: called with the number of texts embedded since the last call.
 
         Returns:
-            (N, 384) float32 unit rows, whether the model normalises or not; and a report a text.
+            (N, 384) float32 unit rows, even if the model does not normalise; and one report per
+            text.
 
         Raises:
             InputError: `texts` is not a sequence of str of valid Unicode.
@@ -456,11 +462,11 @@ class SentenceEncoder(Closing):
         return self._unit(vectors), reports
 
     def with_default_prompt(self, texts: Sequence[str]) -> Sequence[str]:
-        """Put the prompt of texts that are given none before each; the bundled model has none."""
+        """Put the default prompt before each text; the bundled model has none."""
         return put_before(self._prompt(None, None), texts)
 
     def tokenize_texts(self, texts: Texts, *, overflow: Overflow = "truncate") -> TokenizedTexts:
-        """Turn texts into what the model will read of them.
+        """Turn texts into the token ids that the model reads.
 
         Raises:
             InputError: `texts` is not a sequence of str of valid Unicode.
@@ -474,7 +480,7 @@ class SentenceEncoder(Closing):
         batch_size: int | None = None,
         done: Done = lambda count: None,
     ) -> Matrix:
-        """Run the graph on tokenised texts: equal lengths together, then pool, normalise, reorder.
+        """Embed tokenised texts: batch equal lengths, then pool, normalise and restore the order.
 
         Args:
             tokens: from `tokenize_texts`.
@@ -491,13 +497,13 @@ class SentenceEncoder(Closing):
         return self._unit(self._embedder.embed_tokens(tokens, batch_size, done))
 
     def hidden_states(self, tokens: TokenizedTexts) -> list[FloatArray]:
-        """Run the graph on tokenised texts, and keep the last hidden state of every token.
+        """Run the graph on tokenised texts, and return the last hidden state of every token.
 
         Args:
             tokens: from `tokenize_texts`.
 
         Returns:
-            (T, 384) float32 a text, T its tokens.
+            One (T, 384) float32 array per text, where T is its number of tokens.
 
         Raises:
             SessionError: onnxruntime failed.
@@ -521,22 +527,22 @@ class SentenceEncoder(Closing):
         return self._shortened(vectors, None, True)
 
     def similarity(self, a: FloatArray, b: FloatArray) -> Matrix:
-        """Compare every row of `a` with every row of `b` by `similarity_fn_name`.
+        """Compare every row of `a` with every row of `b`, by `similarity_fn_name`.
 
-        See minilm_onnx.similarity.
+        See `minilm_onnx.similarity`.
         """
         return similarity(a, b, self.similarity_fn_name)
 
     def similarity_pairwise(self, a: FloatArray, b: FloatArray) -> Vector:
-        """Compare each row of `a` with the row of `b` beside it by `similarity_fn_name`.
+        """Compare each row of `a` with the same row of `b`, by `similarity_fn_name`.
 
-        See minilm_onnx.similarity_pairwise.
+        See `minilm_onnx.similarity_pairwise`.
         """
         return similarity_pairwise(a, b, self.similarity_fn_name)
 
     @property
     def tokenizer(self) -> Tokenizer:
-        """The tokenizers library's object, shared by all threads and not to be changed."""
+        """The tokenizer of the tokenizers library. All threads share it: do not change it."""
         return self._embedder.tokenizer
 
     @property
@@ -546,15 +552,15 @@ class SentenceEncoder(Closing):
 
     @property
     def dimension(self) -> int:
-        """Components of a vector."""
+        """The number of components of a vector."""
         return self.truncate_dim or self._embedder.dimension
 
     @property
     def fingerprint(self) -> str:
-        """Name what vectors depend on: weights, recipe, precision, tokens read, pooling.
+        """Name what vectors depend on: weights, recipe, precision, maximum tokens, pooling.
 
-        Vectors of encoders with different fingerprints are not to be compared. Keep it beside
-        vectors, and `check_fingerprint` before they are used. It does not name `runtime`.
+        Do not compare vectors of encoders with different fingerprints. Store the fingerprint with
+        the vectors, and call `check_fingerprint` before using them. `runtime` is not part of it.
         """
         return fingerprint_of(
             self._embedder.artifact,
@@ -566,19 +572,19 @@ class SentenceEncoder(Closing):
 
     @property
     def runtime(self) -> str:
-        """Name what gives the bits.
+        """Name the software that computes, on which the last bits of vectors depend.
 
-        "minilm operators 1" where the native library computes: the same on every CPU, and with
-        every version of onnxruntime and numpy. Else onnxruntime and its version, such as
-        "onnxruntime 1.32.0": the same on one kind of CPU. "onnxruntime 1.32.0 in bf16" where it
-        multiplies in bf16.
+        "minilm operators 1" if the native library computes: vectors are bit-identical on every
+        CPU, and with every version of onnxruntime and numpy. Otherwise onnxruntime with its
+        version, such as "onnxruntime 1.32.0": vectors are bit-identical on the same kind of CPU.
+        "onnxruntime 1.32.0 in bf16" if it multiplies in bf16.
         """
         if self._embedder.library:
             return RUNTIME
         return f"onnxruntime {onnxruntime.__version__}" + (" in bf16" if self.policy.bf16 else "")
 
     def check_fingerprint(self, fingerprint: str) -> None:
-        """Refuse vectors that another model, precision or limit made.
+        """Refuse vectors that were made with another model, precision or token limit.
 
         Raises:
             InputError: the fingerprint is not this encoder's.
@@ -586,11 +592,11 @@ class SentenceEncoder(Closing):
         check_same(fingerprint, self.fingerprint)
 
     def get_embedding_dimension(self) -> int:
-        """Give the number of components of a vector."""
+        """Return the number of components of a vector."""
         return self.dimension
 
     def get_sentence_embedding_dimension(self) -> int:
-        """Give the number of components of a vector; the older name."""
+        """Return the number of components of a vector. Older name."""
         return self.dimension
 
     def __repr__(self) -> str:
@@ -602,7 +608,10 @@ class SentenceEncoder(Closing):
         )
 
     def close(self) -> None:
-        """End the threads; the encoder cannot be used any more. Garbage collection does as much."""
+        """End the threads; the encoder cannot be used afterwards.
+
+        Garbage collection does the same.
+        """
         self._embedder.session.close()
         self._thread.close()
 

@@ -12,23 +12,23 @@ from contextlib import contextmanager
 
 
 class MiniLMError(Exception):
-    """Base of every error that this package raises on purpose."""
+    """The base class of all errors that this package raises on purpose."""
 
 
 class InputError(MiniLMError, ValueError):
-    """A text or an option that cannot be used as given."""
+    """A text or an option is invalid."""
 
 
 class ArtifactError(MiniLMError):
-    """A model folder that is missing, altered or unfamiliar."""
+    """The model folder is missing, was altered, or has an unknown format."""
 
 
 class SessionError(MiniLMError):
-    """onnxruntime could not load or run the graph; its own error is the cause."""
+    """onnxruntime could not load or run the graph. Its own error is in `__cause__`."""
 
 
 class DatabaseError(MiniLMError):
-    """A database that cannot be read or written; SQLite's own error is the cause."""
+    """A database cannot be read or written. SQLite's own error is in `__cause__`."""
 
 
 @contextmanager

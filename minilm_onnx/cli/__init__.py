@@ -108,7 +108,7 @@ def _run(arguments: list[str]) -> int:
         words += more
     run: Callable[[argparse.Namespace], int] = options.run
     if sys.stdout is None and getattr(options, "out", None) in (None, "-", Path("-")):
-        raise MiniLMError("stdout: expected to write to it, got a closed one; use --out or > FILE")
+        raise MiniLMError("stdout: expected an open stream, got a closed one; use --out or > FILE")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         return run(options)
@@ -155,7 +155,7 @@ def _reported(run: Callable[[list[str]], int], arguments: list[str]) -> int:
         return _print_error(error)
     except MemoryError:
         print(
-            "error: memory: expected to get some more, got none; free some, or lower "
+            "error: memory: expected enough to continue, got none; free some, or lower "
             "--token-budget or --threads",
             file=sys.stderr,
         )

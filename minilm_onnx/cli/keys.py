@@ -23,9 +23,9 @@ def read_keys(path: Path | None) -> tuple[str, ...]:
     keys = tuple(word.strip() for word in words if word.strip())
     if given and not keys:
         where = (
-            f"{KEYS}: expected keys with commas between"
+            f"{KEYS}: expected keys separated by commas"
             if path is None
-            else (f"--api-keys {path}: expected a key a line")
+            else (f"--api-keys {path}: expected one key per line")
         )
-        raise InputError(f"{where}, got none; without it, no key is asked for")
+        raise InputError(f"{where}, got none; leave it out to require no key")
     return keys

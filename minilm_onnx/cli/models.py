@@ -71,9 +71,7 @@ def _folders() -> list[Path]:
     if not home or not os.path.lexists(home):  # nothing was installed yet
         return []
     if not os.path.isdir(home):  # noqa: PTH112  # Path's raises for names that are too long
-        raise InputError(
-            f"{HOME}: expected a folder, got {shown(home)}; set it anew, or not at all"
-        )
+        raise InputError(f"{HOME}: expected a folder, got {shown(home)}; correct it, or unset it")
     folders = [Path(home, name) for name in sorted(os.listdir(home))]  # noqa: PTH208  # names
     return [
         folder

@@ -58,7 +58,9 @@ def explained(error: OSError) -> MiniLMError:
     """Name the file of an error of the system, and what is wrong with it."""
     got = error.strerror or str(error)
     if error.filename == STDOUT:
-        return MiniLMError(f"stdout: expected to write on, got {got}; free some space or use --out")
+        return MiniLMError(
+            f"stdout: expected to continue writing, got {got}; free some space or use --out"
+        )
     if error.filename is not None:
         name = error.filename if isinstance(error.filename, int) else os.fsdecode(error.filename)
         said = f"{shorten(str(name))}: expected to use it, got {got}; check path and permissions"

@@ -69,7 +69,7 @@ class Resumable:
         if self._sum.hexdigest() != self._progress.texts_sha256:
             raise InputError(
                 f"--resume: expected the input's first {self.tally.texts} texts to be those "
-                f"that {self._journal} counts, got others; delete it to start anew"
+                f"that {self._journal} counts, got others; delete it to start again"
             )
 
     def write(
@@ -141,8 +141,8 @@ def _lock(file: BinaryIO, path: Path) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise InputError(
-            f"--resume: expected {path} to be nobody's, got one that another process writes; "
-            "wait for it or choose another --out"
+            f"--resume: expected {path} to be unused, got one that another process is "
+            "writing; wait for it or choose another --out"
         ) from error
 
 
@@ -162,7 +162,8 @@ def _read_journal(path: Path, wanted: Progress) -> Progress:
         if getattr(found, name) != getattr(wanted, name):
             raise InputError(
                 f"--resume: expected {path} of the {name} {getattr(wanted, name)}, got "
-                f"{getattr(found, name)!r}; go on with what made it, or delete it to start anew"
+                f"{getattr(found, name)!r}; resume with the same {name}, or delete it to start "
+                "again"
             )
     progress: Progress = found
     return progress

@@ -176,13 +176,14 @@ def writable(
     if not regular:
         raise InputError(
             f"{option} {path}: expected a regular file, got something else; "
-            "name a file, or leave --out away for stdout"
+            "name a file, or omit --out for stdout"
         )
     try:
         yield target
     except OSError as error:
         raise MiniLMError(
-            f"{option} {path}: expected to write on, got {error.strerror}; free some space: {left}"
+            f"{option} {path}: expected to continue writing, got {error.strerror}; free some "
+            f"space: {left}"
         ) from error
 
 

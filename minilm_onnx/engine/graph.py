@@ -62,8 +62,9 @@ class Interface:
         expected = (*ids.shape, self.dimension)
         if hidden.shape != expected or hidden.dtype != np.float32:
             raise ArtifactError(
-                f"graph output {self.output}: expected float32 of shape {expected}, as it says of "
-                f"itself, got {hidden.dtype} of {hidden.shape}; export the model folder again"
+                f"graph output {self.output}: expected float32 of shape {expected}, as the "
+                f"graph declares, got {hidden.dtype} of {hidden.shape}; export the model folder "
+                "again"
             )
         return hidden
 

@@ -125,8 +125,8 @@ def native() -> Native | None:
             f"{shown(wanted)}; unset it for the best"
         )
     raise SessionError(
-        f"{path}: expected a kernel that gives the bits of the native operators, got none; install "
-        f"again, or set {KERNEL}={NONE}, and report it"
+        f"{path}: expected a kernel that computes the right bits, got none; install again, "
+        f"or set {KERNEL}={NONE}, and report it"
     )
 
 
@@ -170,7 +170,7 @@ def load(path: Path) -> ctypes.CDLL:
         ) from error
     if library.minilm_bits() != BITS:
         raise SessionError(
-            f"{path}: expected {RUNTIME}, got a library of other arithmetic, from an earlier or "
+            f"{path}: expected {RUNTIME}, got a library with other arithmetic, from an earlier or "
             f"later version; install again, or set {KERNEL}={NONE} to do without"
         )
     return library

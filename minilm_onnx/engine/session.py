@@ -110,7 +110,7 @@ class Session:
     def check_open(self) -> None:
         """Raise SessionError if this was closed."""
         if self._closed:
-            raise SessionError("encoder: expected an open one, got a closed one; make another")
+            raise SessionError("encoder: expected an open one, got a closed one; create a new one")
 
     def close(self) -> None:
         """Let go of onnxruntime's sessions and their threads; nothing can be run any more."""
@@ -260,8 +260,8 @@ def start_thread(target: Callable[..., object], *arguments: object) -> threading
         thread.start()
     except RuntimeError as error:
         raise SessionError(
-            f"threads: expected to start one, got: {error}; free some memory, or allow this user "
-            "more threads"
+            f"threads: expected to start a thread, got: {error}; free some memory, or allow this "
+            "user more threads"
         ) from error
     return thread
 

@@ -57,8 +57,8 @@ def read_small_files(folder: Path, names: Set[str]) -> tuple[int, str, bool]:
     found = {name: fields.get(name) for name in MINILM} if isinstance(fields, dict) else fields
     if found != MINILM:
         raise ArtifactError(
-            f"{folder / CONFIG}: expected all-MiniLM-L6-v2 ({MINILM}), got {short(found)}; nothing "
-            "here says how another model pools: export it with `minilm-onnx export`"
+            f"{folder / CONFIG}: expected all-MiniLM-L6-v2 ({MINILM}), got {short(found)}; the "
+            "folder does not say how another model pools: export it with `minilm-onnx export`"
         )
     pooling, normalize = _read_modules(folder) if MODULES in names else ("mean", True)
     return _read_limit(folder, names), pooling, normalize

@@ -30,8 +30,7 @@ def check_unchanged(before: Mapping[Path, State]) -> None:
     for path, state in before.items():
         if _state_of(path) != state:
             raise ArtifactError(
-                f"{path}: expected it to stay as it is while the model is loaded, got a change "
-                "meanwhile; load it again"
+                f"{path}: expected no change while the model is loaded, got one; load it again"
             )
 
 

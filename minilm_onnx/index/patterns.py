@@ -49,7 +49,7 @@ def _glob(pattern: str) -> str:
             path = posixpath.normpath(f"{Path.cwd().as_posix()}/{path}")
         except OSError as error:
             raise InputError(
-                f"source {shorten(pattern)}: expected a current folder to begin at, got "
+                f"source {shorten(pattern)}: expected a current folder to start from, got "
                 f"{error.strerror}; cd to another, or give the whole path"
             ) from error
     return path.replace("[", "[[]")

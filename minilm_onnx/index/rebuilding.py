@@ -76,7 +76,7 @@ def _rebuild(store: Store, facts: Facts, goal: str, embed: Embed, done: Done) ->
         if found != goal:
             raise DatabaseError(
                 f"{store.path}: expected to rebuild it for {goal}, got another process that "
-                f"rebuilt it or does, for {shown(found)}; run one at a time"
+                f"has rebuilt it, or is doing so, for {shown(found)}; run one at a time"
             )
 
     last = 0

@@ -130,7 +130,7 @@ def check_format(connection: "apsw.Connection", path: Path) -> None:
     if version > FORMAT:
         raise InputError(
             f"{path}: expected an index of format {FORMAT}, got {version}; "
-            "index the texts anew, in another file, with this version of minilm-onnx"
+            "index the texts again, in another file, with this version of minilm-onnx"
         )
 
 

@@ -73,7 +73,7 @@ def in_words(path: Path, error: Exception) -> MiniLMError:
 
     said = shorten(str(error))
     permissions = _permissions(path)
-    ruined = "restore it, or delete it and index the texts anew"
+    ruined = "restore it, or delete it and index the texts again"
     for kind, (got, remedy) in {
         apsw.NotADBError: ("a file that is none", "choose another name"),
         apsw.CorruptError: ("a damaged one", ruined),
@@ -95,7 +95,7 @@ def in_words(path: Path, error: Exception) -> MiniLMError:
             return raised(f"{path}: expected a SQLite database, got {got} ({said}); {remedy}")
     return DatabaseError(
         f"{path}: expected SQLite to do its work, got {type(error).__name__} ({said}); "
-        "if it comes again, index the texts anew"
+        "if it comes again, index the texts again"
     )
 
 
@@ -129,5 +129,5 @@ def damaged(what: str) -> DatabaseError:
     """Say that something is not in a database as it was put there."""
     return DatabaseError(
         f"index: expected {what} as they were written, got something else; the database is "
-        "damaged: restore it, or delete it and index the texts anew"
+        "damaged: restore it, or delete it and index the texts again"
     )

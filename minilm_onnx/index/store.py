@@ -167,7 +167,9 @@ class Store:
 
     def _connection(self) -> "apsw.Connection":
         if self._closed:
-            raise InputError(f"{self.path}: expected an open index, got a closed one; open it anew")
+            raise InputError(
+                f"{self.path}: expected an open index, got a closed one; open it again"
+            )
         if self._pid != os.getpid():
             # The parent's: SQLite wants them neither used nor closed here.
             self._left_behind.append(self._connections)
@@ -212,7 +214,7 @@ def is_there(path: Path) -> bool:
         return False
     except (OSError, ValueError) as error:
         got = getattr(error, "strerror", error)
-        raise InputError(f"{path}: expected a path to look at, got {got}; check it") from error
+        raise InputError(f"{path}: expected a readable path, got {got}; check it") from error
     return True
 
 

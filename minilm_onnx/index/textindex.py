@@ -80,14 +80,15 @@ class Change:
 
 
 class TextIndex(Closing):
-    """Texts by meaning, in a file: sources, their passages, their vectors.
+    """A file of texts to search by meaning: sources, their passages and vectors.
 
-    May be shared between threads, and the file between processes: readers see it as it was or as it
-    is to be, and writers wait for each other. Needs `pip install '.[search]'`.
+    Threads may share an index, and processes may share the file: readers see the state before or
+    after a change, never between, and writers wait for each other. Needs
+    `pip install '.[search]'`.
 
     Attributes:
         path: the file.
-        encoder: makes the vectors.
+        encoder: the encoder that makes the vectors.
     """
 
     def __init__(
@@ -101,26 +102,28 @@ class TextIndex(Closing):
         show_progress_bar: bool = False,
         done: Done = lambda count: None,
     ) -> None:
-        """Open an index, or make one where there is none.
+        """Open an index, or create it if there is none.
 
         Args:
-            path: a file; SQLite puts two more beside it while somebody writes.
-            encoder: None for one of the bundled model.
-            storage: how vectors are kept: "float32", "int8", or "binary", which is searched by
-                signs and scored again by int8; None for what the file has, "float32" in a new one.
-            create_file: whether to make one.
-            rebuild_vectors: whether to embed all passages again where the file was made by another
-                model or is to be of another storage, which is refused otherwise; or by another
-                runtime, whose vectors differ in their last bits.
-            show_progress_bar: whether to show one for that, on a terminal.
-            done: called with the number of passages embedded again since.
+            path: the file. SQLite keeps two more files beside it during a write.
+            encoder: None for an encoder with the bundled model.
+            storage: how vectors are stored: "float32", "int8", or "binary", which searches by
+                signs and scores the best again by int8. None keeps the storage of an existing
+                file; a new one gets "float32".
+            create_file: whether to create a missing file.
+            rebuild_vectors: whether to embed all passages again if the file has vectors of another
+                model or another storage, which is refused otherwise, or of another runtime, whose
+                vectors differ in their last bits.
+            show_progress_bar: whether to show one during a rebuild, on a terminal.
+            done: called during a rebuild with the number of passages embedded since the last call.
 
         Raises:
-            InputError: it is no index, or not this encoder's, or a package is not installed.
-            DatabaseError: SQLite cannot open it.
+            InputError: the file is not an index, or belongs to another encoder, or a package is
+                not installed.
+            DatabaseError: SQLite cannot open the file.
 
         Warns:
-            UserWarning: it was copied without its log, and may lack the last changes.
+            UserWarning: the file was copied without its log, and may lack the last changes.
         """
         if not isinstance(path, str | Path) or "\0" in str(path):
             raise InputError(f"path: expected a file's path, got {shown(path)}")
@@ -161,19 +164,20 @@ class TextIndex(Closing):
         """Add a text, split into passages that the model reads whole.
 
         Args:
-            source: its name, such as a path or an address; results show it.
-            text: any length.
-            markdown: whether to split at headings, and let passages be found by those above them;
-                front matter is metadata.
-            metadata: of the text, to filter by: texts, numbers, bools, dates, lists and dicts of
-                those, by their names; before what front matter says.
+            source: a name for the text, such as a path or an address; results show it.
+            text: a text of any length.
+            markdown: whether the text is Markdown. It is then split at headings, passages can be
+                found by the headings above them, and front matter becomes metadata.
+            metadata: fields to filter by, as a dict of names to texts, numbers, bools, dates, and
+                lists and dicts of those. They take precedence over front matter.
 
         Raises:
-            InputError: the index has that source, or one of these is not as described.
+            InputError: the index has this source already, or an argument is not as described.
             DatabaseError: SQLite failed; nothing has changed.
 
         Warns:
-            UserWarning: the model cannot read most of some passages, or front matter is no YAML.
+            UserWarning: most tokens of some passages are unknown to the model, or the front
+                matter is not valid YAML.
         """
         return self._put(source, text, markdown=markdown, metadata=metadata, new=True)
 
@@ -185,18 +189,18 @@ class TextIndex(Closing):
         markdown: bool = False,
         metadata: Mapping[str, Any] | None = None,
     ) -> Change:
-        """Put a text in the place of what a source had; see `add`.
+        """Replace the text of a source; see `add`.
 
-        Passages that the index knows already are not embedded again. A source that it does not
-        have is added.
+        Passages that are in the index already are not embedded again. A source that is not in
+        the index is added.
         """
         return self._put(source, text, markdown=markdown, metadata=metadata, new=False)
 
     def delete(self, *sources: str) -> int:
-        """Take sources out of the index.
+        """Remove sources from the index.
 
         Returns:
-            How many of them were there.
+            How many of them were in the index.
 
         Raises:
             DatabaseError: SQLite failed; nothing has changed.
@@ -217,22 +221,24 @@ class TextIndex(Closing):
 
         Args:
             query: a question, or any text.
-            top_k: passages to give, at most 4,096.
-            hybrid: whether to join that ranking with the one by words (BM25) by reciprocal ranks,
-                of the first 100 of each; what comes later follows by its better rank. Of a long
-                query the first 512 words count.
-            source: a pattern such as "notes/*.md", or several, one of which a passage's source, or
-                a folder that holds it, must fit, from its beginning or from any folder on; "*" is
-                any text, "?" a character, "." the current folder. None for any source.
-            where: a filter of metadata, such as "lang = 'en' and year >= 2020"; docs/search.md has
-                its syntax. The results are the best of the passages that match. None for none.
+            top_k: maximum number of results, at most 4,096.
+            hybrid: whether to combine the ranking by meaning with one by words (BM25). The first
+                100 of each are merged by reciprocal rank; the others follow by their better rank.
+                Only the first 512 words of a query count.
+            source: a pattern such as "notes/*.md", or several; None for any source. One of them
+                must match the source of a passage, or a folder that contains it, from the
+                beginning of the path or from any folder in it. "*" stands for any text, "?" for
+                one character, "." for the current folder.
+            where: a filter on metadata, such as "lang = 'en' and year >= 2020", or None;
+                docs/search.md explains the syntax. The results are the best of the passages that
+                match.
 
         Returns:
-            The best first; of equal scores the passage that was added first.
+            The results, best first; with equal scores, the passage that was added first.
 
         Raises:
-            InputError: the query is empty or no text, a number is out of range, or the filter
-                cannot be read; where in it, is said.
+            InputError: the query is empty or not a str, a number is out of range, or the filter
+                is invalid; the message gives the position.
             DatabaseError: SQLite failed.
         """
         if not isinstance(query, str):
@@ -256,17 +262,17 @@ class TextIndex(Closing):
     def similar(
         self, source: str, first_line: int, last_line: int, *, top_k: int = 5
     ) -> list[Result]:
-        """Find the passages that are nearest in meaning to the one at some lines of a source.
+        """Find the passages that are nearest in meaning to a given one.
 
         Args:
-            source: its name, as results give it.
-            first_line: as results give it.
-            last_line: likewise. Where several passages have these lines, as those of a long row,
-                their mean is compared.
-            top_k: passages to give, at most 4,096; those at these lines are not among them.
+            source: the source of the given passage, as in `Result`.
+            first_line: its first line, as in `Result`.
+            last_line: its last line, as in `Result`. If several passages have the same lines, such
+                as those of a long row, their mean is compared.
+            top_k: maximum number of results, at most 4,096; the given passages are not included.
 
         Returns:
-            The best first; of equal scores the passage that was added first.
+            The results, best first; with equal scores, the passage that was added first.
 
         Raises:
             InputError: there is no such passage, or a number is out of range.
@@ -283,10 +289,10 @@ class TextIndex(Closing):
             return results(connection, others[:top_k])
 
     def passages_at(self, source: str, first_line: int, last_line: int) -> list[StoredPassage]:
-        """Give the passages at these lines of a source, in order, with their vectors.
+        """Return the passages at these lines of a source, in order, with their vectors.
 
         Raises:
-            InputError: there are none.
+            InputError: there is no passage at these lines.
             DatabaseError: SQLite failed.
         """
         check_texts([source])
@@ -294,17 +300,17 @@ class TextIndex(Closing):
             return passages_at(connection, self._facts, source, first_line, last_line)
 
     def sources(self) -> dict[str, int]:
-        """Give the number of passages of each source, in the order of their names."""
+        """Return the number of passages of each source, sorted by name."""
         with self._reading() as connection:
             return count_by_source(connection)
 
     def fields(self) -> list[str]:
-        """Give the names of the metadata fields that `where` can ask for, in order."""
+        """Return the names of the metadata fields that `where` can use, sorted."""
         with self._reading() as connection:
             return read_fields(connection)
 
     def passages(self) -> Iterator[StoredPassage]:
-        """Give all passages with their vectors, as they are when the first is asked for."""
+        """Yield all passages with their vectors, as they are when the first one is read."""
         with self._store.snapshot() as connection:
             check_facts(connection, self._facts, self.path)
             yield from all_passages(connection, self._facts)
@@ -316,40 +322,40 @@ class TextIndex(Closing):
 
     @property
     def storage(self) -> Storage:
-        """How vectors are kept."""
+        """How vectors are stored."""
         return self._facts.storage
 
     @property
     def runtimes(self) -> list[str]:
-        """What made the vectors: `SentenceEncoder.runtime` of every encoder that did.
+        """The runtimes that made the vectors: `SentenceEncoder.runtime` of each encoder.
 
-        Vectors of several can be compared; their bits differ. "unknown" is what made those of an
-        index from before this was noted.
+        Vectors of different runtimes can be compared, though their last bits differ. "unknown"
+        stands for vectors from an earlier version, which did not record it.
         """
         with self._reading() as connection:
             return read_runtimes(connection)
 
     def unfinished(self) -> list[str]:
-        """Give the names of sources of which a run that ended left passages, in order."""
+        """Return the names of sources whose indexing was interrupted, sorted."""
         with self._reading() as connection:
             return staged_sources(connection)
 
     def check(self) -> None:
-        """Raise InputError if the file, or the encoder, is not what it was when it was opened."""
+        """Raise InputError if the file or the encoder has changed since the index was opened."""
         with self._reading():
             pass
 
     def written(self) -> dict[str, Written]:
-        """Give what each source was written with, for who writes them."""
+        """Return what `write` recorded for each source, by name."""
         with self._reading() as connection:
             return written_sources(connection)
 
     def set_time(self, source: str, modified: str | None) -> None:
-        """Note when a source's file was changed, as `write` does, though its content was not."""
+        """Record a new modification time of a source's file whose content has not changed."""
         set_time(self._store, self._facts, source, modified)
 
     def digest(self, *parts: bytes) -> bytes:
-        """Name what passages depend on: some bytes, and how they are split."""
+        """Return a digest of what passages depend on: the given bytes, and how texts are split."""
         how = f"{SPLITTING} {self.encoder.max_seq_length}"
         return digest_of(how.encode(), *parts)
 
@@ -364,21 +370,23 @@ class TextIndex(Closing):
         new: bool = False,
         done: Callable[[float, int], object] = lambda share, embedded: None,
     ) -> Change:
-        """Put documents in the place of what a source had, all at once.
+        """Replace all documents of a source in one step.
 
         Args:
-            source: its name.
-            documents: what it consists of.
-            digest: from `digest`, of all that the documents depend on.
-            note: to be kept with the source.
-            modified: when its file was changed, as `time_of` gives it; None of what is no file.
-            new: whether the index must not have the source yet.
-            done: called with the share of their passages, of 1, that is done since, and how many
-                of these were embedded.
+            source: the name of the source.
+            documents: its new documents.
+            digest: the result of `digest` for everything that the documents depend on.
+            note: a note to store with the source.
+            modified: when its file was last changed, as `time_of` returns it; None if the source
+                is not a file.
+            new: True to refuse a source that the index has already.
+            done: called with the share of the work, from 0 to 1, done since the last call, and how
+                many passages were embedded for it.
 
         Raises:
-            InputError: the index has the source where it must not, or was rebuilt meanwhile.
-            DatabaseError: SQLite failed; the source is as it was.
+            InputError: `new` is True and the index has the source, or the index was rebuilt
+                meanwhile.
+            DatabaseError: SQLite failed; the source is unchanged.
         """
         self.check()
         splitter = self.splitter()
@@ -412,11 +420,11 @@ class TextIndex(Closing):
         return Change(len(passages), embedded, tally.unreadable)
 
     def compact(self) -> None:
-        """Give back the room of vectors that went, where it is most of what they take."""
+        """Free the space of deleted vectors, if that is most of the space of all vectors."""
         compact(self._store, self._facts)
 
     def splitter(self) -> Splitter:
-        """Give what splits documents for this encoder."""
+        """Return the splitter of documents for this encoder."""
         limit = self.encoder.max_seq_length
         with self._lock:
             if self._splitter is None or self._splitter[0] != limit:
@@ -424,7 +432,7 @@ class TextIndex(Closing):
             return self._splitter[1]
 
     def close(self) -> None:
-        """Close the file; the index cannot be used any more."""
+        """Close the file; the index cannot be used afterwards."""
         self._store.close()
 
     @contextmanager
@@ -432,7 +440,7 @@ class TextIndex(Closing):
         if _fingerprint(self.encoder) != self._facts.fingerprint:
             raise InputError(
                 f"{self.path}: expected the encoder as it was when the index was opened, got other "
-                "prompts or another max_seq_length; open the index anew"
+                "prompts or another max_seq_length; open the index again"
             )
         with self._store.reading() as connection:
             check_facts(connection, self._facts, self.path)
@@ -449,7 +457,7 @@ class TextIndex(Closing):
         facts = Facts(fingerprint, storage or "float32", dimension, runtime)
         if storage == "binary" and dimension % 8:
             raise InputError(
-                f"storage: expected a number of components that 8 divides for binary, got "
+                f"storage: expected a multiple of 8 components for binary, got "
                 f"{dimension}; choose int8, or another truncate_dim"
             )
         if self._store.writable:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @register_embedding_function
 class MiniLMEmbeddingFunction(EmbeddingFunction[Documents]):
-    """Vectors for a collection; it remembers the encoder's fingerprint."""
+    """Vectors for a collection, which stores the fingerprint of the encoder."""
 
     def __init__(self, *, model: str | Path | None = None, threads: int | None = None) -> None:
         """Load the model; see `SentenceEncoder`."""
@@ -29,81 +29,81 @@ class MiniLMEmbeddingFunction(EmbeddingFunction[Documents]):
         self.encoder = shared_encoder(model, threads)
 
     def __call__(self, input: Documents) -> list[FloatArray]:  # noqa: A002  # Chroma's name
-        """Give (384,) float32 of length 1 for each text.
+        """Return a (384,) float32 unit vector for each text.
 
         Raises:
-            InputError: input is a str, or one of the texts is none.
+            InputError: input is a str, or one of its items is not a text.
         """
         return list(
             self.encoder.encode_document(as_list("input", input), normalize_embeddings=True)
         )
 
     def embed_query(self, input: Documents) -> list[FloatArray]:  # noqa: A002  # Chroma's name
-        """Give (384,) float32 of length 1 for each question.
+        """Return a (384,) float32 unit vector for each question.
 
         Raises:
-            InputError: input is a str, or one of the texts is none.
+            InputError: input is a str, or one of its items is not a text.
         """
         return list(self.encoder.encode_query(as_list("input", input), normalize_embeddings=True))
 
     def check(self, collection: "Collection") -> None:
-        """Refuse a collection that another model filled.
+        """Refuse a collection that was filled with another model.
 
-        To be called where a collection is opened with this function: Chroma compares the names of
-        the two alone then. Where it is opened without one, `build_from_config` checks.
+        Call this after opening a collection with this function, since Chroma then only compares
+        names. If a collection is opened without a function, `build_from_config` checks.
 
         Args:
-            collection: Chroma's.
+            collection: a Chroma collection.
 
         Raises:
-            ArtifactError: its vectors are of another fingerprint, or it does not say of which.
+            ArtifactError: the collection has vectors of another fingerprint, or does not store one.
         """
         kept = collection.configuration_json.get("embedding_function") or {}
         found = kept.get("config", {}).get("fingerprint")
         if found != self.encoder.fingerprint:
             raise ArtifactError(
                 f"collection {collection.name}: expected vectors of {self.encoder.fingerprint}, "
-                f"got {found or 'one that says nothing of them'}; open it with the model that "
-                "filled it, or make it anew"
+                f"got {found or 'no fingerprint'}; open it with the model that filled it, or "
+                "create it again"
             )
 
     @staticmethod
     def name() -> str:
-        """Give the name that a collection keeps."""
+        """Return the name that a collection stores."""
         return "minilm_onnx"
 
     def default_space(self) -> str:
-        """Vectors have length 1."""
+        """Return the distance to use by default; vectors have length 1."""
         return "cosine"
 
     def supported_spaces(self) -> list[str]:
-        """All of them."""
+        """Return the supported distances: all of them."""
         return ["cosine", "l2", "ip"]
 
     def get_config(self) -> dict[str, Any]:
-        """Give what a collection keeps of it; threads are each machine's own."""
+        """Return what a collection stores; `threads` is left to each machine."""
         return {"model": self.model, "fingerprint": self.encoder.fingerprint}
 
     @staticmethod
     def build_from_config(config: dict[str, Any]) -> "MiniLMEmbeddingFunction":
-        """Make it again.
+        """Create the function from the result of `get_config`.
 
         Raises:
-            ArtifactError: the model there makes other vectors now.
+            ArtifactError: the model in that folder makes different vectors now.
         """
         made = MiniLMEmbeddingFunction(model=config.get("model"))
         expected, found = config.get("fingerprint"), made.encoder.fingerprint
         if expected is not None and expected != found:
             raise ArtifactError(
                 f"collection: expected vectors of {expected}, got a model that makes those of "
-                f"{found}; make the collection anew, or install the version that made it"
+                f"{found}; create the collection again, or install the version that made it"
             )
         return made
 
     def validate_config_update(
         self, old_config: dict[str, Any], new_config: dict[str, Any]
     ) -> None:
-        """Refuse another model for vectors that are there.
+        """Refuse a change of the model, since the vectors exist already.
 
         Raises:
             ArtifactError: the fingerprints differ.
@@ -112,9 +112,9 @@ class MiniLMEmbeddingFunction(EmbeddingFunction[Documents]):
         if old is not None and old != new:
             raise ArtifactError(
                 f"collection: expected vectors of {old}, got a model that makes those of {new}; "
-                "make the collection anew"
+                "create the collection again"
             )
 
     @staticmethod
     def validate_config(config: dict[str, Any]) -> None:
-        """Accept what `get_config` gives."""
+        """Accept the result of `get_config`."""

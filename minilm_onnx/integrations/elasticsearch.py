@@ -44,11 +44,11 @@ RANGE = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
 
 
 def mapping(fingerprint: str, dimension: int) -> dict[str, Any]:
-    """Give the mapping of an index of passages; it remembers the encoder's fingerprint.
+    """Return the mapping of an index of passages, which stores the encoder's fingerprint.
 
     Args:
-        fingerprint: of the encoder.
-        dimension: components of a vector.
+        fingerprint: the encoder's fingerprint.
+        dimension: the number of components of a vector.
     """
     return {
         "_meta": {"minilm_onnx": fingerprint},
@@ -123,7 +123,7 @@ def _equal(value: Value) -> dict[str, Any]:
 
 
 def documents(index: TextIndex) -> Iterator[dict[str, Any]]:
-    """Give every passage as a document of that mapping, "_id" among its fields."""
+    """Yield every passage as a document for the `mapping`, with its "_id"."""
     for passage in index.passages():
         yield {
             "_id": str(passage.id),
@@ -139,23 +139,24 @@ def documents(index: TextIndex) -> Iterator[dict[str, Any]]:
 
 
 def copy_passages(index: TextIndex, client: "Elasticsearch", name: str = "passages") -> int:
-    """Put all passages of an index into Elasticsearch, in the place of what was there.
+    """Copy all passages of an index into Elasticsearch, and replace an earlier copy.
 
-    They go into an index of their own, NAME-<time>, and the alias NAME leads to it once all are
-    there; the one that it led to before is deleted. A run that fails deletes what it began.
+    They go into a new Elasticsearch index, NAME-<time>. Once all are there, the alias NAME points
+    to it, and the index that it pointed to before is deleted. If a run fails, its new index is
+    deleted.
 
     Args:
-        index: where from.
-        client: to the server.
-        name: of the alias.
+        index: the index to copy.
+        client: a client of the server.
+        name: the name of the alias.
 
     Returns:
-        How many passages there are.
+        The number of passages copied.
 
     Raises:
-        InputError: the package is missing, or an index, not an alias, has the name.
-        MiniLMError: the server did not take all passages.
-        elasticsearch.ApiError, elasticsearch.TransportError: what the client says.
+        InputError: the package is missing, or the name belongs to an index instead of an alias.
+        MiniLMError: the server rejected some passages.
+        elasticsearch.ApiError, elasticsearch.TransportError: the client reported an error.
     """
     with importing("elasticsearch", "its client", "elasticsearch"):
         from elasticsearch import helpers
@@ -166,7 +167,7 @@ def copy_passages(index: TextIndex, client: "Elasticsearch", name: str = "passag
         found = client.indices.get_mapping(index=name).body
         if not all("minilm_onnx" in one["mappings"].get("_meta", {}) for one in found.values()):
             raise InputError(
-                f"{name}: expected an alias of minilm-onnx, got another's; choose another name"
+                f"{name}: expected an alias of minilm-onnx, got another; choose another name"
             )
         before = list(found)
     fresh = f"{name}-{time.time_ns()}"
@@ -177,8 +178,8 @@ def copy_passages(index: TextIndex, client: "Elasticsearch", name: str = "passag
         copied, errors = helpers.bulk(client, actions, raise_on_error=False)
         if errors:
             raise MiniLMError(
-                f"{name}: expected all passages to be taken, got {len(errors)} refused, "  # type: ignore[arg-type]
-                f"the first: {errors[0]}; what was there before is still there"  # type: ignore[index]
+                f"{name}: expected all passages to be accepted, got {len(errors)} rejected, "  # type: ignore[arg-type]
+                f"the first: {errors[0]}; the earlier passages are unchanged"  # type: ignore[index]
             )
         client.indices.refresh(index=fresh)
         swap: list[dict[str, Any]] = [{"add": {"index": fresh, "alias": name}}]
@@ -199,20 +200,21 @@ def search_passages(
     name: str = "passages",
     where: str | None = None,
 ) -> list[Result]:
-    """Find the passages that are nearest to a query in meaning, as Elasticsearch's HNSW finds them.
+    """Find the passages that are nearest to a query in meaning, with Elasticsearch's HNSW index.
 
     Args:
-        encoder: the one that made the vectors, or its like.
-        client: to the server.
+        encoder: the encoder that made the vectors, or one with the same fingerprint.
+        client: a client of the server.
         query: a question, or any text.
-        top_k: passages to give.
+        top_k: maximum number of results.
         name: see `copy_passages`.
-        where: a filter of metadata, as of `TextIndex.search`; None for none. HNSW looks for those
+        where: a filter on metadata, as in `TextIndex.search`, or None. HNSW searches the passages
             that match.
 
     Raises:
-        InputError: the passages are another encoder's, or nobody's, or the filter cannot be read.
-        elasticsearch.ApiError, elasticsearch.TransportError: what the client says.
+        InputError: the passages are from another encoder or an unknown one, or the filter is
+            invalid.
+        elasticsearch.ApiError, elasticsearch.TransportError: the client reported an error.
     """
     top_k = check_positive("top_k", top_k, MOST)
     wanted = None if where is None else parse_filter(where)
@@ -221,7 +223,7 @@ def search_passages(
         if wanted is not None and "fields" not in found["mappings"]["properties"]:
             raise InputError(
                 f"{name}: expected passages with metadata, got those of an earlier version; "
-                "copy_passages"
+                "call copy_passages"
             )
     knn = {
         "field": "embedding",

@@ -16,14 +16,14 @@ with needing("haystack"):
 
 @component
 class MiniLMTextEmbedder:
-    """Embeds a question, as the start of a query pipeline."""
+    """Embeds a question, at the start of a query pipeline."""
 
     def __init__(self, *, model: str | Path | None = None, threads: int | None = None) -> None:
-        """Keep what the model is to be; `warm_up` or the first text loads it.
+        """Store the arguments; `warm_up` or the first text loads the model.
 
         Args:
             model: see `SentenceEncoder`.
-            threads: likewise.
+            threads: see `SentenceEncoder`.
         """
         # YAML has no paths.
         self.model, self.threads = None if model is None else str(model), threads
@@ -34,10 +34,10 @@ class MiniLMTextEmbedder:
 
     @component.output_types(embedding=list[float])
     def run(self, text: str) -> dict[str, Any]:
-        """Give {"embedding": 384 floats}.
+        """Return {"embedding": 384 floats}.
 
         Raises:
-            InputError: it is no str; a list of documents is for MiniLMDocumentEmbedder.
+            InputError: the text is not a str. Use MiniLMDocumentEmbedder for documents.
         """
         if not isinstance(text, str):
             raise InputError(
@@ -49,19 +49,19 @@ class MiniLMTextEmbedder:
         return {"embedding": vector.tolist()}
 
     def to_dict(self) -> dict[str, Any]:
-        """Write it down for a pipeline's YAML."""
+        """Return the arguments as a dict, for the YAML of a pipeline."""
         return dict(default_to_dict(self, model=self.model, threads=self.threads))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "MiniLMTextEmbedder":
-        """Make it again."""
+        """Create the embedder from the result of `to_dict`."""
         made: MiniLMTextEmbedder = default_from_dict(cls, data)
         return made
 
 
 @component
 class MiniLMDocumentEmbedder:
-    """Embeds documents, before a writer."""
+    """Embeds documents, before a writer stores them."""
 
     def __init__(
         self,
@@ -71,13 +71,13 @@ class MiniLMDocumentEmbedder:
         meta_fields_to_embed: list[str] | None = None,
         embedding_separator: str = "\n",
     ) -> None:
-        """Keep what the model is to be; `warm_up` or the first document loads it.
+        """Store the arguments; `warm_up` or the first document loads the model.
 
         Args:
             model: see `SentenceEncoder`.
-            threads: likewise.
-            meta_fields_to_embed: fields of the meta data that stand before the content.
-            embedding_separator: what stands between these.
+            threads: see `SentenceEncoder`.
+            meta_fields_to_embed: metadata fields to put before the content of a document.
+            embedding_separator: the text between these fields and the content.
         """
         self.model, self.threads = None if model is None else str(model), threads
         self.meta_fields_to_embed = meta_fields_to_embed or []
@@ -89,10 +89,10 @@ class MiniLMDocumentEmbedder:
 
     @component.output_types(documents=list[Document])
     def run(self, documents: list[Document]) -> dict[str, Any]:
-        """Give {"documents": copies that have their embedding}.
+        """Return {"documents": copies of the documents with their embeddings}.
 
         Raises:
-            InputError: it is no list of documents; a str is for MiniLMTextEmbedder.
+            InputError: this is not a list of documents. Use MiniLMTextEmbedder for a str.
         """
         if not isinstance(documents, list):
             raise InputError(
@@ -112,7 +112,7 @@ class MiniLMDocumentEmbedder:
         return {"documents": [replace(one, embedding=vector) for one, vector in pairs]}
 
     def to_dict(self) -> dict[str, Any]:
-        """Write it down for a pipeline's YAML."""
+        """Return the arguments as a dict, for the YAML of a pipeline."""
         return dict(
             default_to_dict(
                 self,
@@ -125,7 +125,7 @@ class MiniLMDocumentEmbedder:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "MiniLMDocumentEmbedder":
-        """Make it again."""
+        """Create the embedder from the result of `to_dict`."""
         made: MiniLMDocumentEmbedder = default_from_dict(cls, data)
         return made
 

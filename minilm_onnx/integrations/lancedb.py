@@ -21,8 +21,8 @@ with needing("lancedb"):
 class MiniLMFunction(TextEmbeddingFunction):
     """Vectors for a table: `get_registry().get("minilm-onnx").create()`.
 
-    The table keeps the model and its fingerprint, and a model that makes other vectors is refused;
-    `threads` are each machine's own, and not kept.
+    The table stores `model` and the encoder's fingerprint. A model that makes different vectors is
+    refused. `threads` is not stored: each machine has its own.
     """
 
     model: str | Path | None = None
@@ -35,19 +35,19 @@ class MiniLMFunction(TextEmbeddingFunction):
         """Load the model.
 
         Raises:
-            ArtifactError: it makes other vectors than those that the table holds.
+            ArtifactError: the model makes different vectors from those in the table.
         """
         super().model_post_init(context)
         found = self._encoder.fingerprint
         if self.fingerprint not in (None, found):
             raise ArtifactError(
                 f"table: expected vectors of {self.fingerprint}, got a model that makes those of "
-                f"{found}; make the table anew, or install the version that made it"
+                f"{found}; create the table again, or install the version that made it"
             )
         self.fingerprint = found
 
     def safe_model_dump(self) -> dict[str, Any]:
-        """Give what a table keeps of it, by which LanceDB makes it again."""
+        """Return what a table stores, from which LanceDB creates the function again."""
         kept = {key: value for key, value in super().safe_model_dump().items() if key != "threads"}
         model = kept.get("model")
         # LanceDB's "$var:name" stands for what each machine sets itself.
@@ -56,14 +56,14 @@ class MiniLMFunction(TextEmbeddingFunction):
         return {**kept, "fingerprint": self.fingerprint}
 
     def ndims(self) -> int:
-        """Give the components of a vector."""
+        """Return the number of components of a vector."""
         return self._encoder.dimension
 
     def generate_embeddings(self, texts: Sequence[str | None]) -> "list[Vector | None]":
-        """Give (384,) float32 of length 1 for each text, and None for null.
+        """Return a (384,) float32 unit vector for each text, and None for null.
 
         Raises:
-            InputError: one of them is neither.
+            InputError: one of them is neither a str nor null.
         """
         texts = as_list("texts", texts)
         given = [text for text in texts if text is not None]
@@ -71,20 +71,20 @@ class MiniLMFunction(TextEmbeddingFunction):
         return [None if text is None else next(vectors) for text in texts]
 
     def compute_query_embeddings(self, query: str, *args: Any, **options: Any) -> "list[Vector]":
-        """Give the vector of a question, (384,) float32 of length 1.
+        """Return the vector of a question, in a list: (384,) float32, length 1.
 
         Raises:
-            InputError: it is no str.
+            InputError: the question is not a str.
         """
         return [self._encoder.encode_query(query, normalize_embeddings=True)]
 
     # LanceDB's own turn every error into a bare Exception.
     def compute_source_embeddings_with_retry(self, *args: Any, **options: Any) -> Any:
-        """Give vectors of a column, at the first try or never."""
+        """Return the vectors of a column, without retries."""
         return self.compute_source_embeddings(*args, **options)
 
     def compute_query_embeddings_with_retry(self, *args: Any, **options: Any) -> Any:
-        """Give the vector of a question, at the first try or never."""
+        """Return the vector of a question, without retries."""
         return self.compute_query_embeddings(*args, **options)
 
     @property

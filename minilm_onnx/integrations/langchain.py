@@ -19,26 +19,26 @@ class MiniLMEmbeddings(Embeddings):
         self.encoder = shared_encoder(model, threads)
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Give a vector of 384 floats for each text, of length 1."""
+        """Return a unit vector of 384 floats for each text."""
         found: list[list[float]] = self.encoder.encode_document(
             texts, normalize_embeddings=True
         ).tolist()
         return found
 
     def embed_query(self, text: str) -> list[float]:
-        """Give the vector of a question."""
+        """Return the unit vector of a question."""
         found: list[float] = self.encoder.encode_query(text, normalize_embeddings=True).tolist()
         return found
 
     async def aembed_documents(self, texts: list[str]) -> list[list[float]]:
-        """As `embed_documents`, without keeping the event loop waiting."""
+        """Like `embed_documents`, without blocking the event loop."""
         found: list[list[float]] = (
             await self.encoder.aencode_document(texts, normalize_embeddings=True)
         ).tolist()
         return found
 
     async def aembed_query(self, text: str) -> list[float]:
-        """As `embed_query`, without keeping the event loop waiting."""
+        """Like `embed_query`, without blocking the event loop."""
         found: list[float] = (
             await self.encoder.aencode_query(text, normalize_embeddings=True)
         ).tolist()

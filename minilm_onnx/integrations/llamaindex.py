@@ -32,8 +32,8 @@ class MiniLMEmbedding(BaseEmbedding):
 
         Args:
             model: see `SentenceEncoder`.
-            threads: likewise.
-            given: LlamaIndex's own: embed_batch_size, callback_manager and the like.
+            threads: see `SentenceEncoder`.
+            given: arguments of LlamaIndex's own, such as embed_batch_size and callback_manager.
         """
         given = {"model_name": MODEL_NAME, "embed_batch_size": BATCH} | given
         folder = None if model is None else str(model)
@@ -42,7 +42,7 @@ class MiniLMEmbedding(BaseEmbedding):
 
     @classmethod
     def class_name(cls) -> str:
-        """Give the name under which LlamaIndex writes it down."""
+        """Return the class name that LlamaIndex saves."""
         return "MiniLMEmbedding"
 
     @property

@@ -18,7 +18,7 @@ MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
 class MTEBEncoder:
-    """The encoder in the shape of MTEB's EncoderProtocol."""
+    """An encoder with the interface of MTEB's EncoderProtocol."""
 
     def __init__(
         self,
@@ -31,9 +31,9 @@ class MTEBEncoder:
         """Load the model.
 
         Args:
-            model_name: a folder; None for the bundled model.
-            revision: not looked at: a folder is what it is.
-            device: likewise; it is the CPU.
+            model_name: a model folder; None for the bundled model.
+            revision: ignored; the folder decides.
+            device: ignored; the CPU is always used.
             threads: see `SentenceEncoder`.
         """
         self.encoder = shared_encoder(model_name, threads)
@@ -48,15 +48,15 @@ class MTEBEncoder:
         prompt_type: Any = None,
         **kwargs: Any,
     ) -> Matrix:
-        """Give (N, 384) float32 unit rows.
+        """Return (N, 384) float32 unit rows.
 
         Args:
-            inputs: batches, each with "text".
-            task_metadata: of the task, not needed.
-            hf_split: likewise.
-            hf_subset: likewise.
-            prompt_type: whether these are queries or documents.
-            kwargs: MTEB's wishes for other models, as batch_size; no vector depends on them.
+            inputs: batches, each with a list of texts under "text".
+            task_metadata: ignored.
+            hf_split: ignored.
+            hf_subset: ignored.
+            prompt_type: whether the texts are queries or documents.
+            kwargs: ignored: options such as batch_size, on which no vector depends.
         """
         texts = [text for batch in inputs for text in batch["text"]]
         if prompt_type == PromptType.query:
@@ -64,16 +64,16 @@ class MTEBEncoder:
         return self.encoder.encode_document(texts)
 
     def similarity(self, embeddings1: FloatArray, embeddings2: FloatArray) -> Matrix:
-        """Compare every row with every row."""
+        """Compare every row of one array with every row of the other."""
         return self.encoder.similarity(embeddings1, embeddings2)
 
     def similarity_pairwise(self, embeddings1: FloatArray, embeddings2: FloatArray) -> Vector:
-        """Compare row by row."""
+        """Compare each row of one array with the same row of the other."""
         return self.encoder.similarity_pairwise(embeddings1, embeddings2)
 
     @property
     def mteb_model_meta(self) -> ModelMeta:
-        """What MTEB says of the model, with what is different here."""
+        """MTEB's metadata of all-MiniLM-L6-v2, adapted to this encoder."""
         meta = mteb.get_model_meta(MODEL)
         name = f"minilm-onnx/{MODEL.partition('/')[2]}"
         changed = {

@@ -29,24 +29,24 @@ NAME = re.compile(r"[a-z_][a-z0-9_]{0,50}")
 def copy_passages(
     index: TextIndex, connection: "psycopg.Connection[Any]", table: str = "passages"
 ) -> int:
-    """Put all passages of an index into a table, in the place of what it had.
+    """Copy all passages of an index into a table, and replace its earlier rows.
 
-    Readers see the old passages until the new ones are all there. The table gets an HNSW index for
-    cosines, and remembers the encoder's fingerprint in its comment. `metadata` is for your own SQL,
-    `fields` (see `fields_of`) for `search_passages`.
+    Readers see the old passages until all new ones are there. The table gets an HNSW index for
+    cosines, and stores the encoder's fingerprint in its comment. The column `metadata` is for your
+    own SQL; `search_passages` uses the column `fields` (see `fields_of`).
 
     Args:
-        index: where from.
-        connection: to a database in which the extension may be created, or is. In a transaction
-            the copy is a part of it, to be committed by you.
-        table: its name; made where there is none.
+        index: the index to copy.
+        connection: a connection to a database that has the extension, or where it may be created.
+            In a transaction, the copy is a part of it, and you commit it.
+        table: the name of the table, which is created if missing.
 
     Returns:
-        How many passages there are.
+        The number of passages copied.
 
     Raises:
-        InputError: the name is none, a package is missing, or there is another table of that name.
-        psycopg.Error: what the server says; the table is as it was.
+        InputError: the name is invalid, a package is missing, or a different table has this name.
+        psycopg.Error: the server reported an error; the table is unchanged.
     """
     register_vector, sql = _packages()
     name = _named(sql, table)
@@ -57,7 +57,8 @@ def copy_passages(
         found = _comment(cursor, table)
         if found is not None and not found.startswith("minilm-onnx "):
             raise InputError(
-                f"{table}: expected no table, or one of minilm-onnx, got another; choose a name"
+                f"{table}: expected no table, or one of minilm-onnx, got another; "
+                "choose another name"
             )
         cursor.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name))
         cursor.execute(
@@ -109,20 +110,21 @@ def search_passages(
 ) -> list[Result]:
     """Find the passages of a table that are nearest to a query in meaning.
 
-    The HNSW index finds most of the nearest, not all. With a filter all passages that match are
-    compared, without that index: these are the nearest of them.
+    The HNSW index finds most of the nearest passages, not always all. With a filter, this index is
+    not used: all passages that match are compared, and the results are exactly the nearest.
 
     Args:
-        encoder: the one that made the vectors, or its like.
-        connection: to the database.
+        encoder: the encoder that made the vectors, or one with the same fingerprint.
+        connection: a connection to the database.
         query: a question, or any text.
-        top_k: passages to give, at most 1,000.
+        top_k: maximum number of results, at most 1,000.
         table: see `copy_passages`.
-        where: a filter of metadata, as of `TextIndex.search`; None for none.
+        where: a filter on metadata, as in `TextIndex.search`, or None.
 
     Raises:
-        InputError: there is no such table, or another encoder's, or the filter cannot be read.
-        psycopg.Error: what the server says.
+        InputError: the table does not exist or belongs to another encoder, or the filter is
+            invalid.
+        psycopg.Error: the server reported an error.
     """
     register_vector, sql = _packages()
     name = _named(sql, table)
@@ -132,7 +134,9 @@ def search_passages(
     with connection.transaction():
         found = _comment(connection, table)
         if found is None or not found.startswith("minilm-onnx "):
-            raise InputError(f"{table}: expected a table of minilm-onnx, got none; copy_passages")
+            raise InputError(
+                f"{table}: expected a table of minilm-onnx, got none; call copy_passages"
+            )
         encoder.check_fingerprint(found.removeprefix("minilm-onnx "))
         _refuse_former(connection, table)
         register_vector(connection)
@@ -165,7 +169,8 @@ def _packages() -> tuple[Any, Any]:
 def _named(sql: Any, table: str) -> Any:
     if not isinstance(table, str) or NAME.fullmatch(table) is None:
         raise InputError(
-            f"table: expected a name of at most 51 small letters, digits and _, got {shown(table)}"
+            f"table: expected a name of at most 51 lower-case letters, digits and _, got "
+            f"{shown(table)}"
         )
     return sql.Identifier(table)
 
@@ -187,7 +192,8 @@ def _refuse_former(connection: Any, table: str) -> None:
     (count,) = connection.execute(statement, {"table": table}).fetchone()
     if count != 2:
         raise InputError(
-            f"{table}: expected a table with metadata, got one of an earlier version; copy_passages"
+            f"{table}: expected a table with metadata, got one of an earlier version; call "
+            "copy_passages"
         )
 
 

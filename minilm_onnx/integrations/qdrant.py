@@ -35,22 +35,23 @@ def add(
     payloads: Sequence[Mapping[str, Any]] | None = None,
     ids: Sequence[int | str | uuid.UUID] | None = None,
 ) -> list[int | str | uuid.UUID]:
-    """Embed texts into a collection, which is made if it is not there; give their ids.
+    """Embed texts into a collection, created if missing, and return the ids of the points.
 
-    Without ids a text and its payload are one point however often they are added, and the same
-    text with another payload is another point. A point whose id is given is replaced.
+    Without ids, each pair of a text and a payload is one point, however often it is added; the
+    same text with another payload is another point. With ids, existing points with these ids are
+    replaced.
 
     Args:
-        client: Qdrant's.
-        collection: its name. One that is there must have been made by this encoder.
-        texts: what to embed; each is kept as "text" of its payload.
-        encoder: makes the vectors.
-        payloads: more to keep with each, without a "text".
-        ids: of the points, all different: whole numbers or UUIDs, as Qdrant has them.
+        client: a Qdrant client.
+        collection: name of the collection. An existing one must have been made with this encoder.
+        texts: the texts to embed; each is stored in its payload as "text".
+        encoder: the encoder that makes the vectors.
+        payloads: more fields to store with each text, other than "text".
+        ids: distinct ids of the points: whole numbers or UUIDs, as Qdrant requires.
 
     Raises:
-        InputError: a text is no str of valid Unicode, a payload has a "text" or is nothing that
-            JSON can say, or there are not as many payloads, or different ids, as texts.
+        InputError: a text is not a str of valid Unicode, a payload has a "text" or cannot be
+            written as JSON, or the number of payloads or of distinct ids is not that of texts.
         ArtifactError: the collection holds vectors of another encoder.
     """
     with needing("qdrant"):
@@ -64,8 +65,8 @@ def add(
         ids = [_id(place, *pair) for place, pair in enumerate(zip(texts, payloads, strict=True))]
     elif not len(ids) == len(set(ids)) == len(texts):
         raise InputError(
-            f"ids: expected {len(texts)} different ones, one a text, got {len(ids)}, of which "
-            f"{len(set(ids))} differ; leave them out to have them made"
+            f"ids: expected {len(texts)} different ones, one per text, got {len(ids)}, of which "
+            f"{len(set(ids))} differ; leave them out to generate them"
         )
     if not client.collection_exists(collection):
         client.create_collection(
@@ -98,15 +99,15 @@ def search(
     top: int = 5,
     query_filter: "Filter | None" = None,
 ) -> "list[ScoredPoint]":
-    """Find the texts nearest to a question, best first; scores are cosines.
+    """Find the texts that are nearest to a question, best first; scores are cosines.
 
     Args:
-        client: Qdrant's.
-        collection: its name.
-        question: what is asked.
-        encoder: the one that made the collection.
-        top: how many to give at most.
-        query_filter: Qdrant's, over the payloads.
+        client: a Qdrant client.
+        collection: name of the collection.
+        question: the question to search for.
+        encoder: the encoder that the collection was made with.
+        top: maximum number of results.
+        query_filter: a Qdrant filter on the payloads.
 
     Raises:
         ArtifactError: the collection holds vectors of another encoder.
@@ -125,23 +126,22 @@ def _check(client: "QdrantClient", collection: str, encoder: SentenceEncoder) ->
     if found != encoder.fingerprint:
         raise ArtifactError(
             f"collection {collection}: expected vectors of {encoder.fingerprint}, got "
-            f"{found or 'one that says nothing of them'}; choose another name"
+            f"{found or 'no fingerprint'}; choose another name"
         )
 
 
 def _check_payloads(payloads: Sequence[Mapping[str, Any]], texts: Sequence[str]) -> None:
     if len(payloads) != len(texts):
-        raise InputError(f"payloads: expected {len(texts)}, one a text, got {len(payloads)}")
+        raise InputError(f"payloads: expected {len(texts)}, one per text, got {len(payloads)}")
     for place, payload in enumerate(payloads):
         if not isinstance(payload, Mapping):
             raise InputError(
-                f"payloads[{place}]: expected a mapping, got {describe(payload)}; "
-                "give {} for nothing"
+                f"payloads[{place}]: expected a mapping, got {describe(payload)}; use {{}} for none"
             )
         if TEXT in payload:
             raise InputError(
-                f"payloads[{place}]: expected none of the key {TEXT!r}, which keeps the text that "
-                f"is embedded, got {describe(payload[TEXT])}; choose another key"
+                f"payloads[{place}]: expected no key {TEXT!r}, which holds the embedded text, "
+                f"got {describe(payload[TEXT])}; choose another key"
             )
 
 
@@ -153,6 +153,6 @@ def _id(place: int, text: str, payload: Mapping[str, Any]) -> str:
         said = json.dumps([text, to_jsonable_python(dict(payload))], sort_keys=True)
     except ValueError as error:
         raise InputError(
-            f"payloads[{place}]: expected what JSON can say, got: {error}; make a str of it"
+            f"payloads[{place}]: expected what JSON can hold, got: {error}; convert it to a str"
         ) from error
     return str(uuid.uuid5(NAMESPACE, said))

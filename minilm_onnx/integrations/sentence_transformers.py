@@ -72,11 +72,11 @@ def sentence_transformer(
     """Make a SentenceTransformer that runs on this package, on the CPU.
 
     Args:
-        model: a folder; None for the bundled model.
+        model: a model folder; None for the bundled model.
         threads: see `SentenceEncoder`.
 
     Raises:
-        ArtifactError: the folder is no model.
+        ArtifactError: the folder is not a model folder.
     """
     module = MiniLM(absolute(model), threads)
     encoder = module.encoder

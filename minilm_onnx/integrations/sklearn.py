@@ -17,46 +17,46 @@ with needing("sklearn"):
 
 
 class SentenceVectorizer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Texts to vectors, as the first step of a Pipeline; there is nothing to fit.
+    """Turns texts into vectors, as the first step of a Pipeline; there is nothing to fit.
 
-    Texts are a list, an array, a column of a table, or what gives them one by one: a generator is
-    at its end after one call, so it is for `fit_transform`, as it is with CountVectorizer.
+    Texts may be a list, an array, a column of a table, or an iterable. A generator can be read only
+    once, so use it with `fit_transform`, as with CountVectorizer.
     """
 
     def __init__(self, *, model: str | Path | None = None, threads: int | None = None) -> None:
-        """Keep the parameters.
+        """Store the parameters.
 
         Args:
             model: see `SentenceEncoder`.
-            threads: likewise.
+            threads: see `SentenceEncoder`.
         """
         self.model = model
         self.threads = threads
 
     def fit(self, X: Iterable[str], y: Any = None) -> "SentenceVectorizer":  # noqa: N803  # theirs
-        """Check that the model is there and that these are texts.
+        """Check that the model exists and that X holds texts.
 
         Raises:
-            InputError: they are none.
-            ArtifactError: the model is not there.
+            InputError: X does not hold texts.
+            ArtifactError: the model does not exist.
         """
         check_texts(_texts(X))
         shared_encoder(self.model, self.threads)
         return self
 
     def fit_transform(self, X: Iterable[str], y: Any = None) -> Matrix:  # noqa: N803  # theirs
-        """Give what `transform` gives; X is gone through once.
+        """Return the same as `transform`; X is read only once.
 
         Raises:
-            InputError: these are no texts.
+            InputError: X does not hold texts.
         """
         return shared_encoder(self.model, self.threads).encode(_texts(X))
 
     def transform(self, X: Iterable[str]) -> Matrix:  # noqa: N803  # their name
-        """Give (N, 384) float32 unit rows.
+        """Return (N, 384) float32 unit rows.
 
         Raises:
-            InputError: these are no texts.
+            InputError: X does not hold texts.
         """
         return shared_encoder(self.model, self.threads).encode(_texts(X))
 

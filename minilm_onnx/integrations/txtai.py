@@ -17,33 +17,35 @@ with needing("txtai"):
 
 
 class MiniLMVectors(Vectors):
-    """Vectors for txtai's `Embeddings`; a saved index keeps the encoder's fingerprint.
+    """Vectors for txtai's `Embeddings`; a saved index stores the encoder's fingerprint.
 
-    Of its configuration it reads `path` (a model folder; without one the bundled model) and
-    `vectors` (`{"threads": 2}`). The model is loaded with the first text, not before: txtai
-    replaces every error of a backend's constructor by one of its own.
+    It reads two fields of the configuration: `path` (a model folder; the bundled model if missing)
+    and `vectors` (such as `{"threads": 2}`). The model is loaded with the first text, because txtai
+    replaces every error in a backend's constructor with its own.
     """
 
     def loadmodel(self, path: str | None) -> None:
-        """Load nothing yet."""
+        """Return without loading; the first text loads the model."""
 
     def encode(self, data: Sequence[str], category: str | None = None) -> Matrix:
-        """Give (N, 384) float32 unit rows.
+        """Return (N, 384) float32 unit rows.
 
         Args:
             data: N texts.
-            category: "data" where they are documents, else questions.
+            category: "data" for documents; anything else for questions.
 
         Raises:
-            ArtifactError: the folder is no model, or another one filled this index.
-            InputError: one of the texts is no str, or the configuration asks for what cannot be.
+            ArtifactError: the folder is not a model folder, or the index was filled with another
+                model.
+            InputError: one of the texts is not a str, or the configuration has an unsupported
+                value.
         """
         encoder = self._encoder()
         embed = encoder.encode_document if category == "data" else encoder.encode_query
         return embed(list(data), normalize_embeddings=True)
 
     def normalize(self, embeddings: FloatArray) -> FloatArray:
-        """Divide rows by their length where txtai has shortened them; others have length 1."""
+        """Scale rows that txtai has shortened to length 1; all others have length 1 already."""
         if embeddings.shape[-1] == self._encoder().dimension:
             return embeddings
         shortened: FloatArray = super().normalize(embeddings)
@@ -53,7 +55,7 @@ class MiniLMVectors(Vectors):
         options: dict[str, Any] = dict(self.config.get("vectors") or {})
         threads = options.pop("threads", None)
         if options:
-            raise InputError(f"vectors: expected threads alone, got {', '.join(options)}")
+            raise InputError(f"vectors: expected only threads, got {', '.join(options)}")
         if self.config.get("path") is not None:
             self.config["path"] = absolute(self.config["path"])
         encoder = shared_encoder(self.config.get("path"), threads)
@@ -67,7 +69,7 @@ class MiniLMVectors(Vectors):
         if found != encoder.fingerprint and (found or self.initialized):
             raise ArtifactError(
                 f"index: expected vectors of {encoder.fingerprint}, got "
-                f"{found or 'one that says nothing of them'}; open it with the model that filled "
+                f"{found or 'no fingerprint'}; open it with the model that filled "
                 "it, or reindex it"
             )
         self.config["fingerprint"] = encoder.fingerprint

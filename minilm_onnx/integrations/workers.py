@@ -17,14 +17,14 @@ REMEDIES = {
 
 
 def made_by(encoder: SentenceEncoder) -> dict[str, str]:
-    """Say what makes an encoder's vectors, for `check_worker` on every machine.
+    """Return what an encoder's vectors depend on, for `check_worker` on every machine.
 
     Args:
-        encoder: the driver's, made as those of the workers are.
+        encoder: the driver's encoder, made with the same arguments as those of the workers.
 
     Returns:
-        The package's version, and the encoder's fingerprint and runtime, by these names: plain
-        data, which any cluster can send.
+        A dict with "version" (of this package), "fingerprint" and "runtime" (of the encoder):
+        plain data that any cluster can send.
     """
     return {
         "version": __version__,
@@ -34,14 +34,14 @@ def made_by(encoder: SentenceEncoder) -> dict[str, str]:
 
 
 def check_worker(encoder: SentenceEncoder, expected: Mapping[str, str]) -> None:
-    """Refuse to work where the vectors could have other bits than those of the other workers.
+    """Refuse to work if vectors could have different bits from those of other workers.
 
     Args:
-        encoder: the worker's.
-        expected: what `made_by` gave in the driver.
+        encoder: the worker's encoder.
+        expected: the result of `made_by` in the driver.
 
     Raises:
-        MiniLMError: the version, the fingerprint or the runtime is another; it names the machine.
+        MiniLMError: the version, fingerprint or runtime differs; the message names the machine.
     """
     found = made_by(encoder)
     others = [name for name in found if expected.get(name) != found[name]]
@@ -50,5 +50,5 @@ def check_worker(encoder: SentenceEncoder, expected: Mapping[str, str]) -> None:
         got = ", ".join(f"{name} {found[name]}" for name in others)
         raise MiniLMError(
             f"worker on {platform.node()}: expected {wanted}, as the driver has, got {got}, whose "
-            f"vectors may have other bits; {', and '.join(REMEDIES[name] for name in others)}"
+            f"vectors may have different bits; {', and '.join(REMEDIES[name] for name in others)}"
         )

@@ -73,7 +73,7 @@ def read_weights(tensors: Tensors, config: Config, name: str) -> Weights:
         raise ArtifactError(
             f"{name}: expected pad_token_id 1 and {BUCKETS} relative_attention_num_buckets, as "
             f"transformers' MPNet has them in its code, got {padding} and "
-            f"{said['relative_attention_num_buckets']}; it reads others as these"
+            f"{said['relative_attention_num_buckets']}; it ignores other values"
         )
     for key, wanted in {
         "hidden_act": "gelu",
@@ -82,8 +82,7 @@ def read_weights(tensors: Tensors, config: Config, name: str) -> Weights:
     }.items():
         if said.get(key, wanted) != wanted:
             raise ArtifactError(
-                f"{name}: expected {key} {wanted!r}, got {said[key]!r}; "
-                "the lean graph knows no other"
+                f"{name}: expected {key} {wanted!r}, got {said[key]!r}; no other is supported"
             )
     if type(padding) is not int or type(types) is not int or padding < 0 or types < 1:
         raise ArtifactError(
@@ -95,24 +94,24 @@ def read_weights(tensors: Tensors, config: Config, name: str) -> Weights:
     }
     wrong = {key: size for key, size in sizes.items() if type(size) is not int or size < 1}
     if wrong:
-        raise ArtifactError(f"{name}: expected whole numbers in config.json, got {wrong}; mend it")
+        raise ArtifactError(f"{name}: expected whole numbers in config.json, got {wrong}; fix it")
     hidden, heads, positions = (
         sizes[key] for key in ("hidden_size", "num_attention_heads", "max_position_embeddings")
     )
     if hidden % heads:
         raise ArtifactError(
             f"{name}: expected num_attention_heads that divide hidden_size, got {heads} and "
-            f"{hidden}; mend config.json"
+            f"{hidden}; fix config.json"
         )
     epsilon = said["layer_norm_eps"]
     if type(epsilon) not in (int, float) or not 0 <= epsilon < 1:
         raise ArtifactError(
-            f"{name}: expected a layer_norm_eps from 0 to 1, got {epsilon}; mend config.json"
+            f"{name}: expected a layer_norm_eps from 0 to 1, got {epsilon}; fix config.json"
         )
     if kind in COUNTED and padding + 1 >= positions:
         raise ArtifactError(
-            f"{name}: expected a pad_token_id with positions behind it, of which there are "
-            f"{positions}, got {padding}; mend config.json"
+            f"{name}: expected a pad_token_id with positions after it, below {positions - 1}, "
+            f"got {padding}; fix config.json"
         )
     found = ARCHITECTURES[kind].rename(tensors, hidden)
     bias = {BIAS: (BUCKETS, heads)} if kind == "mpnet" else {}

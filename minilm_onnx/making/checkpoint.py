@@ -169,7 +169,7 @@ def _download(model: str) -> Path:
         if expected is None:  # as from what stands in for the hub
             raise ArtifactError(
                 f"{model}: expected the hub's list to have a hash of {name}, got none from "
-                f"{constants.ENDPOINT}; set HF_ENDPOINT to another address, or not at all"
+                f"{constants.ENDPOINT}; set HF_ENDPOINT to another address, or unset it"
             )
         _check_sum(folder / name, expected, model, HUB)
     return folder
@@ -247,7 +247,7 @@ def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
             f"--model {folder}"
         )
     if not license_id.isprintable():
-        raise InputError(f"--license {shown(license_id)}: expected one line; write it anew")
+        raise InputError(f"--license {shown(license_id)}: expected one line; write it on one")
     # The tokenizer is read of tokenizer.json where there is one.
     vocabularies = [one for one in reversed(VOCABULARIES) if (folder / one).is_file()]
     weights = folder / "model.safetensors"
@@ -262,8 +262,8 @@ def _own(folder: Path, name: str, license_id: str) -> Checkpoint:
         )
     if weights.stat().st_size > MOST:
         raise ArtifactError(
-            f"{weights}: expected at most {MOST} bytes, got {weights.stat().st_size}; ONNX has no "
-            "larger one in fp32, of which int8 is made: take a smaller model"
+            f"{weights}: expected at most {MOST} bytes, got {weights.stat().st_size}; ONNX "
+            "allows no larger fp32 graph, from which int8 is made: choose a smaller model"
         )
     sums = {one: sha256_of(folder / one) for one in found}
     said_license, languages = _read_card(folder / "README.md")

@@ -44,7 +44,8 @@ def read_split(texts: Path | None) -> tuple[list[str], list[str]]:
         lines = [line for line in texts.read_text("utf-8-sig").splitlines() if line.strip()]
     except (OSError, ValueError) as error:
         raise InputError(
-            f"--calibration {texts}: expected UTF-8, a text a line, got: {error}; choose another"
+            f"--calibration {texts}: expected UTF-8, one text per line, got: {error}; choose "
+            "another"
         ) from error
     if len(lines) < FEWEST_TEXTS:
         raise InputError(

@@ -118,8 +118,8 @@ def _check_fields(path: Path, known: Mapping[str, tuple[Any, ...] | None]) -> No
         allowed = known.get(key, ())
         if value is not None and allowed is not None and value not in allowed:
             raise ArtifactError(
-                f"{path}: expected {', '.join(known)} as they usually are, got "
-                f"{key} = {shorten(str(value))}; the runtime knows no other"
+                f"{path}: expected the usual values of {', '.join(known)}, got "
+                f"{key} = {shorten(str(value))}; the runtime supports no other"
             )
 
 
@@ -146,14 +146,14 @@ def _check_modules(path: Path) -> list[tuple[str, Path]]:
     if entries[0].get("path", "") != "":
         raise ArtifactError(
             f"{path}: expected the Transformer in the folder itself, got "
-            f"{shorten(str(entries[0]['path']))}; save the model anew"
+            f"{shorten(str(entries[0]['path']))}; save the model again"
         )
     for one in entries[1:]:
         inner = one.get("path")
         if not is_plain(inner):
             raise ArtifactError(
                 f"{path}: expected each module in a folder beside it, got {shorten(str(inner))}; "
-                "save the model anew"
+                "save the model again"
             )
     return [
         (name, path.parent / str(one.get("path"))) for one, name in zip(entries, names, strict=True)

@@ -54,15 +54,15 @@ def read_folder(checkpoint: Checkpoint) -> Recipe:
     if type(limit) not in (int, float) or not MIN_TOKENS <= limit <= MAX_TOKENS:
         raise ArtifactError(
             f"{name}: expected a max_seq_length of {MIN_TOKENS} to {MAX_TOKENS}, got {limit}; set "
-            "model.max_seq_length and save the model, if it is to read no more"
+            "model.max_seq_length within that range, and save the model"
         )
     tokenizer = read_tokenizer(checkpoint, str(config["model_type"]), said)
     if transformer.get("do_lower_case"):
         lower(tokenizer)
     if tokenizer.get_vocab_size() > len(weights.words):
         raise ArtifactError(
-            f"{name}: expected a token a row of the {len(weights.words)} word embeddings at most, "
-            f"got {tokenizer.get_vocab_size()} tokens; save the model's own tokenizer beside it"
+            f"{name}: expected at most {len(weights.words)} tokens, one per word embedding, "
+            f"got {tokenizer.get_vocab_size()}; save the model's own tokenizer beside it"
         )
     said_of_use = _object(folder / PROMPTS)
     prompts = {**NO_PROMPTS, **_prompts(folder / PROMPTS, said_of_use.get("prompts") or {})}
@@ -96,12 +96,12 @@ def _object(path: Path) -> Config:
         if path.name != CONFIG:
             return {}
         raise ArtifactError(
-            f"{path}: expected the model's configuration, got nothing there; save the model anew"
+            f"{path}: expected the model's configuration, got nothing there; save the model again"
         )
     fields = read_json(path)
     if not isinstance(fields, dict):
         raise ArtifactError(
-            f"{path}: expected a JSON object, got {type(fields).__name__}; save the model anew"
+            f"{path}: expected a JSON object, got {type(fields).__name__}; save the model again"
         )
     return fields
 
@@ -119,7 +119,7 @@ def _prompts(path: Path, prompts: Any) -> dict[str, str]:
     wrong = {name: prompt for name, prompt in found.items() if not isinstance(prompt, str)}
     if wrong:
         raise ArtifactError(
-            f"{path}: expected prompts as texts, got {shorten(str(wrong))}; save the model anew"
+            f"{path}: expected prompts as texts, got {shorten(str(wrong))}; save the model again"
         )
     return found
 
@@ -130,7 +130,7 @@ def _one_of(path: Path, fields: Config, name: str, known: Sequence[str]) -> str:
     if found not in known:
         raise ArtifactError(
             f"{path}: expected a {name} of {', '.join(filter(None, known))}, got "
-            f"{shorten(str(found))}; mend it"
+            f"{shorten(str(found))}; fix it"
         )
     return str(found)
 
@@ -155,7 +155,7 @@ def _read_tensors(path: Path, kind: str) -> dict[str, FloatArray]:
     except (SafetensorError, OSError, ValueError) as error:
         raise ArtifactError(
             f"{path}: expected weights as safetensors writes them, got {shorten(str(error))}; get "
-            "the file anew"
+            "the file again"
         ) from error
     return found
 
@@ -177,7 +177,7 @@ def _read_maps(folders: list[Path], width: int) -> list[Dense]:
             raise ArtifactError(
                 f"{folder / WEIGHTS}: expected linear.weight of {width} inputs, and linear.bias "
                 f"where config.json says so, got {weight.shape} and {bias.shape}; save the model "
-                "anew"
+                "again"
             )
         activation = fields.get("activation_function", "torch.nn.modules.activation.Tanh")
         maps.append(Dense(np.ascontiguousarray(weight.T), bias, ACTIVATIONS[activation]))

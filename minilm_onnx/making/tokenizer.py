@@ -100,7 +100,7 @@ def _check_normalizer(
         if state.get(field, wanted) != wanted:
             raise ArtifactError(
                 f"{path}: expected a normalizer with {field} = {wanted}, as {TOKENIZER_CONFIG} has "
-                f"{key}, got {state[field]}; save the tokenizer anew, so that they agree"
+                f"{key}, got {state[field]}; save the tokenizer again, so that they agree"
             )
 
 

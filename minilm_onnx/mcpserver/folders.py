@@ -56,7 +56,7 @@ class Folders:
             real = path.resolve()
         except (OSError, RuntimeError) as error:  # a loop of links; a name that is too long
             raise InputError(
-                f"{shorten(str(path))}: expected a path to follow, got {error}; check it"
+                f"{shorten(str(path))}: expected a readable path, got {error}; check it"
             ) from error
         inside = [folder for folder in self._real if real.is_relative_to(folder)]
         if not inside:

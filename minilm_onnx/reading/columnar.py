@@ -86,7 +86,7 @@ class ColumnarFile(Closing):
                     yield batch.slice(first, last - first), texts[first:last]
         except (OSError, ValueError, pa.ArrowException) as error:  # also texts of no UTF-8
             raise InputError(
-                f"{self.name}: expected to read on, got: {first_line(error)}; check the file"
+                f"{self.name}: expected to read the rest, got: {first_line(error)}; check the file"
             ) from error
 
     def texts(self) -> Iterator[str | None]:

@@ -126,7 +126,7 @@ class TextFile(Closing):
                 yield line.removesuffix(b"\n").removesuffix(b"\r")
         except (OSError, EOFError, zlib.error) as error:
             raise InputError(
-                f"{self.name}: expected to read on after line {number}, got {error}; check the file"
+                f"{self.name}: expected more after line {number}, got {error}; check the file"
             ) from error
 
 

@@ -117,8 +117,8 @@ def open_rows(
     if is_columnar(name):
         if is_packed(name):
             raise InputError(
-                f"{name}: expected a table without .gz, since its columns are packed one by one, "
-                "got a packed one; gunzip it"
+                f"{name}: expected a table without .gz, since its columns are compressed already, "
+                "got one with .gz; gunzip it"
             )
         with ColumnarFile(name, field, content) as table:
             count = 0

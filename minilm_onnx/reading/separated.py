@@ -217,7 +217,7 @@ def _tabs(name: str, lines: Iterator[str], delimiter: str, first: int) -> Iterat
         elif opened and LAST.fullmatch(line):
             raise InputError(
                 f"{name} line {opened}: expected a field without line ends, got one in "
-                f"quotes up to line {number}; write .csv"
+                f"quotes up to line {number}; save it as .csv"
             )
         elif not opened or not WITHIN.fullmatch(line):
             opened = number if _opens(line) else 0

@@ -80,8 +80,8 @@ def create_app(
     FastAPI application: `app.mount("/embeddings", create_app())`.
 
     Args:
-        encoder: makes the vectors; None for one of the bundled model.
-        settings: limits, names, keys.
+        encoder: the encoder to use; None for one with the bundled model.
+        settings: limits, names and keys; None for the defaults.
     """
     settings = settings or Settings()
     encoder = encoder or SentenceEncoder()

@@ -100,8 +100,8 @@ class Gunzip:
                 self._members += 1
                 if self._members > MOST_MEMBERS:
                     raise RequestError(
-                        f"body: expected gzip of at most {MOST_MEMBERS} members, got more; pack it "
-                        "at once"
+                        f"body: expected gzip of at most {MOST_MEMBERS} members, got more; "
+                        "compress it as one"
                     )
             self._begun = True
             try:

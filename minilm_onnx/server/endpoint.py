@@ -141,6 +141,4 @@ def _check_key(request: Request, settings: Settings) -> None:
     came = given.encode("latin-1")
     fits = [hmac.compare_digest(came, key.encode()) for key in settings.api_keys]
     if scheme.lower() != "bearer" or not any(fits):
-        raise RequestError(
-            "authorization: expected a bearer token that is known here", status=401, kind="key"
-        )
+        raise RequestError("authorization: expected a known bearer token", status=401, kind="key")

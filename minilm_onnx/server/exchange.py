@@ -44,7 +44,9 @@ async def read_body(request: Request, service: Service, fields: Collection[str])
             data = await read_bytes(request, request.state.hold, service.settings.max_body)
     except TimeoutError:
         raise RequestError(
-            f"body: expected it within {seconds:g} s; send it at once", status=408, kind="late"
+            f"body: expected all of it within {seconds:g} s; send it faster",
+            status=408,
+            kind="late",
         ) from None
     check_values(data, service.settings.max_texts)
     try:

@@ -47,8 +47,8 @@ class Origins:
             return
         if origin.partition("://")[2] != request.headers.get("host"):
             raise RequestError(
-                f"origin: pages of {shorten(origin)} may not ask here; to let them, start the "
-                f"server with --allow-origin {shorten(origin)}",
+                f"origin: pages of {shorten(origin)} may not send requests; to allow them, start "
+                f"the server with --allow-origin {shorten(origin)}",
                 status=403,
                 kind="origin",
             )

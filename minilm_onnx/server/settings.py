@@ -8,26 +8,29 @@ from minilm_onnx.server.origins import Origins
 
 @dataclass(frozen=True)
 class Settings:
-    """Limits and names.
+    """Limits, names and keys of a server.
 
     Attributes:
-        names: further names that requests may call the model by; lists show the first.
-        any_name: answer to every other name too.
-        api_keys: one of these must come as a bearer token, if there are any.
-        max_body: bytes of a request.
-        max_held: bytes of bodies, texts and answers of all requests; more are refused at once.
-        max_texts: texts of a request; Ollama's /api/embed takes eight times as many, in parts.
-        max_requests: requests that wait or are computed; more are refused at once.
-        max_tokens: tokens that wait; more are refused at once.
-        body_s: seconds in which a request's body must have come.
-        deadline_s: seconds after which a request that still waits is given up.
-        allow_hosts: names that requests may call this server by, beside localhost; `*` stands for
-            any part of a name. None to look at no name.
-        allow_origins: web pages of these origins may ask; none, unless told. As
+        names: additional names of the model in requests; lists show the first one.
+        any_name: whether any other model name is accepted too.
+        api_keys: if there are any, every request needs one of them as its bearer token.
+        max_body: maximum bytes of a request.
+        max_held: maximum bytes of bodies, texts and answers of all requests together; further
+            requests are rejected at once.
+        max_texts: maximum number of texts in a request. Ollama's /api/embed accepts eight times as
+            many, and computes them in parts.
+        max_requests: maximum number of waiting and running requests; further ones are rejected at
+            once.
+        max_tokens: maximum number of waiting tokens; further requests are rejected at once.
+        body_s: seconds within which the body of a request must arrive.
+        deadline_s: seconds after which a request that is still waiting is cancelled.
+        allow_hosts: host names under which requests may reach this server, besides localhost; `*`
+            stands for any part of a name. None to accept any host name.
+        allow_origins: origins whose web pages may send requests; none by default. Examples:
             https://mine.example, http://localhost:*, https://*.mine.example, app://* or *.
 
     Raises:
-        InputError: one of `names` is empty, or one of `allow_origins` no origin.
+        InputError: one of `names` is empty, or one of `allow_origins` is not an origin.
     """
 
     names: tuple[str, ...] = ()

@@ -48,8 +48,8 @@ async def embed(request: Request, service: Service) -> Response:
     manifest = service.encoder.manifest
     if not normalize and manifest and not manifest.normalize:
         raise RequestError(
-            "normalize: expected true, since vectors have length 1 here, which this model's own "
-            "have not; leave it out",
+            "normalize: expected true, since this server always scales vectors to length 1, "
+            "unlike the model; leave it out",
             "normalize",
             status=422,
         )
@@ -225,7 +225,7 @@ def _cut_check(
     direction = optional(body, "truncation_direction", str)
     if direction is not None and direction.lower() != "right":
         raise RequestError(
-            "truncation_direction: expected right, the only one here",
+            "truncation_direction: expected right, the only one supported",
             "truncation_direction",
             status=422,
         )

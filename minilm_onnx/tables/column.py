@@ -55,7 +55,7 @@ class Vectors:
 
         if column in schema.names:
             raise InputError(
-                f"--column {column}: expected a new name, got that of a column there; "
+                f"--column {column}: expected a new name, got that of an existing column; "
                 "choose another"
             )
         self._values = pa.float32() if precision == "float32" else pa.int8()

@@ -31,8 +31,8 @@ def table_of(
             columns.append(pa.array([row.get(name) for row in rows], kind))
         except (pa.ArrowException, OverflowError) as error:
             raise InputError(
-                f"{path}: expected values of one kind as {name}, got: {first_line(error)}; "
-                "write them alike"
+                f"{path}: expected values of one type as {name}, got: {first_line(error)}; "
+                "convert them to one type"
             ) from error
     return pa.table(columns, names=names) if schema is None else pa.table(columns, schema=schema)
 
@@ -56,7 +56,7 @@ def lines_of(path: str, table: "pa.Table") -> Iterator[str]:
             yield json.dumps(row, default=str, allow_nan=False)
         except ValueError as error:
             raise InputError(
-                f"{path}: expected what JSON can hold, got: {error}; write .parquet"
+                f"{path}: expected what JSON can hold, got: {error}; use .parquet"
             ) from error
 
 

@@ -61,8 +61,8 @@ def cut(source: str, inputs: "Sequence[FileInfo]") -> "tuple[list[Part], pa.Sche
             schema = found
         if _columns(found) != _columns(schema) or len(set(found.names)) < len(found.names):
             raise InputError(
-                f"{one.path}: expected each column once, and those of {inputs[0].path}, got "
-                f"{', '.join(f'{f.name} ({f.type})' for f in found)}; write them alike"
+                f"{one.path}: expected the columns of {inputs[0].path}, each once, got "
+                f"{', '.join(f'{f.name} ({f.type})' for f in found)}; use the same columns in all"
             )
         for first in range(0, rows, ROWS):
             last = min(first + ROWS, rows)

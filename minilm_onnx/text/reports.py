@@ -13,13 +13,13 @@ MOST_UNKNOWN = 0.5
 
 @dataclass(frozen=True, slots=True)
 class TextReport:
-    """What the model sees of a text.
+    """How much of a text the model reads and knows.
 
     Attributes:
-        tokens: its length, special tokens included.
-        kept: tokens that the model reads of it.
-        unknown: share of its own tokens, special ones left out, that the vocabulary has no word
-            for; they all look the same to the model.
+        tokens: the number of tokens in the text, special tokens included.
+        kept: how many of them the model reads.
+        unknown: the share of tokens, without special ones, that are not in the vocabulary; they
+            all look the same to the model.
     """
 
     tokens: int
@@ -28,12 +28,12 @@ class TextReport:
 
     @property
     def cut(self) -> bool:
-        """Whether something of it is not read."""
+        """Whether a part of the text is not read."""
         return self.kept < self.tokens
 
     @property
     def unreadable(self) -> bool:
-        """Whether most of it is unknown."""
+        """Whether most of the text is unknown."""
         return self.unknown > MOST_UNKNOWN
 
 

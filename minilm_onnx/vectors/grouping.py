@@ -21,25 +21,26 @@ def community_detection(
     batch_size: int = 1024,
     show_progress_bar: bool = False,
 ) -> list[list[int]]:
-    """Find groups of vectors that are all near one of them.
+    """Find groups of vectors that are all near the centre of their group.
 
-    As sentence-transformers' function of this name: every vector with enough others within the
-    threshold is the centre of a group; from the largest group on, each takes what no larger one
-    took, and what is then too small is dropped.
+    It works like the function of this name in sentence-transformers. Every vector with enough
+    others within the threshold is the centre of a group. Groups are taken from the largest to the
+    smallest; vectors in a larger group are removed from smaller ones, and groups that become too
+    small are dropped.
 
     Args:
         embeddings: (N, H) float.
-        threshold: least cosine to the centre.
-        min_community_size: least number of vectors in a group, its centre included.
-        batch_size: rows to compare with all at a time.
+        threshold: minimum cosine to the centre.
+        min_community_size: minimum number of vectors in a group, its centre included.
+        batch_size: how many rows to compare with all others at a time.
         show_progress_bar: whether to show one, on a terminal.
 
     Returns:
-        Positions of each group, its centre first; the largest group first.
+        The row numbers of each group, its centre first; the largest group first.
 
     Raises:
-        InputError: the vectors are not (N, H) or hold NaN, the threshold is no number, or another
-            number is not a positive integer.
+        InputError: the vectors are not (N, H) or contain NaN, the threshold is not a number, or
+            another number is not a positive integer.
     """
     check_threshold(threshold)
     min_community_size = check_positive("min_community_size", min_community_size)
@@ -74,23 +75,24 @@ def near_duplicates(
 ) -> list[tuple[int, int, float]]:
     """Find the vectors that are near an earlier one.
 
-    Read from the first to the last, a vector is kept unless one that was kept is within the
-    threshold; of several the nearest is its original.
+    Vectors are read in order. A vector is kept, unless one that was kept before is within the
+    threshold; if there are several, the nearest is its original.
 
     Args:
         embeddings: (N, H) float.
-        threshold: least cosine.
-        batch_size: rows to compare with all at a time.
-        unread: of each text what its vector does not tell, from `SentenceEncoder.unread`: texts
-            are near only if these are equal, but for white space. None for nothing of any.
+        threshold: minimum cosine.
+        batch_size: how many rows to compare with all others at a time.
+        unread: the rest of each text that its vector does not cover, from
+            `SentenceEncoder.unread`. Two texts count as near only if their rests are equal, apart
+            from white space. None if every vector covers its whole text.
         show_progress_bar: whether to show one, on a terminal.
 
     Returns:
-        (row, its original, their cosine) of each that is not kept, in order.
+        (row, its original, their cosine) for each vector that is not kept, in order.
 
     Raises:
-        InputError: the vectors are not (N, H) or hold NaN, the threshold is no number,
-            batch_size not a positive integer, or `unread` not of N texts.
+        InputError: the vectors are not (N, H) or contain NaN, the threshold is not a number,
+            batch_size is not a positive integer, or `unread` does not have N texts.
     """
     check_threshold(threshold)
     threshold = float(np.float32(threshold))  # as numpy compares it with the cosines of a row
@@ -134,7 +136,7 @@ def _numbered(texts: Sequence[str] | None, count: int) -> IndexArray:
     if texts is None:
         return np.zeros(count, dtype=np.intp)
     if len(texts) != count:
-        raise InputError(f"unread: expected one str a vector, {count}, got {len(texts)}")
+        raise InputError(f"unread: expected one str per vector, {count}, got {len(texts)}")
     numbers: dict[str, int] = {}
     bare = (" ".join(text.split()) for text in texts)
     return np.array([numbers.setdefault(text, len(numbers)) for text in bare], dtype=np.intp)

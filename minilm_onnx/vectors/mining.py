@@ -34,10 +34,10 @@ def paraphrase_mining(
     top_k: int = 100,
     score_function: Score = similarity,
 ) -> list[list[float | int]]:
-    """Embed texts and find the pairs that are most alike; see `paraphrase_mining_embeddings`.
+    """Embed texts and find the most similar pairs; see `paraphrase_mining_embeddings`.
 
     Warns:
-        UserWarning: a SentenceEncoder cut some texts; they may differ in what it did not read.
+        UserWarning: a SentenceEncoder truncated some texts, which may differ in the rest.
     """
     # Of encoders, only this package's have `unread` and can warn.
     more: dict[str, Any] = {"overflow": "warn"} if hasattr(model, "unread") else {}
@@ -57,21 +57,22 @@ def paraphrase_mining_embeddings(
     top_k: int = 100,
     score_function: Score = similarity,
 ) -> list[list[float | int]]:
-    """Find the pairs of vectors that are most alike, each with its `top_k` nearest at most.
+    """Find the most similar pairs of vectors, among the `top_k` nearest of each.
 
-    As sentence-transformers' function of this name, but that `max_pairs` counts different pairs
-    and `top_k` others of the whole collection; of equal scores the earlier pair comes first.
+    It works like the function of this name in sentence-transformers, with two differences:
+    `max_pairs` counts distinct pairs, and `top_k` counts neighbours in the whole collection. With
+    equal scores, the earlier pair comes first.
 
     Args:
         embeddings: (N, H) float.
-        query_chunk_size: rows to compare at a time.
-        corpus_chunk_size: rows to compare them with at a time.
-        max_pairs: pairs to give at most.
-        top_k: others to look at for each.
+        query_chunk_size: how many rows to compare at a time.
+        corpus_chunk_size: how many rows to compare them with at a time.
+        max_pairs: maximum number of pairs.
+        top_k: how many neighbours to consider for each vector.
         score_function: see `semantic_search`.
 
     Returns:
-        [score, i, j] with i < j, the best first.
+        A list of [score, i, j] with i < j, best first.
 
     Raises:
         InputError: see `semantic_search`.

@@ -24,19 +24,19 @@ def truncate_embeddings(
 ) -> FloatArray:
     """Keep the first components of each vector.
 
-    all-MiniLM-L6-v2 was not trained for this (as Matryoshka models are), so it costs quality.
+    all-MiniLM-L6-v2 was not trained for this, as Matryoshka models are, so quality drops.
 
     Args:
         embeddings: (N, H) or (H,) float32.
-        truncate_dim: components to keep, at most H.
-        normalize: whether to scale what is kept to length 1 again. sentence-transformers does not
-            unless told to; cosines do not need it, dot products do.
+        truncate_dim: how many components to keep, at most H.
+        normalize: whether to scale the shortened vectors to length 1 again. Cosines do not need
+            this, dot products do. It is off by default, as in sentence-transformers.
 
     Returns:
         (N, truncate_dim) or (truncate_dim,) float32.
 
     Raises:
-        InputError: there are fewer components than that, or these are no vectors.
+        InputError: the vectors have fewer components, or `embeddings` holds no vectors.
     """
     array = as_floats("embeddings: expected (N, H) floats", embeddings)
     if array.ndim not in (1, 2):
@@ -52,28 +52,29 @@ def quantize_embeddings(
     ranges: npt.ArrayLike | None = None,
     calibration_embeddings: Vectors | None = None,
 ) -> FloatArray | CodeArray:
-    """Store vectors in a byte, or a bit, a component.
+    """Store each component of vectors in a byte or a bit.
 
-    The same values as sentence-transformers' function of this name, which gives codes of equal
-    vectors without ranges too: all of them the same, whatever the vectors.
+    The values are the same as from the function of this name in sentence-transformers, with one
+    exception: equal vectors without ranges are refused here. There they all get the same codes,
+    whatever the vectors are.
 
     Args:
         embeddings: (N, H) float.
-        precision: "float32" changes nothing but the type. "int8" and "uint8": 256 steps between
-            the least and the greatest value of each component. "ubinary": the sign, 8 components
-            a byte; "binary": that minus 128.
-        ranges: (2, H), the least and the greatest values, for "int8" and "uint8". Vectors are
-            only to be compared if they were stored with the same ranges.
-        calibration_embeddings: (K, H) float, to take the ranges from instead; without either they
-            are those of `embeddings`.
+        precision: "float32" only changes the type. "int8" and "uint8" divide the range from the
+            minimum to the maximum of each component into 256 steps. "ubinary" keeps the signs, 8
+            components per byte; "binary" stores these bytes minus 128.
+        ranges: (2, H), the minimum and maximum of each component, for "int8" and "uint8". Only
+            compare vectors that were stored with the same ranges.
+        calibration_embeddings: (K, H) float, vectors to take the ranges from. If neither is
+            given, the ranges are taken from `embeddings`.
 
     Returns:
-        (N, H) float32, int8 or uint8; (N, H / 8) for binary, rounded up.
+        (N, H) float32, int8 or uint8; (N, H / 8), rounded up, for "binary" and "ubinary".
 
     Raises:
-        InputError: the vectors are not (N, H) floats, the ranges not (2, H) or empty, a NaN is
-            among them, the precision is unknown, or ranges would have to be taken from one vector,
-            or from equal ones.
+        InputError: the vectors are not (N, H) floats, the ranges are not (2, H) or are empty,
+            there is a NaN, the precision is unknown, or the ranges would be taken from a single
+            vector or from equal ones.
     """
     array = as_numbers("embeddings: expected (N, H) floats", embeddings)
     if array.ndim != 2 or array.dtype.kind != "f":
@@ -97,13 +98,13 @@ def quantize_embeddings(
     bounds = as_numbers("ranges: expected (2, H) numbers", ranges)
     if bounds.shape != (2, array.shape[1]):
         raise InputError(
-            f"ranges: expected (2, {array.shape[1]}), got {bounds.shape}; give the least and the "
-            "greatest value of each component"
+            f"ranges: expected (2, {array.shape[1]}), got {bounds.shape}; give the minimum and "
+            "the maximum of each component"
         )
     if array.size and (np.any(bounds[1] < bounds[0]) or np.array_equal(*bounds)):
         raise InputError(
-            "ranges: expected the least values, then the greatest, got the same ones or the other "
-            "way round; give ranges_of some hundred vectors"
+            "ranges: expected the minima, then the maxima, got equal or swapped ones; give "
+            "ranges_of some hundred vectors"
         )
     steps = (bounds[1] - bounds[0]) / 255
     steps = np.where(steps == 0, 1, steps)
@@ -137,16 +138,16 @@ def check_precision(precision: str) -> None:
 
 
 def ranges_of(embeddings: Vectors) -> FloatArray:
-    """Give the least and the greatest value of each component, for `quantize_embeddings`.
+    """Return the minimum and maximum of each component, for `quantize_embeddings`.
 
     Args:
-        embeddings: (N, H) float; some hundreds, like those to come.
+        embeddings: (N, H) float; some hundred vectors, similar to those to be stored.
 
     Returns:
-        (2, H), in the vectors' own type.
+        (2, H), of the same type as the vectors.
 
     Raises:
-        InputError: there are none, or they are all the same.
+        InputError: there are no vectors, or they are all equal.
     """
     array = as_numbers("embeddings: expected (N, H) floats", embeddings)
     if array.ndim != 2 or not len(array):
@@ -171,18 +172,20 @@ def ranges_of(embeddings: Vectors) -> FloatArray:
 def dequantize_embeddings(
     codes: CodeArray, precision: Precision, ranges: npt.ArrayLike | None = None
 ) -> FloatArray:
-    """Give back what is left of stored vectors.
+    """Turn stored codes back into vectors, as far as they can be restored.
 
     Args:
-        codes: what `quantize_embeddings` gave, (N, H) or, for binary, (N, H / 8).
-        precision: as given there, but for "float32"; binary gives -1 and 1.
-        ranges: (2, H) as used there; needed for "int8" and "uint8".
+        codes: the result of `quantize_embeddings`: (N, H), or (N, H / 8) for "binary" and
+            "ubinary".
+        precision: the one that was used there, except "float32". "binary" and "ubinary" give
+            values of -1 and 1.
+        ranges: (2, H), the ranges that were used there; required for "int8" and "uint8".
 
     Returns:
         (N, H) float32, each value in the middle of its step.
 
     Raises:
-        InputError: there are no ranges where there must be, or the precision is unknown.
+        InputError: required ranges are missing, or the precision is unknown.
     """
     array: Any = check_codes(codes, precision)
     if precision in ("binary", "ubinary"):

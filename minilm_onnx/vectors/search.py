@@ -42,25 +42,25 @@ def semantic_search(
     top_k: int = 10,
     score_function: Score = similarity,
 ) -> list[list[Hit]]:
-    """Find the rows of a corpus that are most alike to each query.
+    """Find the rows of a corpus that are most similar to each query.
 
-    The results of sentence-transformers' function of this name, but that equal rows have equal
-    scores, and of these the earlier row comes first. Scores take query_chunk_size *
-    corpus_chunk_size * 12 bytes.
+    The results are those of the function of this name in sentence-transformers, except that equal
+    rows have equal scores, and with equal scores the earlier row comes first. Scores need
+    query_chunk_size * corpus_chunk_size * 12 bytes of memory.
 
     Args:
         query_embeddings: (Q, H) float, or one vector (H,).
         corpus_embeddings: (N, H) float.
-        query_chunk_size: queries to compare at a time.
-        corpus_chunk_size: rows to compare them with at a time.
-        top_k: hits a query.
-        score_function: gives (Q, N) scores of two arrays of rows; higher is more alike.
+        query_chunk_size: how many queries to compare at a time.
+        corpus_chunk_size: how many rows to compare them with at a time.
+        top_k: maximum number of hits per query.
+        score_function: computes (Q, N) scores of two arrays of rows; higher means more similar.
 
     Returns:
-        For each query its hits, the best first.
+        A list of hits for each query, best first.
 
     Raises:
-        InputError: the shapes do not fit, a score is NaN, or a number is not a positive integer.
+        InputError: the shapes do not match, a score is NaN, or a number is not a positive integer.
     """
     top_k = check_positive("top_k", top_k)
     query_chunk_size = check_positive("query_chunk_size", query_chunk_size)
@@ -90,22 +90,22 @@ def semantic_search_quantized(
 ) -> list[list[Hit]]:
     """Search a corpus that is stored in int8, uint8, binary or ubinary.
 
-    The full query is compared with what every row's codes stand for, which wins back most of what
-    the codes lost: Yamada et al., https://arxiv.org/abs/2106.00882.
+    The unquantised query is compared with the vector that each row of codes stands for, which
+    regains most of the lost quality: Yamada et al., https://arxiv.org/abs/2106.00882.
 
     Args:
         query_embeddings: (Q, H) float, or one vector (H,).
-        corpus_embeddings: what `quantize_embeddings` gave, (N, H) or (N, H / 8).
-        precision: as given there.
-        ranges: (2, H) as used there; needed for "int8" and "uint8".
-        top_k: hits a query.
+        corpus_embeddings: the result of `quantize_embeddings`, (N, H) or (N, H / 8).
+        precision: the one that was used there.
+        ranges: (2, H), the ranges that were used there; required for "int8" and "uint8".
+        top_k: maximum number of hits per query.
 
     Returns:
-        As `semantic_search`; the scores are cosines with what the codes stand for.
+        As in `semantic_search`; scores are cosines with the vectors that the codes stand for.
 
     Raises:
-        InputError: the shapes do not fit, a score is NaN, ranges are missing, or the precision is
-            not one of the four.
+        InputError: the shapes do not match, a score is NaN, ranges are missing, or the precision
+            is not one of the four.
     """
     top_k = check_positive("top_k", top_k)
     queries = np.atleast_2d(as_floats("query_embeddings: expected (Q, H) floats", query_embeddings))

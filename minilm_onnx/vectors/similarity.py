@@ -15,9 +15,10 @@ Measure: TypeAlias = Literal["cosine", "dot", "euclidean", "manhattan"]
 
 
 def similarity(a: Vectors, b: Vectors, measure: Measure = "cosine") -> FloatArray:
-    """Compare every row of `a` with every row of `b`; a higher figure is more alike.
+    """Compare every row of `a` with every row of `b`; higher means more similar.
 
-    The same values as sentence-transformers' `similarity`, whose distances are negative too.
+    The values are those of `similarity` in sentence-transformers, where distances are negative as
+    well.
 
     Args:
         a: (N, H) float, or one vector (H,).
@@ -28,8 +29,8 @@ def similarity(a: Vectors, b: Vectors, measure: Measure = "cosine") -> FloatArra
         (N, M) float32.
 
     Raises:
-        InputError: the two are not one- or two-dimensional with the same H, or the measure is
-            not one of these.
+        InputError: an array is not one- or two-dimensional, their H differs, or the measure is
+            unknown.
     """
     check_measure(measure)
     compared: FloatArray = _MEASURES[measure](*_rows(a, b))
@@ -37,7 +38,7 @@ def similarity(a: Vectors, b: Vectors, measure: Measure = "cosine") -> FloatArra
 
 
 def similarity_pairwise(a: Vectors, b: Vectors, measure: Measure = "cosine") -> FloatArray:
-    """Compare each row of `a` with the row of `b` beside it.
+    """Compare each row of `a` with the same row of `b`.
 
     Args:
         a: (N, H) float, or one vector (H,).
@@ -48,7 +49,7 @@ def similarity_pairwise(a: Vectors, b: Vectors, measure: Measure = "cosine") -> 
         (N,) float32.
 
     Raises:
-        InputError: the two are not of the same shape, or the measure is unknown.
+        InputError: the arrays differ in shape, or the measure is unknown.
     """
     check_measure(measure)
     left, right = _rows(a, b)

@@ -127,8 +127,8 @@ def check_vectors(
     if bits != manifest.bits:
         raise MiniLMError(
             f"vectors: expected the bits that every CPU gives, sha256 {manifest.bits}, got {bits} "
-            f"from the kernel {kernel} ({found}); set {KERNEL}=plain, which says whether it is the "
-            "kernel, and report it"
+            f"from the kernel {kernel} ({found}); set {KERNEL}=plain to see whether the kernel is "
+            "the cause, and report it"
         )
     return f"the same bits as on every CPU: sha256 {bits[:16]}...; {found}"
 
@@ -165,7 +165,7 @@ def check_bits(encoder: SentenceEncoder, texts: Sequence[str], vectors: FloatArr
     for how, different in other_bits(encoder, texts, vectors):
         raise MiniLMError(
             f"bits: expected the same {how}, got others for {len(different)} of {len(texts)} "
-            "texts; this release of onnxruntime computes a row differently in company: "
+            "texts; this release of onnxruntime computes a row differently in a batch: "
             "install another, and report it"
         )
     return "a text has the same bits alone, in company, in any order, with one thread or more"

@@ -193,11 +193,11 @@ def test_embed_refuses_wrong_files_and_formats(
 def test_embed_names_a_broken_archive(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     whole = gzip.compress(b"a text\n" * 9000)
     (tmp_path / "cut.gz").write_bytes(whole[: len(whole) // 2])
-    assert "expected to read on after line" in fails(
+    assert "expected more after line" in fails(
         capsys, 2, "embed", tmp_path / "cut.gz", "--out", tmp_path / "v.npy"
     )
     (tmp_path / "plain.gz").write_bytes(b"plain\n")
-    assert "expected to read on after line 0" in fails(capsys, 2, "embed", tmp_path / "plain.gz")
+    assert "expected more after line 0" in fails(capsys, 2, "embed", tmp_path / "plain.gz")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
@@ -210,7 +210,7 @@ def test_a_full_disk_is_an_error_and_not_a_short_file(lines: Path) -> None:
             check=False,
         )
     assert result.returncode == 1
-    assert b"stdout: expected to write on, got No space left on device" in result.stderr
+    assert b"stdout: expected to continue writing, got No space left on device" in result.stderr
     assert b"Traceback" not in result.stderr
 
 

@@ -144,5 +144,7 @@ def test_a_full_stdout_is_named(
             env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: stdout: expected to write on, got No space left on")
+    assert done.stderr.startswith(
+        "error: stdout: expected to continue writing, got No space left on"
+    )
     assert done.stderr.count("\n") == 1

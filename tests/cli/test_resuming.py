@@ -143,7 +143,7 @@ def test_resume_refuses_what_does_not_fit(
         journal.write_text(left.replace(before, after), "utf-8")
         said = fails(capsys, 2, "embed", source, "--out", out, "--resume")
         assert "of the fingerprint all-MiniLM-L6-v2:int8" in said
-        assert "delete it to start anew" in said
+        assert "delete it to start again" in said
 
 
 def test_resume_refuses_an_output_that_another_process_writes(

@@ -177,7 +177,7 @@ def test_an_index_is_of_truncated_vectors(tmp_path: Path, encoder: SentenceEncod
             assert [found.source for found in index.search("kitten")] == ["cat", "market"]
         with pytest.raises(InputError, match="expected an index by"):
             TextIndex(tmp_path / f"{storage}.db", encoder)
-    with pytest.raises(InputError, match="storage: expected a number of components that 8 divides"):
+    with pytest.raises(InputError, match="storage: expected a multiple of 8 components"):
         TextIndex(tmp_path / "binary.db", made, storage="binary")
 
 

@@ -57,7 +57,7 @@ def test_what_is_no_index_is_refused(tmp_path: Path, encoder: SentenceEncoder) -
         (newer, "format 3, got 9"),
         (tmp_path, "a folder"),
         (tmp_path / "no" / "folder.db", "cannot be opened"),
-        (tmp_path / ("x" * 300), "a path to look at"),
+        (tmp_path / ("x" * 300), "a readable path"),
         ("caf\udce9.db", "UTF-8"),
         ("a\0b", "path"),
         (3, "path"),

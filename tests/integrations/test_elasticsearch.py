@@ -157,13 +157,13 @@ def test_what_is_refused_leaves_what_was_there(index: TextIndex, client: Any, no
     bridge.copy_passages(index, client, "texts")
     before = dict(notes.aliases)
     notes.refuse = True
-    with pytest.raises(MiniLMError, match="got 3 refused"):
+    with pytest.raises(MiniLMError, match="got 3 rejected"):
         bridge.copy_passages(index, client, "texts")
     assert notes.aliases == before
     assert list(notes.indices) == [before["texts"]]
     notes.indices["customers-1"] = {"mappings": {}}
     notes.aliases["customers"] = "customers-1"
-    with pytest.raises(InputError, match="got another's"):
+    with pytest.raises(InputError, match="got another; choose"):
         bridge.copy_passages(index, client, "customers")
     assert "customers-1" in notes.indices
     notes.indices["plain"] = {}

@@ -35,7 +35,7 @@ def test_a_worker_says_which_machine_has_what_else(
         check_worker(encoder, {**own, other: "another 1.0"})
     said = str(raised.value)
     assert said.startswith(f"worker on {platform.node()}: expected {other} another 1.0, as")
-    assert f"got {other} {own[other]}, whose vectors may have other bits; {remedy}" in said
+    assert f"got {other} {own[other]}, whose vectors may have different bits; {remedy}" in said
     assert "\n" not in said
     # It names only what differs.
     assert [name for name in own if f"got {name} " in said or f", {name} " in said] == [other]

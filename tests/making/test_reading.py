@@ -71,11 +71,17 @@ def test_mpnet_without_its_whole_bias_is_refused(folder: Path, rows: int | None,
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"num_attention_heads": 5}, "heads that divide hidden_size, got 5 and 64; mend config.j"),
-        ({"layer_norm_eps": None}, "expected a layer_norm_eps from 0 to 1, got None; mend config"),
+        ({"num_attention_heads": 5}, "heads that divide hidden_size, got 5 and 64; fix config.j"),
+        ({"layer_norm_eps": None}, "expected a layer_norm_eps from 0 to 1, got None; fix config"),
         ({"layer_norm_eps": "1e-12"}, "expected a layer_norm_eps from 0 to 1, got 1e-12"),
-        ({"model_type": "roberta", "pad_token_id": 100}, "expected a pad_token_id .* 64, got 100"),
-        ({"model_type": "roberta", "pad_token_id": 63}, "expected a pad_token_id .* 64, got 63"),
+        (
+            {"model_type": "roberta", "pad_token_id": 100},
+            "expected a pad_token_id .* below 63, got 100",
+        ),
+        (
+            {"model_type": "roberta", "pad_token_id": 63},
+            "expected a pad_token_id .* below 63, got 63",
+        ),
         ({"model_type": "roberta", "pad_token_id": 62}, "expected a max_seq_length of 3 to 512"),
     ],
 )
@@ -96,11 +102,11 @@ def test_a_tokenizer_without_special_tokens_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"default_prompt_name": "nope"}, "default_prompt_name of query, document, got nope; mend"),
+        ({"default_prompt_name": "nope"}, "default_prompt_name of query, document, got nope; fix"),
         ({"default_prompt_name": ["query"]}, "default_prompt_name of query, document, got "),
         (
             {"similarity_fn_name": "angle"},
-            "similarity_fn_name of cosine, dot, euclidean, manhattan, got angle; mend it",
+            "similarity_fn_name of cosine, dot, euclidean, manhattan, got angle; fix it",
         ),
     ],
 )

@@ -269,7 +269,7 @@ def test_what_the_files_cannot_hold_is_said(
     for rows, words in (
         (twice, "one column of that name"),
         (intervals, "columns that .parquet can hold"),
-        (broken, "expected to read on"),
+        (broken, "expected to read the rest"),
     ):
         given = write(tmp_path / "in.arrow", rows)
         out = tmp_path / "out.parquet"

@@ -136,10 +136,10 @@ def test_ranges_of_equal_vectors_are_refused_with_a_way_out(
         quantize_embeddings(draw(3, 1), precision, calibration_embeddings=alike)
     with pytest.raises(InputError, match="expected vectors that differ"):
         ranges_of(alike)
-    with pytest.raises(InputError, match="ranges: expected the least values, then the greatest"):
+    with pytest.raises(InputError, match="ranges: expected the minima, then the maxima"):
         quantize_embeddings(draw(3, 1), precision, ranges=alike[[0, 0]])
     ranges = ranges_of(draw(200, 1))
-    with pytest.raises(InputError, match="ranges: expected the least values, then the greatest"):
+    with pytest.raises(InputError, match="ranges: expected the minima, then the maxima"):
         quantize_embeddings(alike, precision, ranges=ranges[::-1])
     codes = quantize_embeddings(alike, precision, ranges=ranges)
     assert len(np.unique(codes)) > 50

@@ -13,7 +13,7 @@ from minilm_onnx.tables.column import Vectors, embed_column
 class Embed:
     """Adds vectors to batches: `dataset.map_batches(Embed, batch_format="pyarrow", ...)`.
 
-    Its arguments are Ray's `fn_constructor_args` and `fn_constructor_kwargs`.
+    Pass its arguments as `fn_constructor_args` and `fn_constructor_kwargs` of `map_batches`.
     """
 
     def __init__(
@@ -25,14 +25,14 @@ class Embed:
         model: str | None = None,
         threads: int = 1,
     ) -> None:
-        """Load the model, once an actor, if it computes the bits that the others compute.
+        """Load the model, once per actor, and check that it computes the same bits as the driver.
 
         Args:
-            field: the column of texts.
-            column: the one to add.
-            expected: what `workers.made_by` says of the driver's encoder of that model.
+            field: the column with the texts.
+            column: the column to add.
+            expected: the result of `workers.made_by` for the driver's encoder with this model.
             model: see `SentenceEncoder`.
-            threads: as many as the actor's `num_cpus`.
+            threads: the same number as the actor's `num_cpus`.
 
         Raises:
             MiniLMError: this machine has another version, model or runtime.
@@ -61,8 +61,8 @@ class Embed:
             return added.beside(batch, vectors)
         if self.field not in batch or self.column in batch:
             raise InputError(
-                f"{self.field}, {self.column}: expected the first among the columns, the second "
-                f"not, got {', '.join(batch)}; name others"
+                f"{self.field}, {self.column}: expected a column of the first name, none of the "
+                f"second, got {', '.join(batch)}; name others"
             )
         vectors, _ = self.encoder.embed_texts(list(batch[self.field]))
         return {**batch, self.column: vectors}

@@ -27,7 +27,7 @@ def connect() -> None:
     except (ConnectionError, RuntimeError, ray.exceptions.RayError) as error:
         raise MiniLMError(
             f"RAY_ADDRESS: expected a cluster at {address}, got: {first_line(error)}; start it, or "
-            "leave the variable out for this machine alone"
+            "unset the variable to use only this machine"
         ) from error
 
 
@@ -55,8 +55,8 @@ def map_parts(work: Any, parts: Mapping[int, Part], **options: Any) -> Iterator[
             yield row
     except ray.exceptions.RayError as error:
         raise MiniLMError(
-            f"ray: expected its workers to go on, got {type(error).__name__}: "
-            f"{shorten(str(error))}; run the same again"
+            f"ray: expected its workers to finish, got {type(error).__name__}: "
+            f"{shorten(str(error))}; run it again to resume"
         ) from error
     finally:
         context.enable_progress_bars = bars

@@ -56,27 +56,27 @@ def embed_files(
 ) -> Summary:
     """Embed files on all machines of a Ray cluster.
 
-    The cluster is the one that this process is connected to, or that RAY_ADDRESS names; without
-    either, one is started on this machine for the time of the process.
+    It uses the cluster that this process is connected to, or the one in RAY_ADDRESS. Without
+    either, it starts one on this machine, which ends with the process.
 
     Args:
-        source: a .parquet or .jsonl file, or a folder of these, as a path or a URI of pyarrow's,
-            which all machines can read.
-        target: a folder that all machines share; the same call goes on with what an earlier one
-            left there.
-        field: the column, or field, of texts; null has no vector. None for "text", or the only
-            column of texts of .parquet without it.
-        column: of the vectors.
+        source: a .parquet or .jsonl file, or a folder of such files, as a path or a pyarrow URI
+            that all machines can read.
+        target: a folder that all machines share. The same call resumes what an earlier one left
+            there.
+        field: the column or field with the texts; null gets no vector. None for "text" or, if a
+            .parquet file has no such column, its only column of texts.
+        column: the name of the column of vectors.
         precision: see `minilm-onnx embed`.
-        format: of the files to write.
-        model: a folder that every machine has; None for the bundled model.
-        threads: of a worker.
-        workers: None for as many as the cluster has CPUs for.
-        progress: called with the parts that are done, and how many there are.
+        format: the format of the files to write.
+        model: a folder that exists on every machine; None for the bundled model.
+        threads: the number of threads per worker.
+        workers: the number of workers; None for as many as the cluster has CPUs for.
+        progress: called with the number of finished parts and the number of all parts.
 
     Raises:
-        InputError: the input cannot be read, or the folder is another job's.
-        MiniLMError: a worker could not go on, or a part is missing in the end.
+        InputError: the input cannot be read, or the target folder belongs to another job.
+        MiniLMError: a worker failed, or a part is missing at the end.
     """
     encoder = shared_encoder(model, threads)
     # The same for every worker, wherever it runs, and however they are named here.
@@ -107,8 +107,8 @@ def embed_files(
         for number, row in enumerate(done, 1):
             if number == 1 and row["name"] not in names(files, folder):
                 raise MiniLMError(
-                    f"{target}: expected a folder that all machines share, got one where what a "
-                    "worker wrote is not seen; name a shared one"
+                    f"{target}: expected a folder that all machines share, got one that does "
+                    "not show what a worker wrote; name a shared one"
                 )
             without += int(row["without"])
             cut += int(row["cut"])
@@ -117,8 +117,8 @@ def embed_files(
     missing = {job.name(number) for number in range(count)} - names(files, folder)
     if missing:
         raise MiniLMError(
-            f"{target}: expected {count} files, got {len(missing)} too few, {min(missing)} "
-            "among them; run the same again"
+            f"{target}: expected {count} files, got {len(missing)} missing, such as "
+            f"{min(missing)}; run it again to resume"
         )
     sweep(files, folder)
     return Summary(sum(part.rows for part in plan.parts), rows, without, cut, unreadable)

@@ -89,7 +89,7 @@ def make_plan(job: Job, inputs: "Sequence[FileInfo]") -> Plan:
     if schema is None:
         seen: dict[int, tuple[int, pa.Schema]] = {}
         if not parts:
-            raise InputError(f"{job.source}: expected rows, got empty files alone; check them")
+            raise InputError(f"{job.source}: expected rows, got only empty files; check them")
         for row in map_parts(scan, dict(enumerate(parts)), fn_kwargs={"source": job.source}):
             seen[row["number"]] = (row["rows"], schema_of_text(row["schema"]))
         parts = [Part(p.path, p.first, p.last, seen[n][0]) for n, p in enumerate(parts)]
@@ -98,8 +98,8 @@ def make_plan(job: Job, inputs: "Sequence[FileInfo]") -> Plan:
             schema = pa.unify_schemas(schemas, promote_options="permissive")
         except pa.ArrowException as error:
             raise InputError(
-                f"{job.source}: expected values of one kind under each name, got: "
-                f"{first_line(error)}; write them alike"
+                f"{job.source}: expected values of one type in each field, got: "
+                f"{first_line(error)}; convert them to one type"
             ) from error
     # JSON lines are no table: of their fields none but "text" is chosen unasked.
     asked = FIELD if job.field is None and from_lines else job.field

@@ -75,7 +75,7 @@ def _check_same(job: Job, said: dict[str, Any], found: Any) -> None:
             changed += sorted({one[0] for one in there} - {one[0] for one in value})
             expected, got = "the same input", f"{changed[0]} that was written since, or moved"
         raise InputError(
-            f"{job.target}: expected a job of {expected}, got another's, of {got}; choose "
+            f"{job.target}: expected a job of {expected}, got a different job, of {got}; choose "
             "another folder"
         )
 

@@ -88,7 +88,7 @@ def test_texts_and_payloads_are_looked_at_first(encoder: SentenceEncoder) -> Non
 
 def test_what_does_not_fit_is_refused(encoder: SentenceEncoder) -> None:
     client = qdrant.QdrantClient(":memory:")
-    with pytest.raises(InputError, match="one a text"):
+    with pytest.raises(InputError, match="one per text"):
         add(client, "faq", TEXTS, encoder=encoder, payloads=[{}])
     client.create_collection(
         "foreign", vectors_config=VectorParams(size=384, distance=Distance.COSINE)

@@ -117,7 +117,7 @@ def test_an_index_that_does_not_say_its_model_is_refused(tmp_path: Path) -> None
     other.index(TEXTS)
     other.save(str(tmp_path / "faq"))
     opened = txtai.Embeddings().load(str(tmp_path / "faq"), config={"method": METHOD})
-    with pytest.raises(ArtifactError, match="one that says nothing of them"):
+    with pytest.raises(ArtifactError, match="got no fingerprint"):
         opened.search("bread", 1)
 
 
@@ -125,7 +125,7 @@ def test_what_cannot_be_is_refused() -> None:
     with pytest.raises(InputError, match="maxlength: expected 256, which the model reads"):
         embeddings(maxlength=512).index(TEXTS)
     assert embeddings(maxlength=True).transform("a cat").shape == (384,)
-    with pytest.raises(InputError, match="vectors: expected threads alone, got device"):
+    with pytest.raises(InputError, match="vectors: expected only threads, got device"):
         embeddings(vectors={"device": "cuda"}).index(TEXTS)
     with pytest.raises(InputError, match="threads: expected a positive int"):
         embeddings(vectors={"threads": 0}).index(TEXTS)
