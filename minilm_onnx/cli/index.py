@@ -142,8 +142,9 @@ def run(options: argparse.Namespace) -> int:
         finally:
             _say(outcome, options.db)
         count = counted(len(index), "passage")
-        made_by = f", made by {' and '.join(index.runtimes)}" if index.runtimes else ""
+        made_by = ""
         if len(index.runtimes) > 1:
+            made_by = f", made by {' and '.join(index.runtimes)}"
             made_by += " (close, but not the same bits; --rebuild makes them one)"
         print(f"{options.db}: {count}, kept as {index.storage}{made_by}", file=sys.stderr)
     if outcome.refused:

@@ -247,7 +247,7 @@ def test_storage_and_rebuilding_on_the_command_line(
     assert (code, "--rebuild" in said) == (2, True)
     code, _, said = run(capsys, "index", folder, "--db", db, "--storage", "binary", "--rebuild")
     assert code == 0
-    assert f"7 passages, kept as binary, made by {encoder.runtime}" in said
+    assert "7 passages, kept as binary\n" in said
     assert "Trains" in run(capsys, "search", "--db", db, "railway")[1]
 
 
