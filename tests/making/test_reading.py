@@ -74,8 +74,14 @@ def test_mpnet_without_its_whole_bias_is_refused(folder: Path, rows: int | None,
         ({"num_attention_heads": 5}, "heads that divide hidden_size, got 5 and 64; fix config.j"),
         ({"layer_norm_eps": None}, "expected a layer_norm_eps from 0 to 1, got None; fix config"),
         ({"layer_norm_eps": "1e-12"}, "expected a layer_norm_eps from 0 to 1, got 1e-12"),
-        ({"model_type": "roberta", "pad_token_id": 100}, "expected a pad_token_id .* below 63, got 100"),
-        ({"model_type": "roberta", "pad_token_id": 63}, "expected a pad_token_id .* below 63, got 63"),
+        (
+            {"model_type": "roberta", "pad_token_id": 100},
+            "expected a pad_token_id .* below 63, got 100",
+        ),
+        (
+            {"model_type": "roberta", "pad_token_id": 63},
+            "expected a pad_token_id .* below 63, got 63",
+        ),
         ({"model_type": "roberta", "pad_token_id": 62}, "expected a max_seq_length of 3 to 512"),
     ],
 )
