@@ -63,9 +63,9 @@ DOCUMENT_PROMPTS = ("document", "passage", "corpus")
 class SentenceEncoder(Closing):
     """Sentence embeddings of all-MiniLM-L6-v2, without torch and without a network.
 
-    A text's vector does not depend on the texts beside it: nothing is padded, and no quantisation
-    scale is shared between texts. An encoder may be shared between threads, used after a fork, and
-    pickled.
+    The vector of a text does not depend on other texts in the call: nothing is padded, and no
+    quantisation scale is shared between texts. An encoder may be shared between threads, used after
+    a fork, and pickled.
 
     Attributes:
         folder: the model folder in use.

@@ -154,7 +154,7 @@ def test_resume_refuses_an_output_that_another_process_writes(
         fcntl.flock(file, fcntl.LOCK_EX)
         out = source.with_name("v.npy")
         said = fails(capsys, 2, "embed", source, "--out", out, "--resume")
-    assert "another process writes" in said
+    assert "another process is writing" in said
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="reads open files in /proc")

@@ -393,7 +393,7 @@ def test_keys_come_from_a_file_or_the_environment(
     path.write_text("one\n\n two \n")
     assert read_keys(path) == ("one", "two")
     path.write_text("\n")
-    with pytest.raises(InputError, match="a key a line"):
+    with pytest.raises(InputError, match="one key per line"):
         read_keys(path)
     path.write_bytes(b"\xff")
     with pytest.raises(InputError, match=r"--api-keys .* line 1: expected UTF-8"):
