@@ -28,7 +28,7 @@ NOTES = {
     "warranty.md": "# Warranty\n\nEvery bicycle is repaired for free in its first two years.\n",
 }
 COMMANDS = (
-    ("similarity", "reset my password", "I forgot my login", "a bowl of soup"),
+    ("similarity", "reset my password", "I forgot my login", "soup"),
     ("index", "notes", "--db", "notes.db"),
     ("search", "--db", "notes.db", "--top", "2", "how do I get my money back?"),
 )
