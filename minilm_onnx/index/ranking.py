@@ -32,12 +32,12 @@ FUSION, FUSED = 60, 100
 
 @dataclass(frozen=True, slots=True)
 class Hybrid:
-    """Where a hybrid search found a passage.
+    """The ranks of a passage in a hybrid search.
 
     Attributes:
-        words: its rank by words, from 1; None where it is not among those that were joined.
-        meaning: its rank by meaning, likewise.
-        cosine: of query and passage.
+        words: rank in the full-text search, counted from 1; None if it comes too late to count.
+        meaning: rank in the search by vectors, counted from 1; None if it comes too late to count.
+        cosine: cosine of query and passage.
     """
 
     words: int | None
@@ -50,16 +50,16 @@ class Result:
     """A passage that answers a query.
 
     Attributes:
-        score: cosine of query and passage; of a hybrid search, the sum of reciprocal ranks, which
-            is at most 0.033 and says nothing of how near the passage is: see `hybrid`.
-        source: what the passage is of.
-        first_line: where it begins there, counted from 1.
-        last_line: where it ends.
-        headings: those above it, the outermost first; "" where there are none.
+        score: cosine of query and passage. In a hybrid search, the sum of reciprocal ranks, which
+            is at most 0.033 and is no measure of similarity; `hybrid` has the cosine.
+        source: the name of the source that the passage is from.
+        first_line: the line of the source in which the passage begins, counted from 1.
+        last_line: the line in which it ends.
+        headings: the headings above the passage, the outermost first; "" if there are none.
         text: the passage.
-        metadata: what its document says of itself, by field; of a file also `modified`, when it was
-            changed.
-        hybrid: where a hybrid search found it; None of other searches.
+        metadata: the metadata of the document, by field; for a file also `modified`, the time of
+            its last change.
+        hybrid: its ranks in a hybrid search; None for other searches.
     """
 
     score: float
