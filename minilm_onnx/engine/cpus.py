@@ -97,7 +97,7 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
 
 
 def quota_periods(root: Path = Path("/")) -> tuple[tuple[int, int], ...]:
-    """Read how many periods the quotas of the cgroup and its parents had, and in how many each ran out.
+    """Read the periods of the quotas of the cgroup and its parents, and in how many each ran out.
 
     Sources: nr_periods and nr_throttled of cpu.stat, as above. A cgroup without a quota has none.
     """

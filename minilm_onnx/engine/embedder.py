@@ -237,7 +237,7 @@ class Embedder:
         """Compute every row of ids, and hand over the places of a batch and its hidden state.
 
         Of `count` texts as many are said to be done as the share of tokens that was read: the long
-        ones come first, so that a count of texts would make the time left look several times longer.
+        ones come first, so that by a count of texts the time left would look several times longer.
         """
         if batch_size is not None:
             batch_size = check_positive("batch_size", batch_size)

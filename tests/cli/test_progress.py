@@ -127,7 +127,9 @@ def test_a_terminal_without_tqdm_is_told_how_to_get_a_bar(
 
 
 def test_a_bar_over_a_pipe_moves_with_the_texts(
-    monkeypatch: pytest.MonkeyPatch, terminal: Callable[[], None], capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: Callable[[], None],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Of a pipe nothing is known that tqdm could count."""
     tqdm = pytest.importorskip("tqdm.auto", reason="tqdm is not installed").tqdm

@@ -77,8 +77,14 @@ def test_what_others_took_is_what_this_process_did_not() -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (Others(0.34, None), "other programs or virtual machines took 34% of the CPUs; measure again"),
-        (Others(0.051, 0.5), "other programs or virtual machines took 5% of the CPUs; measure again"),
+        (
+            Others(0.34, None),
+            "other programs or virtual machines took 34% of the CPUs; measure again",
+        ),
+        (
+            Others(0.051, 0.5),
+            "other programs or virtual machines took 5% of the CPUs; measure again",
+        ),
         (Others(0.05, 0.25), "the cgroup's quota stopped this process in 25% of its periods"),
         (Others(0.05, 0.05), ""),
         (Others(None, None), ""),
@@ -110,7 +116,10 @@ def test_the_commands_say_it(
     again = list(readings)
     code, out, _ = run(capsys, *command)
     assert code == 0
-    assert "\nmeanwhile  other programs or virtual machines took 35% of the CPUs; measure again when" in out
+    assert (
+        "\nmeanwhile  other programs or virtual machines took 35% of the CPUs; measure again when"
+        in out
+    )
     readings[:] = again
     shares = json.loads(run(capsys, *command, "--json")[1])["others"]
     assert shares == {"cpu_share": pytest.approx(0.35), "stopped_share": None}
