@@ -135,7 +135,8 @@ def read_all(folder: Path) -> dict[str, dict[str, Any]]:
     Raises:
         InputError: one is wrong; see `read`.
     """
-    paths = sorted(path for path in folder.iterdir() if path.name != EXPLAINED)
+    hidden = (path for path in folder.iterdir() if not path.name.startswith("."))
+    paths = sorted(path for path in hidden if path.name != EXPLAINED)
     return {path.stem: read(path) for path in paths}
 
 
@@ -216,8 +217,8 @@ def published_machine(lines: Sequence[Line]) -> list[str]:
 
 
 def cell(text: str) -> str:
-    """Give text that cannot break a table."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    """Give text that cannot break a table, or be a link or a picture: others write it."""
+    return re.sub(r"[\\`*\[\]<>|&]", r"\\\g<0>", " ".join(text.split()))
 
 
 def render() -> str:

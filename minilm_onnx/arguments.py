@@ -199,8 +199,8 @@ def check_arguments(
             )
         if overflow == "window":
             raise InputError(
-                "overflow: expected another value than 'window' with token_embeddings, since "
-                "overlapping windows repeat tokens; use head_tail or truncate"
+                "overflow: expected 'truncate', 'head_tail' or 'error' with token_embeddings, got "
+                "'window', whose windows repeat tokens"
             )
     if batch_size is not None:
         check_positive("batch_size", batch_size)

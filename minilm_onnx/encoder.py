@@ -223,7 +223,7 @@ class SentenceEncoder(Closing):
             chunk_size: only None is accepted.
             overflow: how to treat texts of more than `max_seq_length` tokens. "truncate" reads
                 the first tokens; "warn" does the same with a warning; "error" refuses such texts;
-                "head_tail" reads half of the tokens from the start and half from the end;
+                "head_tail" reads the first and the last tokens, half of the limit each;
                 "window" reads the whole text in windows that overlap by a quarter, and averages
                 their vectors, weighted by tokens.
 
@@ -445,7 +445,8 @@ class SentenceEncoder(Closing):
             texts: the texts to embed.
             prompt_names: the first of these names that the model has chooses the prompt to put
                 before each text; if it has none of them, the default prompt is used.
-            done: called with the number of texts embedded since the last call.
+            done: called after each batch with the number of texts done since, in proportion to
+                the tokens that were read. Calls come from several threads, one at a time.
 
         Returns:
             (N, 384) float32 unit rows, even if the model does not normalise; and one report per
@@ -485,7 +486,7 @@ class SentenceEncoder(Closing):
         Args:
             tokens: from `tokenize_texts`.
             batch_size: as in `encode`.
-            done: called with the number of texts done since.
+            done: as in `embed_texts`.
 
         Returns:
             (N, 384) float32 unit rows.

@@ -78,7 +78,8 @@ def named_bar(name: str, total: int | None, *, show: bool) -> Iterator[Update]:
         return
     pace, start = Pace(total), time.monotonic()
     begin = name if total is None else f"{name} {{percentage:3.0f}}%|{{bar}}|"
-    with _tqdm()(total=total, bar_format=begin, leave=False, miniters=1, disable=_hidden()) as bar:
+    # 0, since of a pipe only the texts move, and not what tqdm counts.
+    with _tqdm()(total=total, bar_format=begin, leave=False, miniters=0, disable=_hidden()) as bar:
 
         def update(count: float, texts: int | None = None, /) -> None:
             pace.add(count, texts)

@@ -18,7 +18,7 @@ prepare = sentence_transformers_compiled.prepare
 def load(folder: Path, threads: int) -> Embed:
     """Load the checkpoint, and have weights packed ahead, as zentorch advises."""
     import torch._inductor.config
-    import zentorch  # noqa: F401, registers the backend
+    import zentorch  # noqa: F401  registers the backend
 
     torch._inductor.config.freezing = True
     compiled = {**sentence_transformers_compiled.COMPILED, "backend": "zentorch"}

@@ -172,7 +172,8 @@ def _resume(
             print(f"resuming after {output.tally.texts} texts", file=sys.stderr)
         try:
             with named_bar("embed", source.total, show=shown) as done:
-                for chunk, vectors, reports in _embedded(encoder, texts, source, done):
+                known = source.position() if output.tally.texts else 0
+                for chunk, vectors, reports in _embedded(encoder, texts, source, done, known):
                     output.write(chunk, vectors, reports)
         except BaseException:
             if output.tally.texts:
@@ -186,7 +187,7 @@ def _resume(
 
 
 def _embedded(
-    encoder: SentenceEncoder, texts: Iterator[str], source: Rows, done: Update
+    encoder: SentenceEncoder, texts: Iterator[str], source: Rows, done: Update, known: int = 0
 ) -> Iterator[tuple[list[str], Matrix, list[TextReport]]]:
     """Give texts, vectors, and what the model saw, a chunk at a time.
 
@@ -194,9 +195,10 @@ def _embedded(
         encoder: makes the vectors.
         texts: those of a file that are left.
         source: the file.
-        done: called with each batch, in what the file's position is in.
+        done: called after each batch, with bytes or rows of the file and the number of texts.
+        known: how much of the file an earlier run did.
     """
-    told = source.position()
+    told = known
     done(told, 0)
     for chunk in chunks(texts, CHUNK, CHUNK_CHARACTERS):
         read = source.position()

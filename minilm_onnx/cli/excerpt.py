@@ -7,6 +7,8 @@ from typing import TypeAlias
 from minilm_onnx.cli.options import printable, printable_line
 
 MOST_LINES = 5
+# Lines of a text behind its marked part that are wrapped: a text may be a book.
+LONG = 64
 # Stands where something is left out.
 CUT = "..."
 # What says code or a table, whose lines mean something: a fence, an indent, a bar at both ends.
@@ -32,6 +34,7 @@ def excerpt(text: str, marked: Span | None, width: int) -> list[Line]:
 
 def _wrapped(text: str, marked: Span, width: int) -> list[Line]:
     first, end = marked
+    text = text[: end + LONG * width]
     before, part, behind = (printable(one) for one in (text[:first], text[first:end], text[end:]))
     # On one line, words that stood apart stand apart.
     if before and text[first - 1].isspace():
@@ -49,6 +52,8 @@ def _wrapped(text: str, marked: Span, width: int) -> list[Line]:
 
 def _skipped(line: str, marked: Span, width: int) -> int:
     """Give how many characters are left out before the marked part, so that it is seen."""
+    if marked[1] == 0:
+        return 0
     starts = _starts(textwrap.wrap(line, width), line)
     first, last = (
         sum(start <= place for start in starts) - 1 for place in (marked[0], marked[1] - 1)

@@ -52,7 +52,9 @@ thead th { writing-mode: sideways-lr; vertical-align: bottom; padding: 8px 1px }
 td { min-width: ${side}em; height: ${side}em; padding: 0; text-align: center;
   color: var(--low);
   background: color-mix(in srgb, var(--key) var(--share), var(--page)) }
-td.middle { color: var(--middle) } td.high { color: var(--high) }
+@supports (background: color-mix(in srgb, red, blue)) {
+  td.middle { color: var(--middle) } td.high { color: var(--high) }
+}
 </style>
 <table><caption>Cosine similarity; texts that are alike are neighbours</caption>
 <thead><tr><th></th>$columns</tr></thead>
@@ -167,7 +169,7 @@ def _figure(labels: Sequence[str], cosines: FloatArray) -> "Figure":
                 value = float(cosines[row, column])
                 colour = "white" if value >= WHITE_FROM else "black"
                 figures = {"ha": "center", "va": "center", "color": colour, "fontsize": 8}
-                axes.text(column, row, f"{value:.2f}", **figures)  # type: ignore[arg-type]
+                axes.text(column, row, f"{value:.2f}".replace("-0.00", "0.00"), **figures)  # type: ignore[arg-type]
     return figure
 
 
@@ -187,7 +189,7 @@ def _page(texts: Sequence[str], labels: Sequence[str], cosines: FloatArray) -> s
         cells = "".join(_cell(float(value), figures=figures) for value in line)
         rows.append(f'<tr><th scope="row"{head}{cells}</tr>')
     columns = "".join(f'<th scope="col"{head}' for head in heads)
-    side = 2.9 if len(texts) <= MOST_FIGURES_OF_A_PAGE else 1.1
+    side = 2.9 if figures else 1.1
     return PAGE.substitute(
         ink=INK,
         paper=PAPER,
@@ -204,7 +206,8 @@ def _page(texts: Sequence[str], labels: Sequence[str], cosines: FloatArray) -> s
 def _cell(value: float, *, figures: bool) -> str:
     """Give a cell, deeper the more alike they are; without figures, resting on it shows it."""
     share = min(1.0, max(0.0, value))
+    shown = f"{value:.2f}".replace("-0.00", "0.00")
     kind = "high" if share >= WHITE_FROM else "middle" if share >= BLACK_FROM_IN_DARK else ""
     named = f' class="{kind}"' if kind else ""
-    said, hint = (f"{value:.2f}", "") if figures else ("", f' title="{value:.2f}"')
+    said, hint = (shown, "") if figures else ("", f' title="{shown}"')
     return f'<td{named}{hint} style="--share: {100 * share:.0f}%">{said}</td>'

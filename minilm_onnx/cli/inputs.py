@@ -18,6 +18,8 @@ FILE = (
     "one text per line, JSON lines, .csv, .tsv, .parquet or .arrow, by its suffix; .gz is "
     "unpacked; - is stdin"
 )
+# Texts that take seconds to embed.
+MANY = 1000
 # Cosines to hold at a time.
 MOST_COSINES = 2**24
 
@@ -120,7 +122,7 @@ def read_and_embed(
             raise InputError(
                 f"{source.name}: expected lines of text{limit}, got {len(texts)}; check the file"
             )
-    shown = show_bar()
+    shown = show_bar(hint=len(texts) >= MANY)
     with named_bar("embed", len(texts), show=shown) as done:
         vectors, reports = encoder.embed_texts([row.text for row in texts], done=done)
     note = tallied(reports).said(encoder.max_seq_length) + note_of_field(

@@ -27,5 +27,6 @@ def read_keys(path: Path | None) -> tuple[str, ...]:
             if path is None
             else (f"--api-keys {path}: expected one key per line")
         )
-        raise InputError(f"{where}, got none; leave it out to require no key")
+        remedy = "unset it" if path is None else "leave the option out"
+        raise InputError(f"{where}, got none; to require no key, {remedy}")
     return keys

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Bytes of a file that takes seconds to embed.
 LARGE = 2**17
+# Results whose sentences are embedded, to show the one that answers; the eye goes no further.
+MOST_MARKED = 20
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -136,8 +138,9 @@ def _show_marked(found: _Found) -> None:
     from minilm_onnx.index.sentences import answering
 
     query = found.encoder.encode_query(folded(found.question))
-    for result in found.results:
-        print(show(result, answering(found.encoder, query, result.text)), flush=True)
+    for place, result in enumerate(found.results):
+        marked = answering(found.encoder, query, result.text) if place < MOST_MARKED else None
+        print(show(result, marked), flush=True)
 
 
 def _one_filter(filters: list[str]) -> str | None:

@@ -57,7 +57,7 @@ def machine_cpus() -> int:
 def governors(root: Path = Path("/")) -> list[str]:
     """Name what decides the clock of each CPU, as in the kernel's admin-guide/pm/cpufreq."""
     folder = root / "sys/devices/system/cpu/cpufreq"
-    return [_read(path).strip() for path in sorted(folder.glob("policy*/scaling_governor"))]
+    return [read_text(path).strip() for path in sorted(folder.glob("policy*/scaling_governor"))]
 
 
 @contextmanager
@@ -90,29 +90,28 @@ def cgroup_quota(root: Path = Path("/")) -> float | None:
     """
     limits = []
     for place, names in _cgroups(root):
-        words = " ".join(_read(place / name) for name in names).split()
+        words = " ".join(read_text(place / name) for name in names).split()
         if len(words) == 2 and words[0] not in ("max", "-1"):
             limits.append(int(words[0]) / int(words[1]))
     return min(limits, default=None)
 
 
-def quota_periods(root: Path = Path("/")) -> tuple[int, int]:
-    """Read in how many periods the quota of the cgroup and its parents ran out, and of how many.
+def quota_periods(root: Path = Path("/")) -> tuple[tuple[int, int], ...]:
+    """Read the periods of the quotas of the cgroup and its parents, and in how many each ran out.
 
-    Sources: nr_throttled and nr_periods of cpu.stat, as above. A cgroup without a quota has none.
+    Sources: nr_periods and nr_throttled of cpu.stat, as above. A cgroup without a quota has none.
     """
-    stopped = periods = 0
+    found = []
     for place, _ in _cgroups(root):
-        lines = (line.partition(" ") for line in _read(place / "cpu.stat").splitlines())
+        lines = (line.partition(" ") for line in read_text(place / "cpu.stat").splitlines())
         counts = {name: int(count) for name, _, count in lines if count.isdecimal()}
-        stopped += counts.get("nr_throttled", 0)
-        periods += counts.get("nr_periods", 0)
-    return stopped, periods
+        found.append((counts.get("nr_periods", 0), counts.get("nr_throttled", 0)))
+    return tuple(found)
 
 
 def _cgroups(root: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
     """Give the folders of the cgroup and its parents, and the names of the files of their quota."""
-    for line in _read(root / "proc/self/cgroup").splitlines():
+    for line in read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
             base = root / "sys/fs/cgroup"
@@ -135,7 +134,7 @@ def cpu_name(root: Path = Path("/")) -> str:
     import platform  # not needed to embed
 
     fields, flags = _cpuinfo(root), cpu_flags(root)
-    board = _read(root / "proc/device-tree/model").strip("\0 \n")
+    board = read_text(root / "proc/device-tree/model").strip("\0 \n")
     core = ARM_CORES.get((fields.get("CPU implementer", ""), fields.get("CPU part", "")))
     name = fields.get("model name") or board or core or _system_name()
     name = name or platform.processor() or platform.machine()
@@ -151,8 +150,9 @@ def _system_name() -> str:
         size, nothing = ctypes.c_size_t(len(name)), ctypes.c_size_t(0)
         # sysctl(3): 0 for success.
         asked = (b"machdep.cpu.brand_string", name, ctypes.byref(size), None, nothing)
-        failed = ctypes.CDLL(None).sysctlbyname(*asked)
-        return "" if failed else name.value.decode("utf-8", "replace")
+        with suppress(OSError, AttributeError):
+            failed = ctypes.CDLL(None).sysctlbyname(*asked)
+            return "" if failed else name.value.decode("utf-8", "replace")
     if sys.platform == "win32":
         import winreg
 
@@ -170,11 +170,11 @@ def cpu_flags(root: Path = Path("/")) -> set[str]:
 
 def _cpuinfo(root: Path) -> dict[str, str]:
     """Read what Linux says of the last CPU."""
-    pairs = (line.partition(":") for line in _read(root / "proc/cpuinfo").splitlines())
+    pairs = (line.partition(":") for line in read_text(root / "proc/cpuinfo").splitlines())
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
     """Give a file's text, or nothing where there is no such file."""
     try:
         return os.fsdecode(path.read_bytes())  # names of cgroups are those of folders

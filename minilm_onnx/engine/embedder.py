@@ -1,6 +1,7 @@
 """One loaded model: texts to unit rows."""
 
 import os
+import threading
 import weakref
 from collections.abc import Callable, Sequence
 
@@ -126,7 +127,8 @@ class Embedder:
             max_seq_length: see `minilm_onnx.text.tokens.tokenize`.
             overflow: likewise.
             batch_size: texts a run may hold; None for as many as the policy says.
-            done: called with the number of texts done since.
+            done: called after each batch with the number of texts done since, in proportion to
+                the tokens that were read; by one thread at a time.
             first: position of the first text, for errors.
 
         Returns:
@@ -150,10 +152,11 @@ class Embedder:
         seen = [reports[text] for text in texts]
         if overflow == "error":
             refuse_long(seen, max_seq_length, first)
-        done(len(texts) - len(missing))
+        if not missing:
+            done(len(texts))
         vectors: Matrix = np.empty((len(texts), self.dimension), dtype=np.float32)
         rows = np.array([places[text] for text in missing], dtype=np.intp)
-        self._fill(vectors, rows, tokens, batch_size, done)
+        self._fill(vectors, rows, tokens, batch_size, done, len(texts))
         if self._cache is not None:
             entries = {text: (vectors[places[text]], reports[text]) for text in missing}
             self._cache.keep(entries, how)
@@ -175,7 +178,7 @@ class Embedder:
         """
         count = len(tokens.spans)
         vectors: Matrix = np.empty((count, self.dimension), dtype=np.float32)
-        self._fill(vectors, np.arange(count), tokens, batch_size, done)
+        self._fill(vectors, np.arange(count), tokens, batch_size, done, count)
         return vectors
 
     def _fill(
@@ -185,6 +188,7 @@ class Embedder:
         tokens: TokenizedTexts,
         batch_size: int | None,
         done: Done,
+        count: int,
     ) -> None:
         """Put the vector of each text into its row of the array that the caller gets."""
         if len(tokens.ids) == len(tokens.windows):
@@ -193,14 +197,14 @@ class Embedder:
                 # Batch by batch, since copies of all vectors would be dear.
                 vectors[rows[batch]] = self._finish(pool(hidden, self.artifact.pooling))
 
-            self._run(tokens, batch_size, take, done)
+            self._run(tokens, batch_size, take, done, count)
             return
         pooled: Matrix = np.empty((len(tokens.ids), self._pooled), dtype=np.float32)
 
         def keep(batch: IndexArray, hidden: FloatArray) -> None:
             pooled[batch] = pool(hidden, self.artifact.pooling)
 
-        self._run(tokens, batch_size, keep, done)
+        self._run(tokens, batch_size, keep, done, count)
         texts = [_average(pooled[span], tokens.ids[span]) for span in tokens.spans]
         vectors[rows] = self._finish(np.stack(texts))
 
@@ -219,7 +223,7 @@ class Embedder:
             for place, rows in zip(batch, hidden, strict=True):
                 states[place] = rows
 
-        self._run(tokens, batch_size, take, done)
+        self._run(tokens, batch_size, take, done, len(tokens.spans))
         return states
 
     def _run(
@@ -228,14 +232,19 @@ class Embedder:
         batch_size: int | None,
         take: Callable[[IndexArray, FloatArray], object],
         done: Done,
+        count: int,
     ) -> None:
-        """Compute every row of ids, and hand over the places of a batch and its hidden state."""
+        """Compute every row of ids, and hand over the places of a batch and its hidden state.
+
+        Of `count` texts as many are said to be done as the share of tokens that was read: the long
+        ones come first, so that by a count of texts the time left would look several times longer.
+        """
         if batch_size is not None:
             batch_size = check_positive("batch_size", batch_size)
         cancelled = CANCELLED.get()
-        # A text that is read in windows is counted with the first of them.
-        starts = np.zeros(len(tokens.ids), dtype=np.intp)
-        starts[[span.start for span in tokens.spans]] = 1
+        whole = sum(len(ids) for ids in tokens.ids)
+        read = told = 0
+        telling = threading.Lock()  # batches end on several threads
 
         batches = list(
             equal_length_batches(
@@ -247,10 +256,15 @@ class Embedder:
         ids = [[tokens.ids[i] for i in batch] for batch in batches]
 
         def ready(place: int, hidden: FloatArray) -> None:
+            nonlocal read, told
             if cancelled is not None and cancelled.is_set():
                 raise CancelledCallError("the call was cancelled")
             take(batches[place], hidden)
-            done(int(starts[batches[place]].sum()))
+            with telling:
+                read += ids[place][0].size * len(ids[place])
+                now = count * read // whole
+                done(now - told)
+                told = now
 
         self.session.run_each(ids, ready)
 

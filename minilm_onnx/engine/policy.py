@@ -91,7 +91,7 @@ def choose_policy(
         pinning = 1 < threads == len(cpus)
     if pinning and threads > len(cpus):
         raise InputError(
-            f"pinning: expected at most {len(cpus)} threads, one for each CPU that can be pinned, "
+            f"pinning: expected at most {len(cpus)} threads, one for each CPU of this process, "
             f"got {threads}; leave it out"
         )
     if exact_products is None:

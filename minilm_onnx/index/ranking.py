@@ -35,8 +35,9 @@ class Hybrid:
     """The ranks of a passage in a hybrid search.
 
     Attributes:
-        words: rank in the full-text search, counted from 1; None if it comes too late to count.
-        meaning: rank in the search by vectors, counted from 1; None if it comes too late to count.
+        words: rank in the full-text search, counted from 1; None if the passage has none of the
+            query's words, or is not among the first 100, or `top_k` if that is more.
+        meaning: rank in the search by vectors, counted from 1; None if it is not among as many.
         cosine: cosine of query and passage.
     """
 

@@ -95,7 +95,7 @@ def in_words(path: Path, error: Exception) -> MiniLMError:
             return raised(f"{path}: expected a SQLite database, got {got} ({said}); {remedy}")
     return DatabaseError(
         f"{path}: expected SQLite to do its work, got {type(error).__name__} ({said}); "
-        "if it comes again, index the texts again"
+        "if this happens again, delete the database and index the texts again"
     )
 
 

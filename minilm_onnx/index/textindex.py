@@ -381,7 +381,8 @@ class TextIndex(Closing):
                 is not a file.
             new: True to refuse a source that the index has already.
             done: called with the share of the work, from 0 to 1, done since the last call, and how
-                many passages were embedded for it.
+                many passages were embedded for it. The share is negative if the work begins again,
+                because another process wrote meanwhile.
 
         Raises:
             InputError: `new` is True and the index has the source, or the index was rebuilt

@@ -135,7 +135,7 @@ def search_passages(
         found = _comment(connection, table)
         if found is None or not found.startswith("minilm-onnx "):
             raise InputError(
-                f"{table}: expected a table of minilm-onnx, got none; call copy_passages"
+                f"{table}: expected a table of minilm-onnx, got none; run copy_passages first"
             )
         encoder.check_fingerprint(found.removeprefix("minilm-onnx "))
         _refuse_former(connection, table)

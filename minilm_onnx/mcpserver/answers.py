@@ -17,7 +17,7 @@ class Passage:
     uri: Annotated[str, Field(description="of the passage as a resource; similar takes it")]
     score: Annotated[
         float,
-        Field(description="cosine, or the sum of reciprocal ranks where the search was hybrid"),
+        Field(description="cosine of question and passage, where the search was hybrid too"),
     ]
     source: Annotated[str, Field(description="the file, or another name, that the passage is of")]
     first_line: int

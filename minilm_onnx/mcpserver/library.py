@@ -184,7 +184,7 @@ def _passage(result: Result) -> Passage:
     lines = f"{result.first_line}-{result.last_line}"
     return Passage(
         uri=_TEMPLATE.expand({"source": result.source, "lines": lines}),
-        score=result.score,
+        score=result.hybrid.cosine if result.hybrid else result.score,
         source=result.source,
         first_line=result.first_line,
         last_line=result.last_line,

@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from minilm_onnx.engine.cpus import affinity, quota_periods
+from minilm_onnx.engine.cpus import affinity, quota_periods, read_text
 
 # Two runs of an engine on an idle machine differ by as much: docs/speed.md.
 WORTH_SAYING = 0.05
@@ -23,15 +23,14 @@ class Reading:
         total: of the CPUs that this process may use, in seconds, idle time included.
         busy: of that, what they worked, or a hypervisor gave to its other guests.
         own: what this process worked, all threads together.
-        periods: of the cgroup's quota, in which somebody of the cgroup worked.
-        stopped: of these, those in which the quota ran out.
+        quotas: of the cgroup and its parents, each with its periods in which somebody worked, and
+            those of them in which the quota ran out.
     """
 
     total: float
     busy: float
     own: float
-    periods: int = 0
-    stopped: int = 0
+    quotas: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Others:
     Attributes:
         cpu_share: of the time of the CPUs, 0 to 1, what others took; None where it is not known.
         stopped_share: of the periods of the cgroup's quota, those in which this process was
-            stopped because it ran out; None without a quota.
+            stopped because it ran out, by the tightest of the quotas; None without one.
     """
 
     cpu_share: float | None
@@ -52,8 +51,8 @@ class Others:
         """In words; "" where it is too little to be seen in what was measured."""
         if self.cpu_share is not None and self.cpu_share > WORTH_SAYING:
             return (
-                f"other programs took {self.cpu_share:.0%} of the CPUs; measure again when nothing "
-                "else runs"
+                f"other programs or virtual machines took {self.cpu_share:.0%} of the CPUs; "
+                "measure again when nothing else runs"
             )
         if self.stopped_share is not None and self.stopped_share > WORTH_SAYING:
             return (
@@ -69,20 +68,19 @@ def read_cpus(root: Path = Path("/")) -> Reading | None:
     Args:
         root: where proc and sys are; another folder in tests.
     """
-    stat = root / "proc/stat"
-    if not stat.exists():
-        return None
     names = {f"cpu{number}" for number in affinity()}
     total = busy = 0
-    for line in stat.read_text("utf-8", "replace").splitlines():
+    for line in read_text(root / "proc/stat").splitlines():
         name, *words = line.split()
         if name in names:
+            names.remove(name)
             ticks = [int(word) for word in words[:COLUMNS]]
             total += sum(ticks)
             busy += sum(ticks) - sum(ticks[place] for place in IDLE)
+    if names:  # no such file, or a container's, which numbers its CPUs in its own way
+        return None
     second = os.sysconf("SC_CLK_TCK")
-    stopped, periods = quota_periods(root)
-    return Reading(total / second, busy / second, time.process_time(), periods, stopped)
+    return Reading(total / second, busy / second, time.process_time(), quota_periods(root))
 
 
 def others_between(start: Reading | None, end: Reading | None) -> Others:
@@ -91,6 +89,9 @@ def others_between(start: Reading | None, end: Reading | None) -> Others:
         return Others(None, None)
     foreign = (end.busy - start.busy) - (end.own - start.own)
     share = min(1.0, max(0.0, foreign / (end.total - start.total)))
-    periods = end.periods - start.periods
-    stopped = (end.stopped - start.stopped) / periods if periods > 0 else None
-    return Others(share, stopped)
+    stopped = [
+        (late[1] - early[1]) / (late[0] - early[0])
+        for early, late in zip(start.quotas, end.quotas, strict=False)
+        if late[0] > early[0]
+    ]
+    return Others(share, max(stopped, default=None))

@@ -66,8 +66,7 @@ class Rows:
         rows: each once, as they are read.
         field: that holds their texts; None of plain lines.
         head: what stands in the file before the rows, as in `Row.raw`; None for nothing.
-        total: how much there is to read, None where that is unknown.
-        unit: of `total` and `position`: "B" for bytes, or "row".
+        total: how much there is to read, in bytes or rows of a table; None where that is unknown.
         position: gives how much is read.
         seems: what plain lines seem to be rather than texts; see `guesses.seems_to_be`.
         left_out: the other fields that `Row.others` never has, and why.
@@ -78,7 +77,6 @@ class Rows:
     field: str | None
     head: str | None
     total: int | None
-    unit: str
     position: Callable[[], int]
     seems: str = ""
     left_out: tuple[str, ...] = ()
@@ -138,7 +136,6 @@ def open_rows(
                 table.column,
                 None,
                 table.rows,
-                "row",
                 lambda: count,
                 left_out=left_out,
             )
@@ -164,7 +161,7 @@ def open_rows(
                     break
             numbered = enumerate(chain(opening, lines), 1)
             rows = (Row(line, number, number, line) for number, line in numbered)
-        yield Rows(source.name, rows, field, head, source.size, "B", source.position, seems)
+        yield Rows(source.name, rows, field, head, source.size, source.position, seems)
 
 
 def _columns(records: Records, others: bool) -> Iterator[Row]:

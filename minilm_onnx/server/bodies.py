@@ -101,7 +101,7 @@ class Gunzip:
                 if self._members > MOST_MEMBERS:
                     raise RequestError(
                         f"body: expected gzip of at most {MOST_MEMBERS} members, got more; "
-                        "compress it as one"
+                        "compress it as a single member"
                     )
             self._begun = True
             try:

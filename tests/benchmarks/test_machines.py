@@ -119,7 +119,7 @@ def test_machines_stand_side_by_side_the_fastest_first(project: Path) -> None:
         "| published run | A server | 2 | Linux x86_64 | 3.11.7 | 0.1.0 | 1.32.0 | 2026-01-31 |",
         "| raspberry-pi-5 | Raspberry Pi 5 Model B Rev 1.0 asimd asimddp | 4 | Linux aarch64 "
         "| 3.13.5 | 0.2.0 | 1.33.0 | 2026-02-03 |",
-        "| an-old-laptop | A &lt;b>\\| CPU | 4 | Linux aarch64 | 3.13.5 | 0.2.0 | 1.33.0 "
+        "| an-old-laptop | A \\<b\\>\\| CPU | 4 | Linux aarch64 | 3.13.5 | 0.2.0 | 1.33.0 "
         "| 2026-02-03 |",
     ]
     assert "2 machines, the fastest first" in page

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minilm_onnx import SentenceEncoder
+from minilm_onnx import SentenceEncoder, progress
 from minilm_onnx.cli import embed, inputs
-from minilm_onnx.progress import Pace, Update
+from minilm_onnx.progress import Pace, Update, named_bar
 from minilm_onnx.vectors import grouping
 from minilm_onnx.vectors.grouping import community_detection, near_duplicates
 from tests.support.running import run
@@ -111,16 +111,57 @@ def test_a_terminal_without_tqdm_is_told_how_to_get_a_bar(
     terminal: Callable[[], None],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Once a run; not by a search in a file that is read in a moment."""
+    """Once a run, and not where all is done in a moment."""
     hint = "no progress bar; for one, "
     monkeypatch.setitem(sys.modules, "tqdm", None)
+    monkeypatch.setattr(inputs, "MANY", len(TEXTS))
     assert hint not in run(capsys, "dedupe", file)[2]
     terminal()
     assert run(capsys, "dedupe", file)[2].count(hint) == 1
+    monkeypatch.setattr(inputs, "MANY", len(TEXTS) + 1)
+    assert hint not in run(capsys, "dedupe", file)[2]
     assert hint not in run(capsys, "search", file, "cats")[2]
     with file.open("a") as more:
         more.write("\n" * 2**17)
     assert run(capsys, "search", file, "cats")[2].count(hint) == 1
+
+
+def test_a_bar_over_a_pipe_moves_with_the_texts(
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: Callable[[], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Of a pipe nothing is known that tqdm could count."""
+    tqdm = pytest.importorskip("tqdm.auto", reason="tqdm is not installed").tqdm
+
+    class Eager(tqdm):  # type: ignore[misc, valid-type]  # chosen as the test runs
+        def __init__(self, **options: object) -> None:
+            super().__init__(mininterval=0, **options)
+
+    monkeypatch.setattr(progress, "_tqdm", lambda: Eager)
+    terminal()
+    with named_bar("embed", None, show=True) as done:
+        for _ in range(2):
+            done(0, 5)
+    said = capsys.readouterr().err
+    assert "embed 5 texts, " in said
+    assert "embed 10 texts, " in said
+
+
+def test_texts_are_counted_in_proportion_to_what_was_read() -> None:
+    """Long ones come first: a count of texts would begin slowly, and look too slow."""
+    encoder = SentenceEncoder(threads=1)
+    texts = ["word " * 100, "a", "b", "a"]
+    counts: list[int] = []
+    encoder.embed_texts(texts, done=counts.append)
+    assert sum(counts) == len(texts)
+    assert counts[0] == 3
+    again: list[int] = []
+    cached = SentenceEncoder(threads=1, cache_size=10)
+    for counted in (again, counts):
+        counted.clear()
+        cached.embed_texts(texts, done=counted.append)
+        assert sum(counted) == len(texts)
 
 
 class Recorder:

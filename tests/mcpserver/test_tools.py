@@ -54,8 +54,10 @@ def test_search_finds_what_the_index_finds(make: Make, db: Path, encoder: Senten
                 assert found["notes"] == []
                 for passage, result in zip(found["passages"], expected, strict=True):
                     assert passage.pop("uri").startswith("minilm-onnx://passages/")
+                    score = passage.pop("score")
+                    assert score == (result.hybrid.cosine if result.hybrid else result.score)
                     assert passage == {name: getattr(result, name) for name in passage}
-                    assert len(passage) == 7
+                    assert len(passage) == 6
 
 
 def test_search_is_filtered_by_metadata(

@@ -38,7 +38,10 @@ def test_a_reading_is_of_the_cpus_of_this_process(
 @pytest.mark.parametrize(
     ("cgroup", "folder"), [("0::/job", "job"), ("3:cpu,cpuacct:/job", "cpu,cpuacct/job")]
 )
-def test_a_reading_has_the_periods_of_a_quota(tmp_path: Path, cgroup: str, folder: str) -> None:
+def test_a_reading_has_the_periods_of_a_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cgroup: str, folder: str
+) -> None:
+    monkeypatch.setattr(others, "affinity", lambda: [0, 2])
     (tmp_path / "proc/self").mkdir(parents=True)
     (tmp_path / "proc/stat").write_text(STAT)
     (tmp_path / "proc/self/cgroup").write_text(f"{cgroup}\n")
@@ -47,7 +50,18 @@ def test_a_reading_has_the_periods_of_a_quota(tmp_path: Path, cgroup: str, folde
     (own / "cpu.stat").write_text("usage_usec 5\nnr_periods 40\nnr_throttled 10\n")
     found = read_cpus(tmp_path)
     assert found is not None
-    assert (found.periods, found.stopped) == (40, 10)
+    assert found.quotas[0] == (40, 10)
+    assert set(found.quotas[1:]) <= {(0, 0)}
+
+
+def test_what_cannot_be_read_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that nobody may read, and a container that numbers its CPUs in its own way."""
+    (tmp_path / "proc/stat").mkdir(parents=True)
+    assert read_cpus(tmp_path) is None
+    (tmp_path / "proc/stat").rmdir()
+    (tmp_path / "proc/stat").write_text(STAT)
+    monkeypatch.setattr(others, "affinity", lambda: [0, 3])
+    assert read_cpus(tmp_path) is None
 
 
 def test_what_others_took_is_what_this_process_did_not() -> None:
@@ -55,15 +69,22 @@ def test_what_others_took_is_what_this_process_did_not() -> None:
     assert others_between(start, end) == Others(0.35, None)
     assert others_between(start, Reading(120, 58, 16)).cpu_share == 0  # ticks are coarse
     assert others_between(start, start) == others_between(None, end) == Others(None, None)
-    quota = Reading(120, 66, 16, periods=8, stopped=2)
-    assert others_between(start, quota).stopped_share == 0.25
+    before = Reading(100, 50, 7, quotas=((2, 1), (0, 0), (5, 0)))
+    after = Reading(120, 66, 16, quotas=((10, 3), (0, 0), (95, 0)))
+    assert others_between(before, after).stopped_share == 0.25
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (Others(0.34, None), "other programs took 34% of the CPUs; measure again"),
-        (Others(0.051, 0.5), "other programs took 5% of the CPUs; measure again"),
+        (
+            Others(0.34, None),
+            "other programs or virtual machines took 34% of the CPUs; measure again",
+        ),
+        (
+            Others(0.051, 0.5),
+            "other programs or virtual machines took 5% of the CPUs; measure again",
+        ),
         (Others(0.05, 0.25), "the cgroup's quota stopped this process in 25% of its periods"),
         (Others(0.05, 0.05), ""),
         (Others(None, None), ""),
@@ -95,7 +116,10 @@ def test_the_commands_say_it(
     again = list(readings)
     code, out, _ = run(capsys, *command)
     assert code == 0
-    assert "\nmeanwhile  other programs took 35% of the CPUs; measure again when" in out
+    assert (
+        "\nmeanwhile  other programs or virtual machines took 35% of the CPUs; measure again when"
+        in out
+    )
     readings[:] = again
     shares = json.loads(run(capsys, *command, "--json")[1])["others"]
     assert shares == {"cpu_share": pytest.approx(0.35), "stopped_share": None}

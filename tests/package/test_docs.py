@@ -40,7 +40,7 @@ NOT_RUN = {
         "python3 -m venv .venv &&": "needs a package index; .ci/run runs it",
     },
     "docs/benchmarks.md": {
-        "python3 -m venv .venv-bench": "installs twelve gigabytes of other engines",
+        "python3 -m venv .venv-bench": "installs eighteen gigabytes of other engines",
     },
     "docs/commands.md": {
         "minilm-onnx get": "needs the hub; test_get runs it against a stand-in",

@@ -61,8 +61,8 @@ class Embed:
             return added.beside(batch, vectors)
         if self.field not in batch or self.column in batch:
             raise InputError(
-                f"{self.field}, {self.column}: expected a column of the first name, none of the "
-                f"second, got {', '.join(batch)}; name others"
+                f"columns: expected {self.field}, and no {self.column}, got "
+                f"{', '.join(batch)}; name other columns"
             )
         vectors, _ = self.encoder.embed_texts(list(batch[self.field]))
         return {**batch, self.column: vectors}
