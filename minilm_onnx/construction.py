@@ -178,6 +178,6 @@ def _check_kwargs(name: str, given: Any, known: Mapping[str, tuple[object, ...] 
         if value is not None and allowed is not None and plain not in allowed:
             instead = "; with an fp32 folder on Arm, give bf16=True" if plain == "bfloat16" else ""
             raise InputError(
-                f"{name}: expected only {', '.join(known) or 'nothing'}, with their default values, got "
-                f"{shown(key)}: {shown(value)}; leave it out{instead}"
+                f"{name}: expected only {', '.join(known) or 'nothing'}, with default values, "
+                f"got {shown(key)}: {shown(value)}; leave it out{instead}"
             )
