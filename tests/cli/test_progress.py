@@ -187,7 +187,7 @@ def test_embed_counts_bytes_and_texts_batch_by_batch(
     bar = Recorder()
     monkeypatch.setattr(embed, "named_bar", bar)
     size = file.stat().st_size
-    assert run(capsys, "embed", file, "--out", tmp_path / "v.npy", "--token-budget", "16")[0] == 0
+    assert run(capsys, "embed", file, "--out", tmp_path / "v.npy", "--token-budget", "8")[0] == 0
     assert bar.bars == [("embed", size, False)]
     assert bar.told[0] == pytest.approx(size)
     assert bar.told[1] == len(TEXTS)
