@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.report import Line, fastest, latest, of_this_model, report, summary, why
+from benchmarks.report import Line, compared_with, fastest, latest, report, summary, why
 from minilm_onnx import InputError
 from minilm_onnx.cli.bench import PUBLISHED
 
@@ -69,7 +69,7 @@ def comparison(lines: Sequence[Line]) -> str:
         "cpu": lines[0]["cpu"],
         "threads": lines[0]["threads"],
         "commit": lines[0]["commit"],
-        "tokens_per_second": {name: round(fastest(lines, name)) for name in of_this_model(lines)},
+        "tokens_per_second": {name: round(fastest(lines, name)) for name in compared_with(lines)},
     }
     return json.dumps(facts, indent=2) + "\n"
 
