@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_refused(encoder: SentenceEncoder) -> None:
     client.create_collection(
         "foreign", vectors_config=VectorParams(size=384, distance=Distance.COSINE)
     )
-    with pytest.raises(ArtifactError, match="says nothing"):
+    with pytest.raises(ArtifactError, match="got no fingerprint"):
         add(client, "foreign", TEXTS, encoder=encoder)
     with pytest.raises(ArtifactError, match="foreign"):
         search(client, "foreign", "bread", encoder=encoder)
