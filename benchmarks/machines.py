@@ -73,6 +73,10 @@ NONE_YET = (
 )
 
 
+# Of the CPUs. Two runs on an idle machine differ by 4 to 7 % anyway.
+MOST_OF_OTHERS = 0.1
+
+
 def read(path: Path) -> dict[str, Any]:
     """Read a result.
 
@@ -108,6 +112,13 @@ def read(path: Path) -> dict[str, Any]:
         )
     for key in (*WORDS, *NUMBERS):
         check(path.name, facts, key)
+    others = facts.get("others")
+    share = others.get("cpu_share") if isinstance(others, dict) else None
+    if isinstance(share, float) and share > MOST_OF_OTHERS:
+        raise InputError(
+            f"{path.name}: expected a machine that did nothing else, got {share:.0%} of its CPUs "
+            "at other work; close other programs and measure again"
+        )
     return facts
 
 

@@ -1,5 +1,7 @@
 """Progress bars, where somebody can see them."""
 
+import os
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -78,8 +80,9 @@ def named_bar(name: str, total: int | None, *, show: bool) -> Iterator[Update]:
         return
     pace, start = Pace(total), time.monotonic()
     begin = name if total is None else f"{name} {{percentage:3.0f}}%|{{bar}}|"
-    # 0, since of a pipe only the texts move, and not what tqdm counts.
-    with _tqdm()(total=total, bar_format=begin, leave=False, miniters=0, disable=_hidden()) as bar:
+    # miniters 0, since of a pipe only the texts move, and not what tqdm counts.
+    options = {"leave": False, "miniters": 0, "disable": _hidden(), **_size()}
+    with _tqdm()(total=total, bar_format=begin, **options) as bar:
 
         def update(count: float, texts: int | None = None, /) -> None:
             pace.add(count, texts)
@@ -120,6 +123,15 @@ def _tqdm() -> Any:
             f"{installing('progress')}, or leave it out"
         ) from error
     return tqdm
+
+
+def _size() -> dict[str, int]:
+    """Give a size to a terminal that says 0 x 0, on which tqdm would draw nothing."""
+    try:
+        known = os.get_terminal_size(sys.stderr.fileno()).columns
+    except (OSError, ValueError, AttributeError):  # no terminal, closed, or not a file
+        return {}
+    return {} if known else {"ncols": 80, "nrows": 24}
 
 
 def _hidden() -> bool | None:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -88,6 +89,8 @@ def run(options: argparse.Namespace) -> int:
     }
     if options.json:
         print(json.dumps(facts, indent=2))
+        if others.said:
+            print(others.said, file=sys.stderr)
         return 0
     for name, value in rows(facts):
         print(f"{name:<10} {value}")

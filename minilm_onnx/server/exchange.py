@@ -44,7 +44,7 @@ async def read_body(request: Request, service: Service, fields: Collection[str])
             data = await read_bytes(request, request.state.hold, service.settings.max_body)
     except TimeoutError:
         raise RequestError(
-            f"body: expected all of it within {seconds:g} s; send it faster",
+            f"body: expected the whole body within {seconds:g} s; send it faster",
             status=408,
             kind="late",
         ) from None

@@ -13,7 +13,7 @@ from minilm_onnx import InputError, SentenceEncoder
 from minilm_onnx.cli import bench
 from minilm_onnx.cli import main as command
 from minilm_onnx.cli.bench import FORMAT, LENGTHS
-from minilm_onnx.measure import ceiling
+from minilm_onnx.measure import ceiling, others
 
 PAGE = "before\n\n<!-- machines -->\nold\n<!-- end -->\n\nafter\n"
 
@@ -225,6 +225,7 @@ def test_what_bench_writes_is_accepted(
     monkeypatch.setattr(bench, "MOST_CALLS", 3)
     monkeypatch.setattr(bench, "LEAST_TEXTS", 8)
     monkeypatch.setattr(ceiling, "SECONDS", 0.01)
+    monkeypatch.setattr(others, "read_cpus", lambda: None)  # others may be at work here
     assert command(["bench", "--seconds", "0.05", "--json"]) == 0
     path = tmp_path / "this-machine.json"
     path.write_text(capsys.readouterr().out, "utf-8")
@@ -235,3 +236,16 @@ def test_committed_results_are_right_and_on_the_page() -> None:
     found = read_all(FOLDER)
     page = render()
     assert all(f"| {name} |" in page for name in found)
+
+
+@pytest.mark.parametrize(("share", "accepted"), [(None, True), (0.1, True), (0.34, False)])
+def test_a_result_of_a_busy_machine_is_refused(
+    share: float | None, accepted: bool, tmp_path: Path
+) -> None:
+    path = tmp_path / "a-laptop.json"
+    path.write_text(json.dumps(result(others={"cpu_share": share, "stopped_share": None})))
+    if accepted:
+        assert read(path)
+        return
+    with pytest.raises(InputError, match=r"did nothing else, got 34% of its CPUs at other work"):
+        read(path)

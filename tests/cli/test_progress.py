@@ -1,5 +1,6 @@
 """Progress: every command that takes long says what it does, how fast, and for how long still."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -146,6 +147,20 @@ def test_a_bar_over_a_pipe_moves_with_the_texts(
     said = capsys.readouterr().err
     assert "embed 5 texts, " in said
     assert "embed 10 texts, " in said
+
+
+def test_a_terminal_that_says_0_columns_has_a_bar(
+    monkeypatch: pytest.MonkeyPatch,
+    terminal: Callable[[], None],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("tqdm", reason="tqdm is not installed")
+    terminal()
+    monkeypatch.setattr(sys.stderr, "fileno", lambda: 2, raising=False)
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((0, 0)))
+    with named_bar("embed", 10, show=True):
+        pass
+    assert "embed   0%|" in capsys.readouterr().err
 
 
 def test_texts_are_counted_in_proportion_to_what_was_read() -> None:

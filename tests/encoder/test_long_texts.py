@@ -61,7 +61,7 @@ def test_window_vectors_are_means_by_tokens(fake: tuple[SentenceEncoder, FakeSes
     found = encoder.encode(["a cat", LONG * 2], overflow="window")
     np.testing.assert_allclose(found[1], mean / np.linalg.norm(mean), rtol=1e-5)
     assert np.array_equal(found[0], encoder.encode("a cat"))
-    with pytest.raises(InputError, match="got .window., whose windows repeat tokens"):
+    with pytest.raises(InputError, match="whose windows repeat tokens"):
         encoder.encode(LONG * 2, overflow="window", output_value="token_embeddings")
 
 

@@ -121,7 +121,9 @@ def test_the_commands_say_it(
         in out
     )
     readings[:] = again
-    shares = json.loads(run(capsys, *command, "--json")[1])["others"]
+    _, out, said = run(capsys, *command, "--json")
+    assert ("35% of the CPUs" in said) == (command[0] == "bench")
+    shares = json.loads(out)["others"]
     assert shares == {"cpu_share": pytest.approx(0.35), "stopped_share": None}
     readings[:] = [None, None]
     assert "meanwhile" not in run(capsys, *command)[1]

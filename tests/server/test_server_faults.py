@@ -186,7 +186,7 @@ def test_a_body_that_is_late_is_not_waited_for(serve: Callable[..., int]) -> Non
         one.sendall(HEAD + b'content-length: 100\r\n\r\n{"inputs":')
         said = read_until_closed(one)
     assert said.split()[1] == b"408"
-    assert b"body: expected it within 0.2 s" in said
+    assert b"body: expected the whole body within 0.2 s" in said
 
 
 def test_bodies_together_hold_no_more_than_they_may(

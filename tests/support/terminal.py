@@ -19,7 +19,7 @@ from minilm_onnx.cli.palette import DARK, INK, KEY, PAPER, RULE
 PICTURE = Path(__file__).parents[2] / "docs" / "terminal.svg"
 COLUMNS = 80
 # Between a prompt and the command that is typed, and between an answer and the next prompt.
-TYPING, READING = 0.8, 1.5
+TYPING, READING = 0.4, 0.6
 NOTES = {
     "refunds.md": "# Refunds\n\n"
     "Send the parcel back within 30 days, in the box it came in. Your money is on your account "
