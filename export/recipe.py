@@ -68,7 +68,7 @@ def read_recipe(reference: SentenceTransformersReference, name: str) -> Recipe:
     model.max_seq_length = limit
     if tokenizer.backend_tokenizer.get_vocab_size() > len(weights.words):
         raise ArtifactError(
-            f"{name}: expected a token a row of the {len(weights.words)} word embeddings at most, "
+            f"{name}: expected at most {len(weights.words)} tokens, one per word embedding, "
             f"got {tokenizer.backend_tokenizer.get_vocab_size()} tokens; save the model's own "
             "tokenizer beside it"
         )
