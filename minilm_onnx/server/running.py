@@ -4,6 +4,7 @@ A second SIGINT ends it at once: uvicorn would show the errors of what it gives 
 would not hear of it.
 """
 
+import asyncio
 import multiprocessing
 import os
 import signal
@@ -26,7 +27,7 @@ GRACE_SECONDS, SPARE_SECONDS = 60, 5
 # An idle connection is kept for longer than clients keep it: by uvicorn's default, 5 s, which is
 # httpx's too, a client may ask again just as it is closed.
 KEEP_SECONDS = 75
-# After which workers that have not ended are taken to have requests in hand.
+# After which a process that has not ended is taken to have requests in hand.
 IDLE_SECONDS = 1.0
 # The exit code after a second SIGINT, as a shell gives it.
 INTERRUPTED = 128 + signal.SIGINT
@@ -65,10 +66,13 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Answer what is in hand, and say that this may take time."""
+        limit = self.config.timeout_graceful_shutdown or GRACE_SECONDS
+        if tasks := set(self.server_state.tasks):
+            # Streams that wait for news see the signal in a moment, and are no requests in hand.
+            await asyncio.wait(tasks, timeout=min(IDLE_SECONDS, limit / 2))
         busy = len(self.server_state.tasks)
         self._ending()
         if busy:
-            limit = self.config.timeout_graceful_shutdown or GRACE_SECONDS
             _say_ending(f"{busy} request{'s' if busy > 1 else ''}", limit)
         await super().shutdown(sockets=sockets)
 
