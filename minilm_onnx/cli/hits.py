@@ -12,7 +12,7 @@ from minilm_onnx.cli.options import printable
 from minilm_onnx.errors import shorten
 
 if TYPE_CHECKING:
-    from minilm_onnx.index.ranking import Result
+    from minilm_onnx.index.results import Result
 
 INDENT = " " * 8
 BOLD, CYAN, FAINT = "1", "36", "2"

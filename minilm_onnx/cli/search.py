@@ -26,7 +26,7 @@ from minilm_onnx.errors import InputError, shorten
 from minilm_onnx.index.folding import folded
 
 if TYPE_CHECKING:
-    from minilm_onnx.index.ranking import Result
+    from minilm_onnx.index.results import Result
 
 # Bytes of a file that takes seconds to embed.
 LARGE = 2**17

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minilm_onnx.index.contents import StoredPassage
     from minilm_onnx.index.indexing import Outcome, index_paths
-    from minilm_onnx.index.ranking import Hybrid, Result
+    from minilm_onnx.index.results import Hybrid, Result
     from minilm_onnx.index.textindex import Change, TextIndex
 
 __all__ = ["Change", "Hybrid", "Outcome", "Result", "StoredPassage", "TextIndex", "index_paths"]
@@ -14,9 +14,9 @@ __all__ = ["Change", "Hybrid", "Outcome", "Result", "StoredPassage", "TextIndex"
 # Loaded when asked for: the command line, whose options name the kinds of storage, starts sooner.
 MODULES = {
     "Change": "textindex",
-    "Hybrid": "ranking",
+    "Hybrid": "results",
     "Outcome": "indexing",
-    "Result": "ranking",
+    "Result": "results",
     "StoredPassage": "contents",
     "TextIndex": "textindex",
     "index_paths": "indexing",

@@ -12,7 +12,8 @@ from minilm_onnx.index.filters import matches
 from minilm_onnx.index.folding import folded
 from minilm_onnx.index.metadata import with_time
 from minilm_onnx.index.passages import Passage, Splitter
-from minilm_onnx.index.ranking import Result, check_query
+from minilm_onnx.index.ranking import check_query
+from minilm_onnx.index.results import Result
 from minilm_onnx.index.sums import changed_at
 from minilm_onnx.progress import named_bar
 from minilm_onnx.reading.documents import Document, pages, read_documents

@@ -40,15 +40,9 @@ from minilm_onnx.index.folding import folded
 from minilm_onnx.index.metadata import Described, checked, read_fields, refuse_without
 from minilm_onnx.index.passages import Passage, Splitter, judged
 from minilm_onnx.index.places import mean_vector, passages_at
-from minilm_onnx.index.ranking import (
-    MOST_FOUND,
-    Result,
-    check_query,
-    nearest,
-    results,
-    search_both,
-)
+from minilm_onnx.index.ranking import MOST_FOUND, check_query, nearest, results, search_both
 from minilm_onnx.index.rebuilding import compact, rebuild
+from minilm_onnx.index.results import Result
 from minilm_onnx.index.schema import Facts, check_facts, read_facts, read_runtimes
 from minilm_onnx.index.scope import scope_of
 from minilm_onnx.index.storage import Storage

@@ -29,7 +29,7 @@ from minilm_onnx.index.filters import (
 )
 from minilm_onnx.index.filtersql import column_of
 from minilm_onnx.index.folding import folded
-from minilm_onnx.index.ranking import Result
+from minilm_onnx.index.results import Result
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.integrations.filters import fields_of
 from minilm_onnx.reading.metadata import Moment

@@ -12,7 +12,7 @@ from minilm_onnx.encoder import SentenceEncoder
 from minilm_onnx.errors import InputError, importing, shown
 from minilm_onnx.index.filterparsing import parse_filter
 from minilm_onnx.index.folding import folded
-from minilm_onnx.index.ranking import Result
+from minilm_onnx.index.results import Result
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.integrations.filters import fields_of
 from minilm_onnx.integrations.pgfilters import condition_of

@@ -13,7 +13,7 @@ from minilm_onnx.index.filterparsing import say_unknown
 from minilm_onnx.index.folding import folded
 from minilm_onnx.index.indexing import Outcome, index_paths
 from minilm_onnx.index.passages import judged
-from minilm_onnx.index.ranking import Result
+from minilm_onnx.index.results import Result
 from minilm_onnx.index.store import is_there
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.mcpserver.answers import Found, Indexed, Passage, Status

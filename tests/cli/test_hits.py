@@ -9,7 +9,7 @@ import pytest
 
 from minilm_onnx.cli.hits import show
 from minilm_onnx.index import sentences
-from minilm_onnx.index.ranking import Hybrid, Result
+from minilm_onnx.index.results import Hybrid, Result
 from tests.support.running import run
 
 CODE = "```python\ndef f(x):\n    return x\n\tif\x1b[2J:\n```\n\none more line\n"

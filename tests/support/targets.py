@@ -28,7 +28,7 @@ from minilm_onnx.folder.finding import BUNDLED
 from minilm_onnx.folder.layout import GOLDEN, MANIFEST
 from minilm_onnx.folder.small import MINILM
 from minilm_onnx.index.passages import Splitter
-from minilm_onnx.index.ranking import Result
+from minilm_onnx.index.results import Result
 from minilm_onnx.index.textindex import TextIndex
 from minilm_onnx.reading.documents import read_documents
 from minilm_onnx.reading.lines import DATABASE, PDF
