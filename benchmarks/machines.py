@@ -59,6 +59,8 @@ NUMBERS = (
     *("bulk.texts_per_second", "bulk.tokens_per_second"),
     *(f"latency_ms.{length}.median" for length in LENGTHS),
 )
+# Of the CPUs. Two runs on an idle machine differ by 4 to 7 % anyway.
+MOST_OF_OTHERS = 0.1
 # There may be no native library, and Windows does not tell the peak.
 NULL_TOO = ("native.kernel", "peak_rss_mib")
 SPEEDS = (
@@ -71,10 +73,6 @@ NONE_YET = (
     "**No other machine has been measured yet.** The only row is the published run. For the "
     "Raspberry Pi there are [estimates](#estimates-not-measurements)."
 )
-
-
-# Of the CPUs. Two runs on an idle machine differ by 4 to 7 % anyway.
-MOST_OF_OTHERS = 0.1
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -57,6 +57,18 @@ def longest_first(texts: Sequence[str]) -> list[int]:
     return sorted(range(len(texts)), key=lambda i: -len(texts[i]))
 
 
+def embed_longest_first(
+    texts: Sequence[str], embed: "Callable[[list[str]], Sequence[Sequence[float]] | FloatArray]"
+) -> "FloatArray":
+    """Embed texts longest first, for the same engines, and put the vectors back in order."""
+    import numpy as np
+
+    order = longest_first(texts)
+    vectors: FloatArray = np.empty((len(texts), 384), dtype=np.float32)
+    vectors[order] = embed([texts[i] for i in order])
+    return vectors
+
+
 def distributions(requirements: Sequence[str]) -> list[str]:
     """Give the names of pinned requirements: `torch==2.13.0` is `torch`."""
     own = ("minilm-onnx" if requirement == "." else requirement for requirement in requirements)

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks import convert
-from benchmarks.contenders import MAX_TOKENS, Batch, Embed, FloatArray, longest_first
+from benchmarks.contenders import MAX_TOKENS, Batch, Embed, FloatArray, embed_longest_first
 
 REQUIREMENTS = ("candding==0.1.0", "numpy==2.4.6")
 BATCHES = (1, 2, 4, 8)
@@ -24,9 +22,6 @@ def load(folder: Path, threads: int) -> Embed:
     model = TextEmbedding(str(folder), device="cpu", max_length=MAX_TOKENS)
 
     def embed(texts: Sequence[str], batch: Batch) -> FloatArray:
-        order = longest_first(texts)
-        vectors: FloatArray = np.empty((len(texts), 384), dtype=np.float32)
-        vectors[order] = model.embed([texts[i] for i in order], batch_size=batch)
-        return vectors
+        return embed_longest_first(texts, lambda given: model.embed(given, batch_size=batch))
 
     return embed

@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks import convert
-from benchmarks.contenders import RUNTIME, Batch, Embed, FloatArray, longest_first
+from benchmarks.contenders import RUNTIME, Batch, Embed, FloatArray, embed_longest_first
 
 REQUIREMENTS = ("fastembed==0.9.1", *RUNTIME)
 SETUP_REQUIREMENTS = convert.REQUIREMENTS
@@ -34,9 +32,8 @@ def load(folder: Path, threads: int) -> Embed:
     )
 
     def embed(texts: Sequence[str], batch: Batch) -> FloatArray:
-        order = longest_first(texts)
-        vectors: FloatArray = np.empty((len(texts), 384), dtype=np.float32)
-        vectors[order] = list(model.embed([texts[i] for i in order], batch_size=batch or 1))
-        return vectors
+        return embed_longest_first(
+            texts, lambda given: list(model.embed(given, batch_size=batch or 1))
+        )
 
     return embed

@@ -7,10 +7,8 @@ Its own tokenizer reads most scripts but Latin otherwise, and some signs beside 
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks import convert
-from benchmarks.contenders import MAX_TOKENS, Batch, Embed, FloatArray, longest_first
+from benchmarks.contenders import MAX_TOKENS, Batch, Embed, FloatArray, embed_longest_first
 
 REQUIREMENTS = ("libembedding-ng==1.11.0", "numpy==2.4.6")
 SETUP_REQUIREMENTS = convert.REQUIREMENTS
@@ -33,9 +31,6 @@ def load(folder: Path, threads: int) -> Embed:
     model = TextEmbedding(str(folder), threads=threads, pooling="mean", offline=True)
 
     def embed(texts: Sequence[str], batch: Batch) -> FloatArray:
-        order = longest_first(texts)
-        vectors: FloatArray = np.empty((len(texts), 384), dtype=np.float32)
-        vectors[order] = model.embed([texts[i] for i in order], batch_size=batch)
-        return vectors
+        return embed_longest_first(texts, lambda given: model.embed(given, batch_size=batch))
 
     return embed

@@ -6,10 +6,8 @@ It tokenizes in a graph of its own, and pools in the model's.
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from benchmarks import convert
-from benchmarks.contenders import MAX_TOKENS, Batch, Embed, FloatArray, longest_first
+from benchmarks.contenders import MAX_TOKENS, Batch, Embed, FloatArray, embed_longest_first
 from benchmarks.contenders.openvino_int8 import quantize_static
 
 REQUIREMENTS = (
@@ -46,12 +44,12 @@ def load(folder: Path, threads: int) -> Embed:
 
     def embed(texts: Sequence[str], batch: Batch) -> FloatArray:
         size = batch or 1
-        order = longest_first(texts)
-        vectors: FloatArray = np.empty((len(texts), 384), dtype=np.float32)
-        # A call is a batch.
-        for first in range(0, len(order), size):
-            positions = order[first : first + size]
-            vectors[positions] = model.embed_documents([texts[i] for i in positions])
-        return vectors
+
+        def in_batches(given: list[str]) -> list[list[float]]:
+            parts = (given[first : first + size] for first in range(0, len(given), size))
+            # A call is a batch.
+            return [vector for part in parts for vector in model.embed_documents(part)]
+
+        return embed_longest_first(texts, in_batches)
 
     return embed
