@@ -81,8 +81,7 @@ def named_bar(name: str, total: int | None, *, show: bool) -> Iterator[Update]:
     pace, start = Pace(total), time.monotonic()
     begin = name if total is None else f"{name} {{percentage:3.0f}}%|{{bar}}|"
     # miniters 0, since of a pipe only the texts move, and not what tqdm counts.
-    options = {"leave": False, "miniters": 0, "disable": _hidden(), **_size()}
-    with _tqdm()(total=total, bar_format=begin, **options) as bar:
+    with _bar(total, bar_format=begin, leave=False, miniters=0) as bar:
 
         def update(count: float, texts: int | None = None, /) -> None:
             pace.add(count, texts)
@@ -110,8 +109,12 @@ def progress_bar(total: int, *, show: bool, unit: str = "text") -> Iterator[Call
     if not show:
         yield lambda count: None
         return
-    with _tqdm()(total=total, unit=unit, disable=_hidden()) as bar:
+    with _bar(total, unit=unit) as bar:
         yield bar.update
+
+
+def _bar(total: int | None, **options: Any) -> Any:
+    return _tqdm()(total=total, disable=_hidden(), **_size(), **options)
 
 
 def _tqdm() -> Any:
@@ -126,7 +129,7 @@ def _tqdm() -> Any:
 
 
 def _size() -> dict[str, int]:
-    """Give a size to a terminal that says 0 x 0, on which tqdm would draw nothing."""
+    """Give a size to a terminal that says 0 x 0, on which tqdm (4.70.1) would draw nothing."""
     try:
         known = os.get_terminal_size(sys.stderr.fileno()).columns
     except (OSError, ValueError, AttributeError):  # no terminal, closed, or not a file

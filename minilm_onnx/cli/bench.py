@@ -41,8 +41,8 @@ def add_parser(subparsers: Subparsers) -> None:
         summary="how fast this machine is",
         description="Measure texts and tokens per second, latency by length, memory, and the "
         "machine's maximum speed of int8 products, on generated texts as long as real ones. "
-        "Compare them with the published results. Nothing else should run meanwhile; on Linux, "
-        "bench says how much of the CPUs other programs took.",
+        "Compare them with the published results. Close other programs first. On Linux, bench "
+        "reports how much CPU time they took.",
         examples=(
             "minilm-onnx bench",
             "minilm-onnx bench --seconds 20 --threads 1 --json",

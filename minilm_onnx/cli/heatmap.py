@@ -169,8 +169,12 @@ def _figure(labels: Sequence[str], cosines: FloatArray) -> "Figure":
                 value = float(cosines[row, column])
                 colour = "white" if value >= WHITE_FROM else "black"
                 figures = {"ha": "center", "va": "center", "color": colour, "fontsize": 8}
-                axes.text(column, row, f"{value:.2f}".replace("-0.00", "0.00"), **figures)  # type: ignore[arg-type]
+                axes.text(column, row, _shown(value), **figures)  # type: ignore[arg-type]
     return figure
+
+
+def _shown(value: float) -> str:
+    return f"{value:.2f}".replace("-0.00", "0.00")
 
 
 def _label(text: str) -> str:
@@ -206,8 +210,7 @@ def _page(texts: Sequence[str], labels: Sequence[str], cosines: FloatArray) -> s
 def _cell(value: float, *, figures: bool) -> str:
     """Give a cell, deeper the more alike they are; without figures, resting on it shows it."""
     share = min(1.0, max(0.0, value))
-    shown = f"{value:.2f}".replace("-0.00", "0.00")
     kind = "high" if share >= WHITE_FROM else "middle" if share >= BLACK_FROM_IN_DARK else ""
     named = f' class="{kind}"' if kind else ""
-    said, hint = (shown, "") if figures else ("", f' title="{shown}"')
+    said, hint = (_shown(value), "") if figures else ("", f' title="{_shown(value)}"')
     return f'<td{named}{hint} style="--share: {100 * share:.0f}%">{said}</td>'

@@ -163,22 +163,6 @@ def test_a_terminal_that_says_0_columns_has_a_bar(
     assert "embed   0%|" in capsys.readouterr().err
 
 
-def test_texts_are_counted_in_proportion_to_what_was_read() -> None:
-    """Long ones come first: a count of texts would begin slowly, and look too slow."""
-    encoder = SentenceEncoder(threads=1)
-    texts = ["word " * 100, "a", "b", "a"]
-    counts: list[int] = []
-    encoder.embed_texts(texts, done=counts.append)
-    assert sum(counts) == len(texts)
-    assert counts[0] == 3
-    again: list[int] = []
-    cached = SentenceEncoder(threads=1, cache_size=10)
-    for counted in (again, counts):
-        counted.clear()
-        cached.embed_texts(texts, done=counted.append)
-        assert sum(counted) == len(texts)
-
-
 class Recorder:
     """In the place of `named_bar`: keeps what the bars were told."""
 

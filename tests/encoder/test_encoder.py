@@ -225,3 +225,19 @@ def test_a_bar_is_shown_where_somebody_sees_it(
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.raises(InputError, match=r"pip install '\.\[progress\]'"):
         encoder.encode(WORDS, show_progress_bar=True)
+
+
+def test_texts_are_counted_in_proportion_to_what_was_read() -> None:
+    """Long ones come first: a count of texts would begin slowly, and look too slow."""
+    encoder = SentenceEncoder(threads=1)
+    texts = ["word " * 100, "a", "b", "a"]
+    counts: list[int] = []
+    encoder.embed_texts(texts, done=counts.append)
+    assert sum(counts) == len(texts)
+    assert counts[0] == 3
+    again: list[int] = []
+    cached = SentenceEncoder(threads=1, cache_size=10)
+    for counted in (again, counts):
+        counted.clear()
+        cached.embed_texts(texts, done=counted.append)
+        assert sum(counted) == len(texts)
